@@ -1,0 +1,1 @@
+"""The edge: SMTP in, one decision per message, durable before 250."""

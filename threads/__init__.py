@@ -1,0 +1,1 @@
+"""What does a message belong to? Incidents, inquiries and service threads; the record and its store."""

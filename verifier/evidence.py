@@ -1,0 +1,192 @@
+"""DNS evidence as a value, and checks that ask for what they miss.
+
+The verifier does no I/O. A check is a generator: it yields the questions it cannot answer yet and is
+resumed with evidence that answers them. A driver (``verifier.driver``) asks DNS; a test or a replay
+resumes with a dictionary. Nothing a check has worked out is worked out twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class AnswerStatus(StrEnum):
+    """What became of a DNS question (RFC 1035 4.1.1, RFC 2308 2)."""
+
+    ANSWER = "answer"
+    NODATA = "nodata"
+    NXDOMAIN = "nxdomain"
+    SERVFAIL = "servfail"
+    TIMEOUT = "timeout"
+
+
+class Absent(StrEnum):
+    """What evidence says of a question it holds no answer for."""
+
+    ASK = "ask"  # open evidence: the driver has to ask
+    NXDOMAIN = "nxdomain"  # closed world: a zone file, an evidence file that is complete
+    UNKNOWN = "unknown"  # closed but incomplete: a temporary error
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A DNS question: ``name`` absolute, lower case, A-labels, with its final dot; ``type`` upper case."""
+
+    name: str
+    type: str
+
+    @classmethod
+    def of(cls, name: str, rrtype: str) -> Question:
+        """Normalise a name with or without its final dot."""
+        return cls(name.rstrip(".").lower() + ".", rrtype.upper())
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer. ``records`` are presentation text, except TXT: its strings joined, UTF-8 with surrogateescape."""
+
+    status: AnswerStatus
+    records: tuple[str, ...] = ()
+    ttl: int = 0
+    ad: bool = False
+    at: datetime | None = None
+
+    @property
+    def temporary(self) -> bool:
+        """Whether asking again later may give another answer."""
+        return self.status in (AnswerStatus.SERVFAIL, AnswerStatus.TIMEOUT)
+
+
+@dataclass(frozen=True, slots=True)
+class OpinionQuestion:
+    """Asks what a second implementation (dkimpy) says of signature number ``index`` (topmost is 0)."""
+
+    index: int
+
+
+class Opinion(StrEnum):
+    """What the second implementation said."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    SKIPPED = "skipped"  # too costly for it, past its deadline, or it broke
+
+
+Ask = Question | OpinionQuestion
+
+_ABSENT_ANSWER = {
+    Absent.NXDOMAIN: Answer(AnswerStatus.NXDOMAIN),
+    Absent.UNKNOWN: Answer(AnswerStatus.TIMEOUT),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Answers known so far. ``at`` is the time (UTC) at which they were gathered."""
+
+    answers: Mapping[Question, Answer] = field(default_factory=lambda: MappingProxyType({}))
+    opinions: Mapping[int, Opinion] = field(default_factory=lambda: MappingProxyType({}))
+    absent: Absent = Absent.ASK
+    at: datetime | None = None
+
+    def get(self, question: Question) -> Answer | None:
+        """The answer, or None when the question must still be asked."""
+        found = self.answers.get(question)
+        return found if found is not None else _ABSENT_ANSWER.get(self.absent)
+
+    def opinion(self, index: int) -> Opinion | None:
+        """The second implementation's word on a signature, or None when it must still be asked."""
+        return self.opinions.get(index)
+
+    def adding(
+        self,
+        answers: Mapping[Question, Answer] = MappingProxyType({}),
+        opinions: Mapping[int, Opinion] = MappingProxyType({}),
+    ) -> Evidence:
+        """This evidence with more answers; an answer already held is kept."""
+        return Evidence(
+            MappingProxyType({**answers, **self.answers}),
+            MappingProxyType({**opinions, **self.opinions}),
+            self.absent,
+            self.at,
+        )
+
+
+Check = Generator[frozenset[Ask], Evidence, T]
+"""A check in progress: yields what it misses, is sent evidence, returns its result.
+
+Every check starts by yielding once (an empty set will do) to receive the first evidence.
+"""
+
+
+def ask(evidence: Evidence, questions: Iterable[Question]) -> Generator[frozenset[Ask], Evidence, Evidence]:
+    """Yield until every question has an answer; returns evidence that holds them all."""
+    wanted = tuple(questions)
+    while missing := frozenset(q for q in wanted if evidence.get(q) is None):
+        evidence = yield frozenset[Ask](missing)
+    return evidence
+
+
+def together(checks: Iterable[Check[T]]) -> Check[tuple[T, ...]]:
+    """Run checks side by side, so that one round asks for all that any of them misses."""
+    running: dict[int, Check[T]] = dict(enumerate(checks))
+    results: dict[int, T] = {}
+    count = len(running)
+    wanted: dict[int, frozenset[Ask]] = {}
+    for number, check in running.items():
+        try:
+            wanted[number] = next(check)
+        except StopIteration as done:
+            results[number] = done.value
+    while wanted:
+        evidence = yield frozenset[Ask]().union(*wanted.values())
+        for number in tuple(wanted):
+            try:
+                wanted[number] = running[number].send(evidence)
+            except StopIteration as done:
+                results[number] = done.value
+                del wanted[number]
+    return tuple(results[number] for number in range(count))
+
+
+def conclude(check: Check[T], evidence: Evidence) -> T:
+    """Run a check on closed evidence; raises LookupError if it still asks for something."""
+    try:
+        asked = next(check)
+        while True:
+            if evidence.absent is Absent.ASK and any(
+                isinstance(q, Question) and evidence.get(q) is None for q in asked
+            ):
+                raise LookupError(f"evidence holds no answer for {sorted(map(str, asked))}")
+            unanswered = {q.index: Opinion.SKIPPED for q in asked if isinstance(q, OpinionQuestion)}
+            evidence = evidence.adding(opinions=unanswered)
+            asked = check.send(evidence)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+
+
+class SessionOrigin(StrEnum):
+    """Where the facts of an SMTP session come from; only live and stored ones can prove a forgery."""
+
+    LIVE = "live"  # our own gateway's session, now
+    STORED = "stored"  # the same, replayed
+    SUPPLIED = "supplied"  # somebody's claim about a saved message
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An SMTP session. ``mail_from`` is "" for the empty reverse path, None when not known."""
+
+    client_ip: str | None
+    helo: str | None
+    mail_from: str | None
+    rcpt_to: tuple[str, ...] = ()
+    origin: SessionOrigin = SessionOrigin.SUPPLIED
