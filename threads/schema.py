@@ -1,0 +1,200 @@
+"""The tables of the record. Other rooms put theirs on the same ``metadata``; one migration chain makes them all.
+
+No secret and no token is stored here: reply keys and DKIM keys are files.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    # Named constraints, so that a later migration can change one on either database.
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware datetime in UTC on both databases; SQLite itself keeps no zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a naive time: which zone it meant cannot be known."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone cannot be stored")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give the zone back."""
+        del dialect  # both give UTC, PostgreSQL with its zone
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# 26 characters are used; room for a suffix where one transaction has several recipients.
+COPY_ID = String(40)
+
+organisations = Table(
+    "organisations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("name_key", Text, nullable=False, unique=True),  # lower case
+    Column("created_at", UtcTime, nullable=False),
+)
+
+organisation_domains = Table(
+    "organisation_domains",
+    metadata,
+    Column("domain", String(255), primary_key=True),  # lower case, A-labels; belongs to one organisation
+    Column("organisation_id", ForeignKey("organisations.id"), nullable=False, index=True),
+    Column("verified", Boolean, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("organisation_id", ForeignKey("organisations.id"), nullable=False),
+    Column("address", Text, nullable=False),
+    Column("address_key", Text, nullable=False, index=True),  # lower case as a whole
+    Column("name", Text, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("language", String(35), nullable=False),  # RFC 5646 4.4.1: 35 characters hold every sensible tag
+    Column("phone", Text),
+    Column("created_at", UtcTime, nullable=False),
+    UniqueConstraint("organisation_id", "address_key", "kind"),
+)
+
+reference_numbers = Table(
+    "reference_numbers",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("last", Integer, nullable=False),
+)
+
+threads = Table(
+    "threads",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("reference", String(24), nullable=False, unique=True),
+    Column("title", Text, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("severity", String(16)),
+    Column("assigned_to", String(32), nullable=False),
+    Column("organisation_id", ForeignKey("organisations.id"), nullable=False, index=True),
+    Column("opened_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+)
+
+raw_messages = Table(
+    "raw_messages",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("raw", LargeBinary, nullable=False),  # DATA exactly as it was received
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", COPY_ID, primary_key=True),
+    Column("sha256", ForeignKey("raw_messages.sha256"), nullable=False),
+    Column("mail_from", Text, nullable=False),
+    Column("rcpt_to", Text, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Column("client_ip", String(45), nullable=False),
+    Column("helo", Text, nullable=False),
+    Column("tls", Text),
+    Column("message_id", Text),
+    Column("subject", Text, nullable=False),
+    Column("author", Text),
+    Column("kind", String(24), nullable=False),
+    Column("verdict", String(24), nullable=False),
+    Column("disposition", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("thread_id", ForeignKey("threads.id"), index=True),
+    Column("rule", String(24), nullable=False),
+    Column("match_reason", Text, nullable=False),
+    Column("signals", Text, nullable=False),  # JSON
+    Column("standing", String(24), nullable=False),
+    Column("standing_reason", Text, nullable=False),
+    Column("contact_id", ForeignKey("contacts.id")),
+    Column("new_text", Text, nullable=False),  # kept for the timeline, should the copy be released
+    Column("quoted_text", Text, nullable=False),
+    Column("released_at", UtcTime),
+    Column("released_by", Text),
+    Column("discarded_at", UtcTime),
+    Column("discarded_by", Text),
+    UniqueConstraint("sha256", "mail_from", "rcpt_to"),
+    Index(None, "disposition", "received_at"),
+)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("id", Integer, primary_key=True),  # one row for each time that the copy was judged
+    Column("message_id", ForeignKey("messages.id"), nullable=False, index=True),
+    Column("at", UtcTime, nullable=False),
+    Column("verdict", String(24), nullable=False),
+    Column("report", Text, nullable=False),  # JSON
+    Column("body", Text, nullable=False),  # JSON
+    Column("evaluator", Text, nullable=False),
+    Column("settings_hash", String(64), nullable=False),
+    Column("client_ip", String(45), nullable=False),
+    Column("helo", Text, nullable=False),
+)
+
+message_ids = Table(
+    "message_ids",
+    metadata,
+    Column("message_id", Text, primary_key=True),  # header Message-ID without angle brackets
+    Column("thread_id", ForeignKey("threads.id"), primary_key=True),
+    Column("direction", String(3), primary_key=True),
+)
+
+timeline = Table(
+    "timeline",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("thread_id", ForeignKey("threads.id"), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("mark", String(16), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("quoted", Text, nullable=False),
+    Column("message_id", Text),
+    Column("copy_id", ForeignKey("messages.id"), index=True),
+    Index(None, "thread_id", "id"),
+)
