@@ -1,1 +1,176 @@
-"""The command line."""
+"""The command line's frame: which commands there are, loaded only when used, and how faults end.
+
+Each command lives in its own module with a function ``register(app)`` that adds it to a typer app. The
+modules are imported on use, so that ``expertmail --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import typer
+from typer.core import TyperGroup
+
+from expertmail.faults import ExitCode, Fault
+
+
+class Entry(NamedTuple):
+    """A command: the module that holds it, its line in ``--help``, and the panel it stands in."""
+
+    module: str
+    help: str
+    panel: str
+
+
+_START = "Start"
+_JUDGE = "Judge a message"
+_DAILY = "Daily work"
+_OPERATE = "Operate"
+
+COMMANDS: dict[str, Entry] = {
+    "serve": Entry("expertmail.serve_command", "Start gateway, delivery and console in one process.", _START),
+    "demo": Entry("expertmail.demo_command", "Run the whole main job on loopback and show it.", _START),
+    "verify": Entry("expertmail.verify_command", "Give the verdict on saved messages.", _JUDGE),
+    "inspect": Entry("expertmail.inspect_command", "Show how the gateway reads a message.", _JUDGE),
+    "incidents": Entry("expertmail.incidents_command", "Open, list and show incidents.", _DAILY),
+    "contacts": Entry("expertmail.contacts_command", "Add, list and show customers' contacts.", _DAILY),
+    "compose": Entry("expertmail.compose_command", "Write to a customer.", _DAILY),
+    "outbox": Entry("expertmail.outbox_command", "Show, retry or cancel mail on its way out.", _DAILY),
+    "held": Entry(
+        "expertmail.held_command", "Show, release or discard mail that waits for an expert.", _DAILY
+    ),
+    "keys": Entry("expertmail.keys_command", "List, make and rotate DKIM keys.", _OPERATE),
+    "dns": Entry("expertmail.dns_command", "Show the DNS records to publish.", _OPERATE),
+    "identity": Entry("expertmail.identity_command", "Show or check the protected identities.", _OPERATE),
+    "db": Entry("expertmail.db_command", "Upgrade, check or back up the database.", _OPERATE),
+    "replay": Entry("expertmail.replay_command", "Judge a stored message again from its evidence.", _OPERATE),
+    "bench": Entry("expertmail.bench_command", "Measure the verifier on this machine.", _OPERATE),
+}
+
+
+class LazyGroup(TyperGroup):
+    """A command group that imports a command's module when the command is used."""
+
+    _listing = False
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """All commands, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command, imported now; while help is printed, only its name and line."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        if self._listing:
+            return self.commands[cmd_name]
+        return load(cmd_name)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the list of commands without importing them."""
+        self._listing = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self._listing = False
+
+
+def load(name: str) -> Any:
+    """Import and return the command of that name; raises KeyError for an unknown one."""
+    module = importlib.import_module(COMMANDS[name].module)
+    holder = typer.Typer(add_completion=False)
+    holder.callback()(_holder)  # keeps the holder a group even with a single command in it
+    module.register(holder)
+    return typer.main.get_group(holder).commands[name]
+
+
+def _holder() -> None:
+    """Hold one command."""
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    name="expertmail",
+    help="The mail side of an expert-led security service: verify mail, file it, answer it.",
+    epilog="expertmail COMMAND --help tells all about a command. Settings: --config FILE or EXPERTMAIL_… variables.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(show: bool) -> None:
+    """Print the version and stop."""
+    if show:
+        version = importlib.import_module("importlib.metadata").version("expertmail")
+        typer.echo(f"expertmail {version}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    version: bool = typer.Option(
+        False, "--version", help="Print the version.", callback=_version, is_eager=True
+    ),
+) -> None:
+    """Hold what all commands share."""
+
+
+def _placeholder() -> None:
+    """Stand in the list of commands; replaced by the real command when used."""
+
+
+for _name, _entry in COMMANDS.items():
+    app.command(_name, help=_entry.help, rich_help_panel=_entry.panel)(_placeholder)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; ends the process with the command's exit code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; expected faults become one sentence on stderr."""
+    command = typer.main.get_command(app)
+    try:
+        outcome = command.main(args=arguments, prog_name="expertmail", standalone_mode=False)
+    except typer.TyperException as error:
+        return _usage(error)
+    except typer.Abort:
+        return _say("Stopped.", 1)
+    except Fault as fault:
+        return _say(fault.sentence, fault.code)
+    except BrokenPipeError:
+        # The reader of our output went away; what is left in the buffer must not raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _usage(error: typer.TyperException) -> int:
+    """Tell bad usage; 64 is EX_USAGE, so that exit code 2 keeps its meaning as a verdict."""
+    context = getattr(error, "ctx", None)
+    message = error.format_message()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        # With no arguments typer has printed the help already; there is no message to add.
+        if message:
+            typer.echo(message)
+        return ExitCode.USAGE
+    where = f" See: {context.command_path} --help" if context is not None else ""
+    return _say(message.rstrip(".") + "." + where, ExitCode.USAGE)
+
+
+def _say(sentence: str, code: int) -> int:
+    """Print a sentence to stderr; returns the code."""
+    typer.echo(f"expertmail: {sentence}", err=True)
+    return code
+
+
+if __name__ == "__main__":
+    main()
