@@ -236,7 +236,6 @@ class Candidates:
     tagged: Mapping[str, int]  # subject tag -> thread id
     contacts: tuple[Contact, ...] = ()  # contacts with the author's address, of any organisation
     domain_organisations: tuple[int, ...] = ()  # organisations with the author's domain verified
-    organisations_known: bool = True
 
     def thread(self, thread_id: int | None) -> Thread | None:
         """The thread with that id, if any key named it and it exists."""

@@ -1,0 +1,306 @@
+"""Incidents, inquiries and service threads, and their timelines."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from threads.model import (
+    Assignee,
+    Direction,
+    EntryKind,
+    Mark,
+    Severity,
+    State,
+    Thread,
+    ThreadKind,
+    TimelineEntry,
+)
+from threads.schema import message_ids, reference_numbers, threads, timeline
+from threads.store.errors import RefusedRecord, UnknownRecord
+from threads.store.people import organisation
+from threads.store.statements import insert_or_keep
+from threads.store.values import MAX_ID, MAX_LINE, storable
+
+_PREFIX = {ThreadKind.INCIDENT: "INC", ThreadKind.INQUIRY: "INQ", ThreadKind.SERVICE: "SVC"}
+
+
+def open_incident(
+    conn: Connection,
+    organisation_id: int,
+    title: str,
+    at: datetime,
+    *,
+    severity: Severity = Severity.MEDIUM,
+    assigned_to: Assignee = Assignee.DEFENDER_EXPERTS,
+    actor: str = "expert",
+) -> Thread:
+    """Open an incident; UnknownRecord for an unknown organisation, RefusedRecord without a title."""
+    return _open(
+        conn, ThreadKind.INCIDENT, organisation_id, title, at, severity, assigned_to, actor, Mark.EXPERT
+    )
+
+
+def open_inquiry(
+    conn: Connection, organisation_id: int, title: str, at: datetime, *, actor: str = "gateway"
+) -> Thread:
+    """Open a question to the experts, as a customer's new mail does; an empty title becomes "(no subject)"."""
+    return _open(
+        conn,
+        ThreadKind.INQUIRY,
+        organisation_id,
+        title.strip() or "(no subject)",
+        at,
+        None,
+        Assignee.DEFENDER_EXPERTS,
+        actor,
+        Mark.AUTOMATION,
+    )
+
+
+def open_service(
+    conn: Connection, organisation_id: int, title: str, at: datetime, *, actor: str = "gateway"
+) -> Thread:
+    """Open a thread of the service delivery manager; an empty title becomes "(no subject)"."""
+    return _open(
+        conn,
+        ThreadKind.SERVICE,
+        organisation_id,
+        title.strip() or "(no subject)",
+        at,
+        None,
+        Assignee.DEFENDER_EXPERTS,
+        actor,
+        Mark.AUTOMATION,
+    )
+
+
+def _open(
+    conn: Connection,
+    kind: ThreadKind,
+    organisation_id: int,
+    title: str,
+    at: datetime,
+    severity: Severity | None,
+    assigned_to: Assignee,
+    actor: str,
+    mark: Mark,
+) -> Thread:
+    title = " ".join(storable(title, MAX_LINE).split())
+    if not title:
+        raise RefusedRecord("A thread needs a title.")
+    organisation(conn, organisation_id)
+    reference = f"{_PREFIX[kind]}-{_next_number(conn, kind):06d}"
+    values: dict[str, Any] = {
+        "reference": reference,
+        "title": title,
+        "organisation_id": organisation_id,
+        "opened_at": at,
+        "updated_at": at,
+    }
+    made = conn.execute(
+        insert(threads)
+        .values(
+            **values,
+            kind=kind.value,
+            state=State.ACTIVE.value,
+            severity=None if severity is None else severity.value,
+            assigned_to=assigned_to.value,
+        )
+        .returning(threads.c.id)
+    ).scalar_one()
+    thread = Thread(
+        id=made, kind=kind, state=State.ACTIVE, severity=severity, assigned_to=assigned_to, **values
+    )
+    append(conn, made, at, EntryKind.STATE, actor, mark, f"Opened {reference}: {title}")
+    return thread
+
+
+def _next_number(conn: Connection, kind: ThreadKind) -> int:
+    """The next number of that kind; the row is locked until the commit, so that no two threads share one."""
+    table = reference_numbers
+    insert_or_keep(conn, table, {"kind": kind.value, "last": 0})
+    return int(
+        conn.execute(
+            update(table)
+            .where(table.c.kind == kind.value)
+            .values(last=table.c.last + 1)
+            .returning(table.c.last)
+        ).scalar_one()
+    )
+
+
+def append(
+    conn: Connection,
+    thread_id: int,
+    at: datetime,
+    kind: EntryKind,
+    actor: str,
+    mark: Mark,
+    text: str,
+    *,
+    quoted: str = "",
+    message_id: str | None = None,
+    copy_id: str | None = None,
+) -> int:
+    """Put an entry at the end of a thread's timeline; returns the entry's id."""
+    made: int = conn.execute(
+        insert(timeline)
+        .values(
+            thread_id=thread_id,
+            at=at,
+            kind=kind.value,
+            actor=storable(actor, MAX_LINE),
+            mark=mark.value,
+            text=storable(text),
+            quoted=storable(quoted),
+            message_id=message_id,
+            copy_id=copy_id,
+        )
+        .returning(timeline.c.id)
+    ).scalar_one()
+    conn.execute(update(threads).where(threads.c.id == thread_id).values(updated_at=at))
+    return made
+
+
+def add_note(conn: Connection, thread_id: int, text: str, at: datetime, *, actor: str) -> int:
+    """An expert's note, seen by the experts only; returns the entry's id."""
+    thread_by_id(conn, thread_id)
+    return append(conn, thread_id, at, EntryKind.NOTE, actor, Mark.EXPERT, text)
+
+
+def set_state(
+    conn: Connection,
+    thread_id: int,
+    state: State,
+    at: datetime,
+    *,
+    actor: str,
+    assigned_to: Assignee | None = None,
+    mark: Mark = Mark.EXPERT,
+) -> Thread:
+    """Change where a thread stands (and who has the next move); a change is a timeline entry, no change is none."""
+    before = thread_by_id(conn, thread_id)
+    after = before.assigned_to if assigned_to is None else assigned_to
+    said = []
+    if state is not before.state:
+        said.append(f"State: {before.state} -> {state}")
+    if after is not before.assigned_to:
+        said.append(f"Assigned to: {before.assigned_to} -> {after}")
+    if not said:
+        return before
+    conn.execute(
+        update(threads).where(threads.c.id == thread_id).values(state=state.value, assigned_to=after.value)
+    )
+    append(conn, thread_id, at, EntryKind.STATE, actor, mark, "; ".join(said))
+    return thread_by_id(conn, thread_id)
+
+
+def thread_of(row: Row[Any]) -> Thread:
+    """A row of the threads table as a value."""
+    return Thread(
+        row.id,
+        ThreadKind(row.kind),
+        row.reference,
+        row.title,
+        State(row.state),
+        None if row.severity is None else Severity(row.severity),
+        Assignee(row.assigned_to),
+        row.organisation_id,
+        row.opened_at,
+        row.updated_at,
+    )
+
+
+def thread_by_id(conn: Connection, thread_id: int) -> Thread:
+    """The thread with that id; UnknownRecord when there is none."""
+    row = conn.execute(select(threads).where(threads.c.id == thread_id)).one_or_none()
+    if row is None:
+        raise UnknownRecord(f"There is no thread number {thread_id}.")
+    return thread_of(row)
+
+
+def thread_by_reference(conn: Connection, reference: str) -> Thread:
+    """The thread that people call ``reference`` (case aside); UnknownRecord when there is none."""
+    row = conn.execute(
+        select(threads).where(threads.c.reference == storable(reference.strip(), MAX_LINE).upper())
+    ).one_or_none()
+    if row is None:
+        raise UnknownRecord(f"There is no {storable(reference, 40)}; see `expertmail incidents list`.")
+    return thread_of(row)
+
+
+def list_threads(
+    conn: Connection,
+    *,
+    kind: ThreadKind | None = None,
+    organisation_id: int | None = None,
+    state: State | None = None,
+    limit: int = 1_000,
+) -> tuple[Thread, ...]:
+    """Threads, the one with the latest news first."""
+    query = select(threads).order_by(threads.c.updated_at.desc(), threads.c.id.desc()).limit(limit)
+    if kind is not None:
+        query = query.where(threads.c.kind == kind.value)
+    if organisation_id is not None:
+        query = query.where(threads.c.organisation_id == organisation_id)
+    if state is not None:
+        query = query.where(threads.c.state == state.value)
+    return tuple(map(thread_of, conn.execute(query)))
+
+
+def timeline_of(conn: Connection, thread_id: int) -> tuple[TimelineEntry, ...]:
+    """What happened on a thread, in the order in which it was recorded."""
+    rows = conn.execute(select(timeline).where(timeline.c.thread_id == thread_id).order_by(timeline.c.id))
+    return tuple(
+        TimelineEntry(
+            row.id,
+            row.thread_id,
+            row.at,
+            EntryKind(row.kind),
+            row.actor,
+            Mark(row.mark),
+            row.text,
+            row.quoted,
+            row.message_id,
+            row.copy_id,
+        )
+        for row in rows
+    )
+
+
+def know_message_id(conn: Connection, message_id: str, thread_id: int, direction: Direction) -> None:
+    """Let later mail that refers to this Message-ID (without angle brackets) find the thread."""
+    insert_or_keep(
+        conn, message_ids, {"message_id": message_id, "thread_id": thread_id, "direction": direction.value}
+    )
+
+
+def record_outgoing(
+    conn: Connection,
+    thread_id: int,
+    message_id: str,
+    at: datetime,
+    *,
+    actor: str,
+    text: str,
+    mark: Mark = Mark.EXPERT,
+) -> int:
+    """Record a mail of ours: its Message-ID (with or without angle brackets) and a timeline entry.
+
+    Returns the entry's id. Recording the same Message-ID on the same thread again changes nothing.
+    """
+    message_id = storable(message_id.strip().removeprefix("<").removesuffix(">"), MAX_ID)
+    there = conn.execute(
+        select(timeline.c.id).where(
+            timeline.c.thread_id == thread_id,
+            timeline.c.kind == EntryKind.MAIL_OUT.value,
+            timeline.c.message_id == message_id,
+        )
+    ).scalar()
+    if there is not None:
+        return int(there)
+    know_message_id(conn, message_id, thread_id, Direction.OUT)
+    return append(conn, thread_id, at, EntryKind.MAIL_OUT, actor, mark, text, message_id=message_id)

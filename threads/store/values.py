@@ -1,0 +1,29 @@
+"""Making text from mail fit for a database."""
+
+from __future__ import annotations
+
+import re
+
+# Characters that a database or its driver refuses: NUL (PostgreSQL) and lone surrogates (both, and UTF-8).
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+# One line of mail is at most 998 octets (RFC 5322 2.1.1); longer values are cut, for the bytes are kept anyway.
+MAX_LINE = 998
+# A path is at most 256 octets (RFC 5321 4.5.3.1.3); a parser upstream refused longer ones.
+MAX_PATH = 512
+# A Message-ID in octets: one line of mail at most, and within what PostgreSQL can index (2,704 octets).
+MAX_ID = 998
+# The timeline shows this much of one message; the stored bytes have the rest.
+MAX_TEXT = 1_000_000
+
+
+def storable(text: str, limit: int = MAX_TEXT) -> str:
+    """``text`` without what a database refuses (each replaced by U+FFFD), cut at ``limit`` characters."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text[:limit])
+
+
+def address_key(address: str) -> str:
+    """The form in which addresses are compared: domains are case-insensitive, and nobody's mailboxes
+    differ by case only (RFC 5321 2.4), so the whole is lower-cased.
+    """
+    return address.strip().lower()

@@ -1,0 +1,182 @@
+"""The one writer of a process: many small works, few commits.
+
+A thread takes everything that waits (capped in works and bytes), runs it in ONE transaction and tells
+each waiter after the COMMIT, never before. When a batch fails, each of its works is run again alone, so
+that only the bad one's waiter sees an error. A work may therefore run more than once and must touch
+nothing but its connection; only a run that was committed is reported.
+
+A waiter that is cancelled loses the answer, not the work: what was submitted is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection
+
+from threads.store.engine import Database
+from threads.store.errors import StoreUnavailable
+
+T = TypeVar("T")
+
+# One sync of the disk serves this many messages at most; more would only delay the first one's answer.
+MAX_BATCH_WORKS = 100
+# Large messages are committed in smaller groups, so that a small one does not wait for them.
+MAX_BATCH_BYTES = 32 * 1024 * 1024
+# Works that may wait; beyond it `submit` answers StoreUnavailable at once, which the edge tells as 451.
+MAX_WAITING_WORKS = 10_000
+# What a work without a hint is taken for.
+DEFAULT_SIZE = 8 * 1024
+
+
+@dataclass(slots=True)
+class _Work(Generic[T]):
+    run: Callable[[Connection], T]
+    size: int
+    waiter: asyncio.Future[T] | Future[T]
+    loop: asyncio.AbstractEventLoop | None  # None: the waiter is a thread
+
+
+@dataclass(slots=True)
+class _Done:
+    """What a work came to: a value, or the error."""
+
+    value: Any = None
+    error: BaseException | None = None
+
+
+class Writer:
+    """Runs works on the database in its own thread; see the module. Close it to end the thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: queue.SimpleQueue[_Work[Any] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._closed = False
+        self.commits = 0
+        self.works = 0
+        self._thread = threading.Thread(target=self._serve, name="store-writer", daemon=True)
+        self._thread.start()
+
+    async def submit(self, work: Callable[[Connection], T], *, size_hint: int = DEFAULT_SIZE) -> T:
+        """Run ``work`` in a transaction; returns its value once that is committed.
+
+        ``size_hint`` is about how many bytes it writes. Raises what the work raised, StorageFull or
+        StoreUnavailable from the database, StoreUnavailable when the writer is closed or too much waits.
+        """
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[T] = loop.create_future()
+        self._put(_Work(work, size_hint, waiter, loop))
+        return await waiter
+
+    def submit_sync(self, work: Callable[[Connection], T], *, size_hint: int = DEFAULT_SIZE) -> T:
+        """The same for a thread that may block."""
+        waiter: Future[T] = Future()
+        self._put(_Work(work, size_hint, waiter, None))
+        return waiter.result()
+
+    def close(self) -> None:
+        """Commit what waits, then end the thread. Blocks until that is done; may be called again."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._waiting.put(None)
+        self._thread.join()
+
+    @property
+    def waiting(self) -> int:
+        """How many works wait for their transaction."""
+        return self._waiting.qsize()
+
+    def _put(self, work: _Work[Any]) -> None:
+        with self._lock:
+            if self._closed:
+                raise StoreUnavailable("The program is stopping; try again when it is back.")
+            if self._waiting.qsize() >= MAX_WAITING_WORKS:
+                raise StoreUnavailable("The database cannot keep up; try again later.")
+            self._waiting.put(work)
+
+    def _serve(self) -> None:
+        last: _Work[Any] | None = None
+        while True:
+            first = last or self._waiting.get()
+            last = None
+            if first is None:
+                return
+            batch, size, ends = [first], first.size, False
+            while len(batch) < MAX_BATCH_WORKS and size < MAX_BATCH_BYTES:
+                try:
+                    following = self._waiting.get_nowait()
+                except queue.Empty:
+                    break
+                if following is None:
+                    ends = True
+                    break
+                if size + following.size > MAX_BATCH_BYTES:
+                    last = following
+                    break
+                batch.append(following)
+                size += following.size
+            _tell(batch, self._together(batch))
+            del batch, first  # the bytes of the last batch are not kept while nothing comes
+            if ends:
+                return
+
+    def _together(self, batch: list[_Work[Any]]) -> list[_Done]:
+        begun = False
+        try:
+            with self._database.writing() as connection:
+                begun = True
+                values = [work.run(connection) for work in batch]
+        except BaseException as error:  # noqa: BLE001 -- whatever it is belongs to a waiter; the thread lives on
+            if len(batch) == 1:
+                return [_Done(error=error)]
+            if not begun:  # locked or gone: alone each would only wait as long again
+                return [_Done(error=error) for _ in batch]
+            return self._alone(batch)
+        self.commits += 1
+        self.works += len(batch)
+        return [_Done(value) for value in values]
+
+    def _alone(self, batch: list[_Work[Any]]) -> list[_Done]:
+        """Each in its own transaction; once none can be begun any more, the rest is not tried."""
+        done: list[_Done] = []
+        for number, work in enumerate(batch):
+            outcome = self._together([work])[0]
+            done.append(outcome)
+            if isinstance(outcome.error, StoreUnavailable):
+                done += [outcome] * (len(batch) - number - 1)
+                break
+        return done
+
+
+def _tell(batch: list[_Work[Any]], done: list[_Done]) -> None:
+    """Wake the waiters; one call for each event loop, however many of its tasks wait."""
+    loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], _Done]]] = {}
+    for work, outcome in zip(batch, done, strict=True):
+        if isinstance(work.waiter, Future):
+            _settle([(work.waiter, outcome)])
+        elif work.loop is not None:
+            loops.setdefault(work.loop, []).append((work.waiter, outcome))
+    for loop, waiters in loops.items():
+        try:
+            loop.call_soon_threadsafe(_settle, waiters)
+        except RuntimeError:
+            # The loop was closed while its works were being committed: nobody is left to be told.
+            continue
+
+
+def _settle(waiters: list[tuple[asyncio.Future[Any], _Done]] | list[tuple[Future[Any], _Done]]) -> None:
+    for waiter, outcome in waiters:
+        if waiter.done():  # cancelled meanwhile; the work is committed all the same
+            continue
+        if outcome.error is not None:
+            waiter.set_exception(outcome.error)
+        else:
+            waiter.set_result(outcome.value)
