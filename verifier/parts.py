@@ -1,0 +1,383 @@
+"""The MIME parts of a message as spans of its bytes (RFC 2045, RFC 2046 5.1).
+
+One pass over the bytes with a stack of open boundaries: linear whatever the nesting, byte-exact, lenient
+about a missing final boundary. Nothing is reserialised; a part is where it stands in ``raw``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from verifier.charset import to_text
+from verifier.content_value import ContentValue, read_content_value
+from verifier.encoded_word import decode
+from verifier.message import Field, Message
+from verifier.transfer import IDENTITY, decode_transfer
+
+MAX_PARTS = 1_000  # the fattest real message known (a digest) has under 300
+MAX_DEPTH = 50  # multiparts inside multiparts that are opened; real mail stays under 10
+MAX_HEADER_BYTES = 65_536  # of one part's header
+MAX_HEADER_FIELDS = 100  # of one part's header that are kept
+MAX_BOUNDARY = 200  # RFC 2046 5.1.1 says 70; some mailers write more
+
+MESSAGE_TYPES = frozenset({"message/rfc822", "message/global", "message/news"})
+_ENCODINGS = IDENTITY | {"base64", "quoted-printable"}
+_MEDIA_TYPE = re.compile(r"[!#$&^_.+a-z0-9-]{1,127}/[!#$&^_.+a-z0-9-]{1,127}")
+_EML = re.compile(r"\.eml\s*$", re.IGNORECASE)
+
+
+class PartDefect(StrEnum):
+    """What was wrong with a part's structure."""
+
+    NO_FINAL_BOUNDARY = "no-final-boundary"  # RFC 2046 5.1.2
+    NO_BOUNDARY = "no-boundary"  # multipart without a usable boundary parameter
+    BOUNDARY_IN_USE = "boundary-in-use"  # the same boundary as an enclosing multipart
+    ENCODED_MULTIPART = "encoded-multipart"  # RFC 2045 6.4 allows 7bit, 8bit and binary only
+    BAD_CONTENT_TYPE = "bad-content-type"
+    UNKNOWN_ENCODING = "unknown-encoding"
+    SEVERAL_CONTENT_TYPES = "several-content-types"
+    BAD_HEADER = "bad-header"  # a line that is no field: the body starts there
+    HEADER_TOO_LARGE = "header-too-large"
+    TOO_DEEP = "too-deep"
+    TOO_MANY_PARTS = "too-many-parts"  # on the part after which no more were opened
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part. Spans index the message's ``raw``: ``raw[header_start:header_end]``, ``raw[body_start:body_end]``.
+
+    The line end before a boundary belongs to the boundary (RFC 2046 5.1.1) and so to no part. ``parent`` is
+    an index into the walked tuple, None for the message itself, which is part 0 with depth 0.
+    """
+
+    index: int
+    parent: int | None
+    depth: int
+    content_type: str  # lower case, "text/plain" when absent or unreadable
+    parameters: tuple[tuple[str, str], ...]  # of Content-Type
+    charset: str | None
+    disposition: str | None  # lower case, such as "attachment"
+    filename: str | None  # decoded, as written otherwise: never a path to trust
+    encoding: str  # lower case, "7bit" when absent
+    fields: tuple[Field, ...]
+    header_start: int
+    header_end: int
+    body_start: int
+    body_end: int
+    defects: tuple[PartDefect, ...] = ()
+
+    @property
+    def multipart(self) -> bool:
+        """Whether this part is a container of parts."""
+        return self.content_type.startswith("multipart/")
+
+    def parameter(self, name: str) -> str | None:
+        """A parameter of Content-Type by its lower-case name."""
+        return next((value for key, value in self.parameters if key == name), None)
+
+
+@dataclass(slots=True)
+class _Open:
+    """A part while its end is not known."""
+
+    index: int
+    boundary: bytes | None
+
+
+def walk(message: Message) -> tuple[Part, ...]:
+    """All parts in the order of the message, the message itself first. Never raises."""
+    return _Walker(message).walk()
+
+
+def raw_body(message: Message, part: Part) -> bytes:
+    """The part's body as it stands, still encoded."""
+    return message.raw[part.body_start : part.body_end]
+
+
+def body_bytes(message: Message, part: Part) -> bytes:
+    """The part's body with base64 or quoted-printable undone."""
+    return decode_transfer(raw_body(message, part), part.encoding)
+
+
+def body_text(message: Message, part: Part) -> tuple[str, bool]:
+    """The part's body as text, and whether its charset had to be guessed."""
+    return to_text(body_bytes(message, part), part.charset)
+
+
+def is_attached_message(part: Part) -> bool:
+    """Whether a part holds a whole message: message/rfc822, message/global, or a file named *.eml."""
+    if part.index == 0 and part.parent is None and part.content_type not in MESSAGE_TYPES:
+        return False
+    if part.content_type in MESSAGE_TYPES:
+        return True
+    kind = part.content_type.partition("/")[0]
+    return kind in ("text", "application") and part.filename is not None and bool(_EML.search(part.filename))
+
+
+def attached_messages(message: Message, parts: tuple[Part, ...] | None = None) -> tuple[bytes, ...]:
+    """The bytes of each attached message: exact as they stand, or decoded where they were encoded.
+
+    RFC 2046 5.2.1 allows 7bit, 8bit and binary only, but Exchange and Outlook send base64 too.
+    """
+    known = walk(message) if parts is None else parts
+    return tuple(body_bytes(message, part) for part in known if is_attached_message(part))
+
+
+class _Walker:
+    """The one pass. ``stack`` holds the open multiparts, outermost first; ``active`` finds one by boundary."""
+
+    def __init__(self, message: Message) -> None:
+        self.raw = message.raw
+        self.message = message
+        self.parts: list[Part] = []
+        self.ends: dict[int, int] = {}
+        self.defects: dict[int, list[PartDefect]] = {}
+        self.stack: list[_Open] = []
+        self.active: dict[bytes, int] = {}  # boundary -> position in stack
+        self.leaf: int | None = None  # the open part that is no multipart
+
+    def walk(self) -> tuple[Part, ...]:
+        raw, end = self.raw, len(self.raw)
+        header_end = self.message.body_start
+        self._open(None, 0, "text/plain", self.message.fields, (0, header_end, header_end))
+        position = header_end
+        while self.stack and position < end:
+            line = self._next_dashes(position)
+            if line < 0:
+                break
+            line_end = raw.find(b"\n", line)
+            after = end if line_end < 0 else line_end + 1
+            found = self._delimiter(line, end if line_end < 0 else line_end)
+            if found is None:
+                position = after
+                continue
+            level, closing = found
+            self._close_down_to(level, _before(raw, line, self._start_of(level)))
+            if closing:
+                self._retire(level)
+                position = after
+                continue
+            if len(self.parts) >= MAX_PARTS:
+                self.defects.setdefault(self.stack[level].index, []).append(PartDefect.TOO_MANY_PARTS)
+                break
+            position = self._part_at(after, level)
+        self._close_down_to(0, end)
+        for still_open in self.stack:
+            self.defects.setdefault(still_open.index, []).append(PartDefect.NO_FINAL_BOUNDARY)
+        return tuple(self._finished(part) for part in self.parts)
+
+    def _finished(self, part: Part) -> Part:
+        end = max(part.body_start, self.ends.get(part.index, len(self.raw)))
+        more = self.defects.get(part.index)
+        if end == part.body_end and not more:
+            return part
+        return Part(
+            part.index,
+            part.parent,
+            part.depth,
+            part.content_type,
+            part.parameters,
+            part.charset,
+            part.disposition,
+            part.filename,
+            part.encoding,
+            part.fields,
+            part.header_start,
+            part.header_end,
+            part.body_start,
+            end,
+            (*part.defects, *dict.fromkeys(more or ())),
+        )
+
+    def _next_dashes(self, position: int) -> int:
+        """Start of the next line that begins with two hyphens, at or after a line start; -1 for none."""
+        if self.raw.startswith(b"--", position):
+            return position
+        found = self.raw.find(b"\n--", position)
+        return found + 1 if found >= 0 else -1
+
+    def _delimiter(self, start: int, end: int) -> tuple[int, bool] | None:
+        """Which open multipart a line belongs to and whether it closes it (RFC 2046 5.1.1)."""
+        if end - start > MAX_BOUNDARY + 80:  # trailing blanks are allowed, but not endlessly
+            return None
+        content = self.raw[start + 2 : end].rstrip(b" \t\r")
+        level = self.active.get(content)
+        if level is not None:
+            return level, False
+        if content.endswith(b"--"):
+            level = self.active.get(content[:-2])
+            if level is not None:
+                return level, True
+        return None
+
+    def _start_of(self, level: int) -> int:
+        return self.parts[self.stack[level].index].body_start
+
+    def _close_down_to(self, level: int, end: int) -> None:
+        """End the open leaf and every multipart inside ``level``; RFC 2046 5.1.2 lets an outer boundary do so."""
+        if self.leaf is not None:
+            self.ends[self.leaf] = end
+            self.leaf = None
+        while len(self.stack) > level + 1:
+            inner = self.stack.pop()
+            if inner.boundary is not None:
+                self.active.pop(inner.boundary, None)
+                self.defects.setdefault(inner.index, []).append(PartDefect.NO_FINAL_BOUNDARY)
+            self.ends[inner.index] = end
+
+    def _retire(self, level: int) -> None:
+        """The multipart's final boundary was seen: it stays open for its epilogue, its boundary is done."""
+        entry = self.stack[level]
+        if entry.boundary is not None:
+            self.active.pop(entry.boundary, None)
+            entry.boundary = None
+        if not self.active:
+            self.stack.clear()  # nothing can end a part any more: all that follows is epilogue
+
+    def _part_at(self, start: int, level: int) -> int:
+        """Read the header of a part that begins at ``start``; returns where its body begins."""
+        fields, header_end, body_start, defect = self._read_header(start)
+        parent = self.parts[self.stack[level].index]
+        default = "message/rfc822" if parent.content_type == "multipart/digest" else "text/plain"  # 5.1.5
+        self._open(parent.index, parent.depth + 1, default, fields, (start, header_end, body_start))
+        if defect is not None:
+            self.defects.setdefault(len(self.parts) - 1, []).append(defect)
+        return body_start
+
+    def _read_header(self, start: int) -> tuple[tuple[Field, ...], int, int, PartDefect | None]:
+        raw, size = self.raw, len(self.raw)
+        fields: list[Field] = []
+        position = start
+        field_start = -1
+        defect: PartDefect | None = None
+        while True:
+            found = raw.find(b"\n", position)
+            after = size if found < 0 else found + 1
+            line_end = _line_end(raw, position, after)
+            blank = line_end == position
+            first = raw[position : position + 1]
+            continued = first in (b" ", b"\t") and field_start >= 0
+            stop = blank or position >= size
+            if not stop and not continued and first == b"-" and raw.startswith(b"--", position):
+                stop = self._delimiter(position, size if found < 0 else found) is not None
+            if not stop and not continued and raw.find(b":", position, line_end) < 0:
+                stop, defect = True, PartDefect.BAD_HEADER
+            if not stop and after - start > MAX_HEADER_BYTES:
+                stop, defect = True, PartDefect.HEADER_TOO_LARGE
+            if not continued or stop:
+                if field_start >= 0 and len(fields) < MAX_HEADER_FIELDS:
+                    fields.append(_field(raw[field_start:position]))
+                field_start = position
+            if stop:
+                return tuple(fields), position, after if blank else position, defect
+            position = after
+
+    def _open(
+        self,
+        parent: int | None,
+        depth: int,
+        default: str,
+        fields: tuple[Field, ...],
+        spans: tuple[int, int, int],
+    ) -> None:
+        index = len(self.parts)
+        described = _describe(fields, default)
+        part = Part(index, parent, depth, *described.values, fields, *spans, len(self.raw), described.defects)
+        self.parts.append(part)
+        if not part.multipart:
+            self.leaf = index
+            return
+        boundary, defect = self._boundary(part)
+        if defect is not None:
+            self.defects.setdefault(index, []).append(defect)
+        if boundary is None:
+            self.leaf = index
+            return
+        self.active[boundary] = len(self.stack)
+        self.stack.append(_Open(index, boundary))
+
+    def _boundary(self, part: Part) -> tuple[bytes | None, PartDefect | None]:
+        text = part.parameter("boundary")
+        boundary = (text or "").encode("utf-8", "surrogateescape").rstrip(b" \t")
+        if not boundary or len(boundary) > MAX_BOUNDARY:
+            return None, PartDefect.NO_BOUNDARY
+        if part.depth >= MAX_DEPTH:
+            return None, PartDefect.TOO_DEEP
+        if boundary in self.active:
+            return None, PartDefect.BOUNDARY_IN_USE
+        return boundary, PartDefect.ENCODED_MULTIPART if part.encoding not in IDENTITY else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Described:
+    values: tuple[str, tuple[tuple[str, str], ...], str | None, str | None, str | None, str]
+    defects: tuple[PartDefect, ...]
+
+
+_PLAIN = ContentValue("")
+
+
+def _describe(fields: tuple[Field, ...], default: str) -> _Described:
+    """Content-Type, Content-Disposition and Content-Transfer-Encoding of a header; the first of each counts."""
+    first: dict[bytes, bytes] = {}
+    defects: list[PartDefect] = []
+    for field in fields:
+        name = field.lower
+        if name.startswith(b"content-"):
+            if name == b"content-type" and name in first:
+                defects.append(PartDefect.SEVERAL_CONTENT_TYPES)
+            first.setdefault(name, field.value)
+    raw_type = first.get(b"content-type")
+    content_type = _PLAIN if raw_type is None else read_content_value(raw_type)
+    raw_disposition = first.get(b"content-disposition")
+    disposition = _PLAIN if raw_disposition is None else read_content_value(raw_disposition)
+    media = content_type.token if raw_type is not None else default
+    if not _MEDIA_TYPE.fullmatch(media):
+        defects.append(PartDefect.BAD_CONTENT_TYPE)
+        media = "text/plain"  # RFC 2045 5.2
+    encoding = _encoding(first.get(b"content-transfer-encoding"))
+    if encoding not in _ENCODINGS:
+        defects.append(PartDefect.UNKNOWN_ENCODING)
+    filename = disposition.get("filename") or content_type.get("name")
+    if filename and "=?" in filename:
+        filename = decode(filename)  # not allowed inside quotes (RFC 2047 5), but usual
+    values = (
+        media,
+        content_type.parameters,
+        content_type.get("charset"),
+        disposition.token or None,
+        filename or None,
+        encoding,
+    )
+    return _Described(values, tuple(dict.fromkeys(defects)))
+
+
+def _encoding(value: bytes | None) -> str:
+    """The mechanism of Content-Transfer-Encoding, lower case (RFC 2045 6.1)."""
+    if value is None:
+        return "7bit"
+    word = value.strip().lower().decode("latin-1")
+    return word if word in _ENCODINGS else read_content_value(value).token or "7bit"
+
+
+def _field(raw: bytes) -> Field:
+    name, _, value = raw.partition(b":")
+    name = name.rstrip(b" \t")
+    return Field(name, name.lower(), value[: _line_end(value, 0, len(value))], raw)
+
+
+def _line_end(raw: bytes, start: int, after: int) -> int:
+    """Where a line's text ends, given where the next line starts."""
+    end = after
+    if end > start and raw[end - 1 : end] == b"\n":
+        end -= 1
+        if end > start and raw[end - 1 : end] == b"\r":
+            end -= 1
+    return end
+
+
+def _before(raw: bytes, line: int, least: int) -> int:
+    """The end of what precedes a boundary line: its CRLF is the boundary's (RFC 2046 5.1.1)."""
+    return max(least, _line_end(raw, least, line)) if line > least else least
