@@ -39,6 +39,7 @@ _UNAVAILABLE = {
 }
 _FULL = "The disk of the database is full; free some space."
 _DAMAGED = "The database file is damaged or is not a database; restore it from a backup."
+_CONTRADICTS = "The database refused the record as contradicting what is there."
 
 # PostgreSQL error classes (its manual, appendix A).
 _PG_FULL = ("53100",)
@@ -51,17 +52,20 @@ def store_error(error: SQLAlchemyError) -> StoreError:
         return StoreUnavailable("The database did not answer; try again.")
     code = getattr(error.orig, "sqlite_errorcode", None)
     if isinstance(code, int):
-        primary = code & 0xFF
-        if primary == sqlite3.SQLITE_FULL:
-            return StorageFull(_FULL)
-        if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            return StoreError(_DAMAGED)
-        if primary in _UNAVAILABLE:
-            return StoreUnavailable(_UNAVAILABLE[primary])
-        return RefusedRecord("The database refused the record as contradicting what is there.")
+        return _sqlite_error(code & 0xFF)
     state = str(getattr(error.orig, "sqlstate", None) or "")
     if state in _PG_FULL:
         return StorageFull(_FULL)
     if error.connection_invalidated or not state or state.startswith(_PG_UNAVAILABLE):
         return StoreUnavailable("The database cannot be reached right now; try again.")
-    return RefusedRecord("The database refused the record as contradicting what is there.")
+    return RefusedRecord(_CONTRADICTS)
+
+
+def _sqlite_error(primary: int) -> StoreError:
+    if primary == sqlite3.SQLITE_FULL:
+        return StorageFull(_FULL)
+    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StoreError(_DAMAGED)
+    if primary in _UNAVAILABLE:
+        return StoreUnavailable(_UNAVAILABLE[primary])
+    return RefusedRecord(_CONTRADICTS)

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from threads.model import (
     Arrival,
     Candidates,
+    Contact,
     Direction,
     Disposition,
     EntryKind,
@@ -139,7 +140,7 @@ def candidates(conn: Connection, keys: ThreadKeys, author: str | None) -> Candid
                 select(threads).where(threads.c.id.in_(sorted(named)) | threads.c.reference.in_(keys.tags))
             )
         ]
-    by_address = ()
+    by_address: tuple[Contact, ...] = ()
     organisations: tuple[int, ...] = ()
     if author is not None:
         key = storable(address_key(author), MAX_LINE)
@@ -193,7 +194,9 @@ def store_message(conn: Connection, arrival: Arrival, filing: Filing) -> Stored:
     conn.execute(_ADD_EVIDENCE, _judgement(copy_id, arrival))
     if filing.disposition is not Disposition.FILED or filing.thread_id is None:
         return Stored(copy_id, outcome)
-    return Stored(copy_id, outcome, _file(conn, copy_id, arrival, filing, filing.thread_id, earlier))
+    return Stored(
+        copy_id, outcome, _file(conn, copy_id, arrival, filing, thread_id=filing.thread_id, earlier=earlier)
+    )
 
 
 def _file(
@@ -201,6 +204,7 @@ def _file(
     copy_id: str,
     arrival: Arrival,
     filing: Filing,
+    *,
     thread_id: int,
     earlier: StoredCopy | None,
 ) -> int:

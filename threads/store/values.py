@@ -23,7 +23,8 @@ def storable(text: str, limit: int = MAX_TEXT) -> str:
 
 
 def address_key(address: str) -> str:
-    """The form in which addresses are compared: domains are case-insensitive, and nobody's mailboxes
-    differ by case only (RFC 5321 2.4), so the whole is lower-cased.
+    """The form in which addresses are compared.
+
+    Domains are case-insensitive, and nobody's mailboxes differ by case only (RFC 5321 2.4): all lower case.
     """
     return address.strip().lower()
