@@ -1,0 +1,67 @@
+"""What the gateway is told when it starts: frozen values, read from configuration by somebody else."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass, field
+
+from smtp_gateway.routes import RoutePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Every cap of a session, each with its reason."""
+
+    message_bytes: int = 35 * 1024 * 1024
+    """Largest message: a 25 MB attachment once encoded, the usual limit of mail providers."""
+    command_bytes: int = 2_048
+    """A command line: 512 (RFC 5321 4.5.3.1.4) plus what SMTPUTF8, DSN and AUTH parameters add (RFC 3461 5)."""
+    recipients: int = 100
+    """Recipients of one message: the least that RFC 5321 4.5.3.1.8 asks for; we have a handful of mailboxes."""
+    connections: int = 1_000
+    """Sessions at one time; an idle one costs some 12 KB."""
+    tls_connections: int = 500
+    """Sessions under TLS at one time; each costs some 280 KB."""
+    errors: int = 20
+    """Refused commands before the connection ends: no honest client is wrong so often."""
+    idle_commands: int = 200
+    """Commands since the last message that moved none forward (NOOP, RSET, VRFY …)."""
+    messages: int = 1_000
+    """Messages of one connection; then the client has to come again, so that load spreads."""
+    idle_seconds: float = 300.0
+    """Without any octet from the client (RFC 5321 4.5.3.2.7: at least 5 minutes)."""
+    data_seconds: float = 3_600.0
+    """For one message's data however lively the client is, so that no session is held open for ever."""
+    received_fields: int = 50
+    """Received fields before a message counts as looping (RFC 5321 6.3 asks for at least 100 or a small site's less)."""
+    judging_seconds: float = 30.0
+    """For DNS and the second opinion of one message; what is missing then counts as a temporary error."""
+    drain_seconds: float = 20.0
+    """For sessions in the middle of a message when the gateway stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """One listening gateway. ``domains`` are lower case in A-labels; ``tls`` is None where STARTTLS is not offered.
+
+    ``settings_hash`` names the identities and routes in force; it is stored beside each verdict.
+    """
+
+    hostname: str
+    authserv_id: str
+    host: str = "127.0.0.1"
+    port: int = 2525
+    tls: ssl.SSLContext | None = None
+    smtputf8: bool = True
+    limits: Limits = field(default_factory=Limits)
+    policy: RoutePolicy = field(default_factory=RoutePolicy)
+    settings_hash: str = ""
+
+
+def tls_context(certificate: str, key: str) -> ssl.SSLContext:
+    """A server context for STARTTLS, TLS 1.2 or newer (RFC 8996). Raises OSError where a file cannot be used."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.load_cert_chain(certificate, key)
+    return context
