@@ -39,7 +39,15 @@ def open_incident(
 ) -> Thread:
     """Open an incident; UnknownRecord for an unknown organisation, RefusedRecord without a title."""
     return _open(
-        conn, ThreadKind.INCIDENT, organisation_id, title, at, severity, assigned_to, actor, Mark.EXPERT
+        conn,
+        ThreadKind.INCIDENT,
+        organisation_id,
+        title,
+        at,
+        severity=severity,
+        assigned_to=assigned_to,
+        actor=actor,
+        mark=Mark.EXPERT,
     )
 
 
@@ -47,34 +55,14 @@ def open_inquiry(
     conn: Connection, organisation_id: int, title: str, at: datetime, *, actor: str = "gateway"
 ) -> Thread:
     """Open a question to the experts, as a customer's new mail does; an empty title becomes "(no subject)"."""
-    return _open(
-        conn,
-        ThreadKind.INQUIRY,
-        organisation_id,
-        title.strip() or "(no subject)",
-        at,
-        None,
-        Assignee.DEFENDER_EXPERTS,
-        actor,
-        Mark.AUTOMATION,
-    )
+    return _open(conn, ThreadKind.INQUIRY, organisation_id, title.strip() or "(no subject)", at, actor=actor)
 
 
 def open_service(
     conn: Connection, organisation_id: int, title: str, at: datetime, *, actor: str = "gateway"
 ) -> Thread:
     """Open a thread of the service delivery manager; an empty title becomes "(no subject)"."""
-    return _open(
-        conn,
-        ThreadKind.SERVICE,
-        organisation_id,
-        title.strip() or "(no subject)",
-        at,
-        None,
-        Assignee.DEFENDER_EXPERTS,
-        actor,
-        Mark.AUTOMATION,
-    )
+    return _open(conn, ThreadKind.SERVICE, organisation_id, title.strip() or "(no subject)", at, actor=actor)
 
 
 def _open(
@@ -83,10 +71,11 @@ def _open(
     organisation_id: int,
     title: str,
     at: datetime,
-    severity: Severity | None,
-    assigned_to: Assignee,
+    *,
+    severity: Severity | None = None,
+    assigned_to: Assignee = Assignee.DEFENDER_EXPERTS,
     actor: str,
-    mark: Mark,
+    mark: Mark = Mark.AUTOMATION,
 ) -> Thread:
     title = " ".join(storable(title, MAX_LINE).split())
     if not title:
@@ -114,7 +103,7 @@ def _open(
     thread = Thread(
         id=made, kind=kind, state=State.ACTIVE, severity=severity, assigned_to=assigned_to, **values
     )
-    append(conn, made, at, EntryKind.STATE, actor, mark, f"Opened {reference}: {title}")
+    append(conn, made, at, EntryKind.STATE, actor=actor, mark=mark, text=f"Opened {reference}: {title}")
     return thread
 
 
@@ -137,10 +126,10 @@ def append(
     thread_id: int,
     at: datetime,
     kind: EntryKind,
+    *,
     actor: str,
     mark: Mark,
     text: str,
-    *,
     quoted: str = "",
     message_id: str | None = None,
     copy_id: str | None = None,
@@ -168,7 +157,7 @@ def append(
 def add_note(conn: Connection, thread_id: int, text: str, at: datetime, *, actor: str) -> int:
     """An expert's note, seen by the experts only; returns the entry's id."""
     thread_by_id(conn, thread_id)
-    return append(conn, thread_id, at, EntryKind.NOTE, actor, Mark.EXPERT, text)
+    return append(conn, thread_id, at, EntryKind.NOTE, actor=actor, mark=Mark.EXPERT, text=text)
 
 
 def set_state(
@@ -194,7 +183,7 @@ def set_state(
     conn.execute(
         update(threads).where(threads.c.id == thread_id).values(state=state.value, assigned_to=after.value)
     )
-    append(conn, thread_id, at, EntryKind.STATE, actor, mark, "; ".join(said))
+    append(conn, thread_id, at, EntryKind.STATE, actor=actor, mark=mark, text="; ".join(said))
     return thread_by_id(conn, thread_id)
 
 
@@ -303,4 +292,13 @@ def record_outgoing(
     if there is not None:
         return int(there)
     know_message_id(conn, message_id, thread_id, Direction.OUT)
-    return append(conn, thread_id, at, EntryKind.MAIL_OUT, actor, mark, text, message_id=message_id)
+    return append(
+        conn,
+        thread_id,
+        at,
+        EntryKind.MAIL_OUT,
+        actor=actor,
+        mark=mark,
+        text=text,
+        message_id=message_id,
+    )
