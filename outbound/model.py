@@ -1,0 +1,323 @@
+"""What the room passes around: senders, drafts, frozen mail, orders, deliveries. Values only, no I/O.
+
+The way of one mail: Draft -> Rendered (frozen bytes) -> Signed (a field prepended, nothing below it
+changed) -> self-check -> Delivery -> Attempt. A retry sends the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+Scalar = str | int | bool
+"""A fact that automatic mail may state. Text is rendered defanged and never comes from the mail itself."""
+
+Value = str | int | bool | tuple[str, ...] | tuple["Finding", ...]
+"""A template variable as a caller gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The verdict on one examined message, in facts: words of ours, and a domain that is shown defanged.
+
+    ``verdict`` is a word of the contract, ``identity`` the configured name of the identity that the message
+    claims to come from, ``reasons`` are stable codes.
+    """
+
+    verdict: str
+    identity: str = ""
+    author_domain: str = ""
+    reasons: tuple[str, ...] = ()
+
+
+class MailKind(StrEnum):
+    """What a mail is; each kind is a template folder."""
+
+    REQUEST_FOR_CONTEXT = "request-for-context"
+    REPLY = "reply"
+    ACKNOWLEDGEMENT = "acknowledgement"
+    VERDICT_REPORT = "verdict-report"
+
+    @property
+    def automatic(self) -> bool:
+        """Whether no person stands behind the single mail (RFC 3834 2)."""
+        return self in (MailKind.ACKNOWLEDGEMENT, MailKind.VERDICT_REPORT)
+
+
+class DeliveryState(StrEnum):
+    """Where a mail stands on its way to its one recipient."""
+
+    QUEUED = "queued"  # waits for its time
+    LEASED = "leased"  # a worker is at it until the lease runs out
+    DELIVERED = "delivered"  # the next server took it
+    DEFERRED = "deferred"  # refused for now; will be tried again
+    FAILED = "failed"  # refused for good, too old, or cancelled
+    WITHHELD = "withheld"  # our own verifier does not call it genuine, so it was never sent
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more happens unless a person asks for it."""
+        return self in (DeliveryState.DELIVERED, DeliveryState.FAILED, DeliveryState.WITHHELD)
+
+
+class OrderState(StrEnum):
+    """Where an order for automatic mail stands."""
+
+    ORDERED = "ordered"
+    COMPOSED = "composed"  # its mail is in the queue (or withheld there)
+    CAPPED = "capped"  # a daily cap was reached; never sent
+    REFUSED = "refused"  # it could not be composed; the reason is kept
+
+
+class OrderOutcome(StrEnum):
+    """What became of ``order_automatic``."""
+
+    ORDERED = "ordered"
+    DUPLICATE = "duplicate"
+    CAPPED = "capped"
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who our mail is from. ``domain`` signs (DKIM d=) and must be the domain of ``address`` (RFC 7489 3.1.1)."""
+
+    display_name: str
+    address: str
+    domain: str
+    selector: str
+
+
+@dataclass(frozen=True, slots=True)
+class Letterhead:
+    """What every mail of ours carries.
+
+    ``verify_address`` is the mailbox that tells whether a mail is ours, ``ask_address`` takes new questions,
+    ``reply_domain`` is where HMAC reply addresses live, ``link_hosts`` are the only hosts a body may link to.
+    """
+
+    sender: Sender
+    service_name: str
+    verify_address: str
+    ask_address: str
+    reply_domain: str
+    link_hosts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One person or team mailbox. ``contact_id`` is None only for an address that is no contact."""
+
+    address: str
+    display_name: str = ""
+    contact_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One mail to one recipient, before rendering. ``tag`` is the thread's reference (INC-000001) or "".
+
+    ``in_reply_to`` and ``references`` hold Message-IDs without angle brackets.
+    """
+
+    kind: MailKind
+    recipient: Recipient
+    thread_id: int | None
+    tag: str
+    reply_to: str
+    mail_from: str
+    variables: Mapping[str, Value]
+    language: str = "en"
+    in_reply_to: str | None = None
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What makes a rendering unique and repeatable: Message-ID with its brackets, Date (aware), boundary seed."""
+
+    message_id: str
+    date: datetime
+    boundary_seed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A frozen mail: ``raw`` are its unsigned bytes (CRLF, 7-bit), the rest is its envelope and origin.
+
+    ``said`` is what the mail says without greeting and small print: the timeline shows it. ``mail_from`` is ""
+    for the empty reverse path (RFC 5321 4.5.5).
+    """
+
+    raw: bytes
+    message_id: str
+    mail_from: str
+    rcpt_to: str
+    subject: str
+    said: str
+    kind: MailKind
+    template_version: int
+    language: str
+    thread_id: int | None
+    contact_id: int | None
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A rendered mail with DKIM-Signature fields prepended: ``raw`` ends with ``rendered.raw``, byte for byte."""
+
+    raw: bytes
+    rendered: Rendered
+    selector: str
+
+
+@dataclass(frozen=True, slots=True)
+class SelfCheck:
+    """What our own verifier says of our own mail. ``reason`` names the record that is wrong, or is empty."""
+
+    genuine: bool
+    verdict: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AutomaticOrder:
+    """Asks for one automatic mail. Ordered inside the intake transaction, composed later by the worker.
+
+    Made by ``outbound.orders``, whose functions let no text of the sender in. ``address`` is the
+    authenticated, aligned author, never a Reply-To. ``in_reply_to`` is the Message-ID that is answered
+    (without angle brackets); it is left out of the mail if it is not a plain one.
+    """
+
+    kind: MailKind
+    thread_id: int | None
+    contact_id: int | None
+    address: str
+    idempotency_key: str
+    ordered_at: datetime
+    params: Mapping[str, Scalar] = field(default_factory=lambda: MappingProxyType({}))
+    in_reply_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AutomaticCaps:
+    """How much automatic mail one UTC day may hold: a loop or a flood must not make us a mail source."""
+
+    per_address: int = 20
+    per_domain: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class LeasedOrder:
+    """An order that this worker may compose until its lease runs out."""
+
+    order_id: int
+    order: AutomaticOrder
+
+
+# First digits of a reply code (RFC 5321 4.2.1).
+_ACCEPTED = 2
+_PERMANENT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the next server said. ``code`` is 0 where there was no answer; ``text`` is for people."""
+
+    code: int
+    text: str
+
+    @property
+    def permanent(self) -> bool:
+        """Whether the answer is final (RFC 5321 4.2.1)."""
+        return self.code // 100 == _PERMANENT
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the mail was taken (RFC 5321 4.2.1)."""
+        return self.code // 100 == _ACCEPTED
+
+
+class Failure(StrEnum):
+    """Why an attempt did not deliver."""
+
+    REFUSED_FOR_NOW = "refused-for-now"  # 4xx (RFC 5321 4.2.1)
+    REFUSED = "refused"  # 5xx
+    CONNECTION = "connection"  # no connection, or it broke
+    TIMEOUT = "timeout"
+    DNS = "dns"  # the next server could not be looked up
+    NO_MAIL = "no-mail"  # null MX (RFC 7505), or a domain that does not exist
+    PROTOCOL = "protocol"  # it speaks no SMTP that we understand
+    LOCAL = "local"  # our own disk or settings
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at handing over a mail: when, to which host, and what came of it. No failure means delivered."""
+
+    started: datetime
+    finished: datetime
+    host: str
+    reply: Reply
+    failure: Failure | None = None
+    tls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A leased delivery with what is needed to send it: the same bytes and envelope each time.
+
+    ``attempts`` counts tries, this one included. ``checked`` is False when the self-check must run (again) first.
+    """
+
+    outgoing_id: int
+    raw: bytes
+    message_id: str
+    mail_from: str
+    rcpt_to: str
+    created: datetime
+    attempts: int
+    checked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxItem:
+    """One line of ``outbox list``."""
+
+    outgoing_id: int
+    kind: MailKind
+    thread_id: int | None
+    rcpt_to: str
+    subject: str
+    message_id: str
+    created: datetime
+    state: DeliveryState
+    attempts: int
+    next_attempt_at: datetime | None
+    last_reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEntry:
+    """One mail in full: its line, its bytes and every attempt."""
+
+    item: OutboxItem
+    raw: bytes
+    sha256: str
+    mail_from: str
+    said: str
+    template_version: int
+    language: str
+    actor: str
+    attempts: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """What ``queue_outgoing`` did. ``duplicate`` means the idempotency key was known and nothing was added."""
+
+    outgoing_id: int
+    duplicate: bool

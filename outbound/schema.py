@@ -1,0 +1,82 @@
+"""The tables of outgoing mail, on the record's own metadata, so that one migration chain makes them all."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+
+from threads.schema import UtcTime, metadata
+
+outgoing = Table(
+    "outgoing",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("idempotency_key", Text, nullable=False, unique=True),
+    Column("raw", LargeBinary, nullable=False),  # signed, exactly as each attempt sends it
+    Column("sha256", String(64), nullable=False, index=True),
+    Column("message_id", Text, nullable=False, unique=True),  # without angle brackets
+    Column("kind", String(32), nullable=False),
+    Column("template_version", Integer, nullable=False),
+    Column("language", String(35), nullable=False),
+    Column("selector", String(255), nullable=False),
+    Column("thread_id", ForeignKey("threads.id"), index=True),
+    Column("contact_id", ForeignKey("contacts.id")),
+    Column("mail_from", Text, nullable=False),  # "" is the empty reverse path
+    Column("rcpt_to", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("said", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("outgoing_id", ForeignKey("outgoing.id"), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("checked_at", UtcTime),  # when our own verifier called these bytes genuine; empty: not yet
+    Column("attempts", Integer, nullable=False),  # tries begun; one that never came back counts too
+    Column("next_attempt_at", UtcTime),
+    Column("lease_owner", Text),
+    Column("lease_until", UtcTime),
+    Column("last_reply", Text, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    Index(None, "state", "next_attempt_at"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("outgoing_id", ForeignKey("outgoing.id"), nullable=False, index=True),
+    Column("started_at", UtcTime, nullable=False),
+    Column("finished_at", UtcTime, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("tls", Boolean, nullable=False),
+    Column("code", Integer, nullable=False),  # 0: there was no answer
+    Column("reply", Text, nullable=False),
+    Column("failure", String(24)),  # empty: delivered
+)
+
+automatic_orders = Table(
+    "automatic_orders",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("idempotency_key", Text, nullable=False, unique=True),
+    Column("kind", String(32), nullable=False),
+    Column("thread_id", ForeignKey("threads.id")),
+    Column("contact_id", ForeignKey("contacts.id")),
+    Column("address", Text, nullable=False),
+    Column("address_key", Text, nullable=False),  # lower case; the daily caps count by these two
+    Column("domain_key", Text, nullable=False),
+    Column("params", Text, nullable=False),  # JSON of scalars
+    Column("in_reply_to", Text),
+    Column("ordered_at", UtcTime, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("lease_owner", Text),
+    Column("lease_until", UtcTime),
+    Column("outgoing_id", ForeignKey("outgoing.id")),
+    Index(None, "address_key", "ordered_at"),
+    Index(None, "domain_key", "ordered_at"),
+    Index(None, "state", "id"),
+)
