@@ -33,7 +33,7 @@ class Limits:
     data_seconds: float = 3_600.0
     """For one message's data however lively the client is, so that no session is held open for ever."""
     received_fields: int = 50
-    """Received fields before a message counts as looping (RFC 5321 6.3 asks for at least 100 or a small site's less)."""
+    """Received fields before a message counts as looping (RFC 5321 6.3; honest chains stay under 30)."""
     judging_seconds: float = 30.0
     """For DNS and the second opinion of one message; what is missing then counts as a temporary error."""
     drain_seconds: float = 20.0
