@@ -27,7 +27,9 @@ def free_port() -> int:
 class Served:
     """One data folder with its settings file; ``start`` and ``stop`` may be called again and again."""
 
-    def __init__(self, folder: Path, extra: str = "", *, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, extra: str = "", *, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder
         self.smtp_port = free_port()
         self.console_port = free_port()
@@ -71,9 +73,13 @@ class Served:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                raise AssertionError(f"serve ended with {self.process.returncode}: {self.log.read_text()[-2000:]}")
+                raise AssertionError(
+                    f"serve ended with {self.process.returncode}: {self.log.read_text()[-2000:]}"
+                )
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.console_port}/readyz", timeout=2) as answer:
+                with urllib.request.urlopen(
+                    f"http://127.0.0.1:{self.console_port}/readyz", timeout=2
+                ) as answer:
                     if answer.status == 200:
                         return
             except OSError:
@@ -108,7 +114,9 @@ class Served:
             timeout=60,
             check=False,
         )
-        assert expect is None or done.returncode == expect, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert expect is None or done.returncode == expect, (
+            f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
         return done.stdout
 
     def json(self, *arguments: str):
