@@ -110,10 +110,10 @@ class Evidence:
         answers: Mapping[Question, Answer] = MappingProxyType({}),
         opinions: Mapping[int, Opinion] = MappingProxyType({}),
     ) -> Evidence:
-        """This evidence with more answers; an answer already held is kept."""
+        """This evidence with more answers; an answer already held is kept, and so is a mapping that needs none."""
         return Evidence(
-            MappingProxyType({**answers, **self.answers}),
-            MappingProxyType({**opinions, **self.opinions}),
+            MappingProxyType({**answers, **self.answers}) if answers else self.answers,
+            MappingProxyType({**opinions, **self.opinions}) if opinions else self.opinions,
             self.absent,
             self.at,
         )

@@ -1,0 +1,131 @@
+"""Runs a check against the world: asks DNS and the second implementation for what the check misses.
+
+The only place where evidence is gathered. Its budget turns what costs too much into temporary errors, so a
+message can make a verdict "unproven" but never "forged" or an exception by being expensive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+from verifier.evidence import (
+    Absent,
+    Answer,
+    AnswerStatus,
+    Check,
+    Evidence,
+    Opinion,
+    OpinionQuestion,
+    Question,
+)
+
+T = TypeVar("T")
+
+# Eight keys, an SPF evaluation at its own cap, and a DMARC walk with ten alignment walks stay below this.
+MAX_QUESTIONS: Final = 200
+# RFC 7208 4.6.4 allows SPF 20 s; a client waits ten minutes for the reply to its dot, an analyst does not.
+MAX_SECONDS: Final = 12.0
+# The second opinion has a deadline of its own (1 s); this is for one that does not keep it.
+MAX_OPINION_SECONDS: Final = 3.0
+
+_GIVEN_UP: Final = Answer(AnswerStatus.TIMEOUT)
+
+
+class Resolves(Protocol):
+    """Answers DNS questions; never raises for what the DNS says or does not say."""
+
+    async def ask(
+        self, questions: Iterable[Question], seconds: float | None = None
+    ) -> Mapping[Question, Answer]:
+        """An answer for each question, within ``seconds``: what takes longer is a timeout."""
+        ...
+
+
+class HasOpinion(Protocol):
+    """A second implementation of DKIM."""
+
+    async def ask(self, raw: bytes, index: int, txt: Mapping[str, str]) -> Opinion:
+        """Its word on signature ``index`` of a message, given TXT values by absolute name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one message may cost: DNS questions and seconds in all."""
+
+    questions: int = MAX_QUESTIONS
+    seconds: float = MAX_SECONDS
+
+
+async def drive(
+    check: Check[T],
+    evidence: Evidence,
+    resolver: Resolves | None = None,
+    opinion: HasOpinion | None = None,
+    *,
+    raw: bytes = b"",
+    budget: Budget = Budget(),
+) -> tuple[T, Evidence]:
+    """Run a check to its end; returns its result and all the evidence that it used.
+
+    Questions that the evidence leaves open go to ``resolver``, all those of a round at once; without a
+    resolver, and over budget, they are temporary errors. The second opinion is asked about ``raw``, the
+    message's bytes; without one it is skipped. The returned evidence, run again, gives the same result.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + budget.seconds
+    left = budget.questions
+    try:
+        asked = next(check)
+        while True:
+            missing = sorted(
+                (q for q in asked if isinstance(q, Question) and evidence.get(q) is None),
+                key=lambda q: (q.name, q.type),
+            )
+            answers: dict[Question, Answer] = dict.fromkeys(missing, _GIVEN_UP)
+            seconds = deadline - loop.time()
+            affordable = missing[:left] if resolver is not None and seconds > 0 else []
+            if affordable and resolver is not None:
+                left -= len(affordable)
+                answers.update(await resolver.ask(affordable, seconds))
+            evidence = evidence.adding(answers)
+            indexes = [
+                q.index for q in asked if isinstance(q, OpinionQuestion) and evidence.opinion(q.index) is None
+            ]
+            if indexes:
+                evidence = evidence.adding(opinions=await _opinions(opinion, raw, indexes, evidence))
+            asked = check.send(evidence)
+    except StopIteration as done:
+        result: T = done.value
+        return result, evidence
+
+
+async def _opinions(
+    opinion: HasOpinion | None, raw: bytes, indexes: list[int], evidence: Evidence
+) -> Mapping[int, Opinion]:
+    """The second implementation's words, one after the other: it is one worker, and few are asked for."""
+    if opinion is None:
+        return dict.fromkeys(indexes, Opinion.SKIPPED)
+    txt = {
+        question.name: answer.records[0]
+        for question, answer in evidence.answers.items()
+        if question.type == "TXT" and answer.records
+    }
+    words: dict[int, Opinion] = {}
+    for index in indexes:
+        try:
+            async with asyncio.timeout(MAX_OPINION_SECONDS):
+                words[index] = await opinion.ask(raw, index, txt)
+        except TimeoutError:
+            words[index] = Opinion.SKIPPED
+    return words
+
+
+def closed(evidence: Evidence) -> Evidence:
+    """The same answers with nothing left to ask: what is missing is a temporary error (offline, replay)."""
+    if evidence.absent is not Absent.ASK:
+        return evidence
+    return Evidence(evidence.answers, evidence.opinions, Absent.UNKNOWN, evidence.at)
