@@ -10,12 +10,12 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperGroup
 
-from expertmail.faults import ExitCode, Fault
+from expertmail.faults import ExitCode, FaultError
 
 
 class Entry(NamedTuple):
@@ -57,11 +57,11 @@ class LazyGroup(TyperGroup):
 
     _listing = False
 
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the signature is typer's
         """All commands, in the order of the table."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the signature is typer's
         """The command, imported now; while help is printed, only its name and line."""
         entry = COMMANDS.get(cmd_name)
         if entry is None:
@@ -115,9 +115,9 @@ def _version(show: bool) -> None:
 @app.callback()
 def _root(
     *,
-    version: bool = typer.Option(
-        False, "--version", help="Print the version.", callback=_version, is_eager=True
-    ),
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Hold what all commands share."""
 
@@ -144,7 +144,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _usage(error)
     except typer.Abort:
         return _say("Stopped.", 1)
-    except Fault as fault:
+    except FaultError as fault:
         return _say(fault.sentence, fault.code)
     except BrokenPipeError:
         # The reader of our output went away; what is left in the buffer must not raise again at exit.

@@ -18,7 +18,7 @@ class ExitCode(IntEnum):
     CONFIG = 78
 
 
-class Fault(Exception):
+class FaultError(Exception):
     """An expected fault. ``sentence`` says what is wrong and what to do; it holds no secret."""
 
     def __init__(self, sentence: str, code: ExitCode = ExitCode.UNAVAILABLE) -> None:

@@ -1,0 +1,187 @@
+"""The tables of the settings file: each setting with its rule, its default and the reason for both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from expertmail.setting_values import Address, Domain, Domains, Line, Port, Servers
+
+
+class _Section(BaseModel):
+    """A table of the settings file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class SmtpSettings(_Section):
+    """Where mail comes in."""
+
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address to listen on. Loopback, so that a first start is reachable by nobody else; `0.0.0.0` or `::` for the MX path.",
+    )
+    port: Port = Field(
+        default=2525, description="Port to listen on. 2525 needs no privileges; MX traffic arrives on 25."
+    )
+    tls_certificate: Path | None = Field(
+        default=None,
+        description="PEM file with the certificate chain for STARTTLS. Without it STARTTLS is not offered.",
+    )
+    tls_key: Path | None = Field(
+        default=None,
+        description="PEM file with the certificate's private key, without a passphrase; may be the same file as the chain.",
+    )
+    max_message_bytes: int = Field(
+        default=36_700_160,
+        ge=65_536,
+        le=1_073_741_824,
+        description="Largest message taken, told in EHLO. 35 MiB holds a 25 MB attachment once encoded, which is the usual limit of mail providers.",
+    )
+    max_connections: int = Field(
+        default=1_000,
+        ge=1,
+        le=100_000,
+        description="Sessions at one time. Each costs some 12 KB while idle; beyond it clients hear 421 and come back.",
+    )
+    max_tls_connections: int = Field(
+        default=500,
+        ge=1,
+        le=100_000,
+        description="Sessions under TLS at one time. Each costs some 280 KB, so they are capped on their own.",
+    )
+
+
+class ConsoleSettings(_Section):
+    """HTTP: health, metrics and the verdict interface."""
+
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address to listen on. Keep it on loopback: there are no accounts yet.",
+    )
+    port: Port = Field(default=8025, description="Port to listen on.")
+    max_verify_bytes: int = Field(
+        default=36_700_160,
+        ge=1_024,
+        le=1_073_741_824,
+        description="Largest message that POST /api/v1/verify takes; the same as for SMTP, so that what can arrive can be checked.",
+    )
+
+
+class MailSettings(_Section):
+    """The domains and addresses that the gateway operates."""
+
+    domains: Domains = Field(
+        default=("experts.test",),
+        description="Operated domains: mail for their addresses ends here. The default's zone exists only inside this gateway.",
+    )
+    reply_domain: Domain = Field(
+        default="reply.experts.test",
+        description="Domain of the per-conversation reply addresses. A domain of its own keeps them apart from people's addresses.",
+    )
+    sender_name: Line = Field(default="Defender Experts", description="Display name in From of what we send.")
+    sender_address: Address = Field(
+        default="defender-experts@experts.test",
+        description="Address in From of what we send; its domain has to be operated, and is the domain that signs.",
+    )
+    query_address: Address = Field(
+        default="query@experts.test",
+        description="Where customers ask the experts; a new question opens an inquiry.",
+    )
+    verify_address: Address = Field(
+        default="verify@experts.test",
+        description="Where a known contact forwards a suspicious message as an attachment and gets a verdict back.",
+    )
+    service_address: Address = Field(
+        default="service@experts.test", description="Where customers write to their service delivery manager."
+    )
+
+
+class DatabaseSettings(_Section):
+    """The record."""
+
+    url: SecretStr | None = Field(
+        default=None,
+        description="SQLAlchemy URL. Unset means SQLite in `data_dir`/expertmail.db, which needs no server. A URL with a password is a secret: set it in the environment or in a file of mode 0600.",
+    )
+
+
+class DeliverySettings(_Section):
+    """How our mail leaves."""
+
+    mode: Literal["files", "smarthost", "mx"] = Field(
+        default="files",
+        description="`files` writes to `data_dir`/outbox and mails nobody, so that a first start can do no harm; `smarthost` hands everything to one server; `mx` delivers to the recipients' own servers.",
+    )
+    smarthost: str = Field(default="127.0.0.1", description="Name or address of the smarthost.")
+    smarthost_port: Port = Field(default=25, description="Port of the smarthost.")
+    smarthost_tls: Literal["none", "starttls", "tls"] = Field(
+        default="starttls",
+        description="Encryption towards the smarthost: `starttls` refuses to send when it is not offered, `tls` speaks it from the first byte, `none` is for loopback only.",
+    )
+    smarthost_user: str | None = Field(
+        default=None, description="Account name on the smarthost, if it asks for one."
+    )
+    smarthost_password: SecretStr | None = Field(
+        default=None, description="Password on the smarthost. A secret."
+    )
+    mx_port: Port = Field(
+        default=25, description="Port of the recipients' servers in mode `mx`; another one is for tests."
+    )
+    daily_automatic_per_address: int = Field(
+        default=10,
+        ge=0,
+        le=10_000,
+        description="Automatic answers to one address a day. A loop of robots ends here.",
+    )
+    daily_automatic_per_domain: int = Field(
+        default=200, ge=0, le=1_000_000, description="Automatic answers to one domain a day."
+    )
+
+
+class DkimSettings(_Section):
+    """What we sign with."""
+
+    selector: Line = Field(
+        default="s1",
+        description="Selector of the key that signs; its file is `data_dir`/keys/DOMAIN.SELECTOR.pem. `expertmail keys rotate` makes the next one.",
+    )
+
+
+class DnsSettings(_Section):
+    """Where DNS answers come from."""
+
+    resolvers: Servers = Field(
+        default=(),
+        description="Resolvers to ask, as ADDRESS or ADDRESS:PORT. Empty means those of the system.",
+    )
+    zone: Path | None = Field(
+        default=None,
+        description="Master file (RFC 1035) answered by ourselves before anybody is asked. Unset means `data_dir`/zone.db, as long as that file exists.",
+    )
+    max_questions: int = Field(
+        default=100,
+        ge=10,
+        le=1_000,
+        description="Questions for one message. 8 signatures, SPF with its 10 lookups and DMARC's walk need fewer; a hostile record cannot make more.",
+    )
+    max_seconds: float = Field(
+        default=20.0,
+        ge=1,
+        le=120,
+        description="Seconds for all DNS of one message; what is missing then is a temporary error.",
+    )
+
+
+class LogSettings(_Section):
+    """What is written about the work."""
+
+    format: Literal["auto", "json", "text"] = Field(
+        default="auto",
+        description="`json` is one object a line; `text` is for people; `auto` is text on a terminal, else json.",
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level that is written."
+    )

@@ -1,0 +1,71 @@
+"""The kinds of values that settings hold, each with its rule in plain words."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
+
+
+def _listed(value: object) -> object:
+    """Take ``a, b`` as a list, so that a variable needs no JSON."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _domain(value: str) -> str:
+    """A domain name in A-labels, lower case, without its final dot."""
+    text = value.strip().rstrip(".").lower()
+    try:
+        name = text.encode("ascii").decode() if text.isascii() else text.encode("idna").decode()
+    except UnicodeError as error:
+        raise ValueError("it has to be a domain name, such as experts.example") from error
+    labels = name.split(".")
+    if not all(0 < len(label) <= 63 and label.strip("-") == label for label in labels) or len(name) > 253:  # noqa: PLR2004 - RFC 1035 2.3.4
+        raise ValueError("it has to be a domain name, such as experts.example")
+    if not all(c.isalnum() or c in "-_" for label in labels for c in label):
+        raise ValueError("it has to be a domain name, such as experts.example")
+    return name
+
+
+def _address(value: str) -> str:
+    """A plain mail address: one @, a domain, nothing that could end a header field."""
+    local, at, domain = value.strip().rpartition("@")
+    if not at or not local or any(c.isspace() or c in '<>,;:"()[]\\@' or not c.isprintable() for c in local):
+        raise ValueError("it has to be a mail address, such as experts@experts.example")
+    return f"{local}@{_domain(domain)}"
+
+
+def _one_line(value: str) -> str:
+    """Text for a header field: no control characters, so that a setting can never add a field."""
+    if not value.strip() or not value.isprintable():
+        raise ValueError("it has to be one line of printable text")
+    return value.strip()
+
+
+def _server(value: str) -> str:
+    """HOST or HOST:PORT, where HOST is an IP address ([…] around an IPv6 one with a port)."""
+    host, _, port = value.rpartition("]:") if value.startswith("[") else value.rpartition(":")
+    if value.count(":") != 1 and not value.startswith("["):
+        host, port = value, "53"
+    try:
+        ip_address(host.strip("[]"))
+        number = int(port)
+    except ValueError:
+        number = 0
+    if not 0 < number < 65_536:  # noqa: PLR2004 - a port is 16 bits
+        raise ValueError("it has to be an IP address with an optional port, such as 192.0.2.53:53")
+    return value
+
+
+Domain = Annotated[str, AfterValidator(_domain)]
+Address = Annotated[str, AfterValidator(_address)]
+Line = Annotated[str, AfterValidator(_one_line)]
+Server = Annotated[str, AfterValidator(_server)]
+Port = Annotated[int, Field(ge=0, le=65_535)]
+Domains = Annotated[tuple[Domain, ...], NoDecode, BeforeValidator(_listed)]
+Servers = Annotated[tuple[Server, ...], NoDecode, BeforeValidator(_listed)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_listed)]
