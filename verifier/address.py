@@ -1,0 +1,353 @@
+"""Who the author is: a strict reader of the From field (RFC 5322 3.4, 3.6.2; RFC 6532, RFC 6854).
+
+What two readers could take for two different authors is refused with a code. Obsolete syntax is refused
+too, except dots in a phrase. Nothing here raises but ``AddressError``, and all of it is linear.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from verifier.address_domain import domain_of
+from verifier.address_text import AddressCode, AddressError, Kind, Token, Tokens, tokens_of
+from verifier.encoded_word import decode, decode_strictly
+from verifier.invisible import has_bidi, has_control, has_invisible, visible
+from verifier.message import Defect, Message
+
+MAX_MAILBOXES: Final = 100  # a From field names people; address lists of a hundred are none
+MAX_LOCAL: Final = 64  # octets, RFC 5321 4.5.3.1.1
+MAX_SEEN: Final = 20  # addresses looked at in a From field that was refused
+
+_ATEXT: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\x80-\U0010ffff]+")
+_DOT_ATOM: Final = re.compile(rf"{_ATEXT.pattern}(?:\.{_ATEXT.pattern})*")
+_NOT_ADDRESS: Final = re.compile(r"[\s<>()\",;:\[\]\\'`]+")
+_NAME_HEAD: Final = re.compile(r"[\w.\-]+")
+
+__all__ = [
+    "AddressCode",
+    "AddressError",
+    "AuthorField",
+    "AuthorFlag",
+    "AuthorRefusal",
+    "Mailbox",
+    "addresses_in",
+    "author_of",
+    "read_author_field",
+]
+
+
+class AuthorFlag(StrEnum):
+    """What is worth a second look in a From field that was read."""
+
+    ADDRESS_IN_COMMENT = "address_in_comment"
+    ADDRESS_IN_DISPLAY = "address_in_display"
+    BIDI_IN_DISPLAY = "bidi_in_display"
+    CONTROL_IN_DISPLAY = "control_in_display"
+    ENCODED_WORD_MALFORMED = "encoded_word_malformed"
+    GROUP = "group"
+    INVISIBLE_IN_DISPLAY = "invisible_in_display"
+    OBS_PHRASE = "obs_phrase"
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """``local`` unquoted and in NFC, ``domain`` in lower-case A-labels, ``display`` decoded or None."""
+
+    local: str
+    domain: str
+    display: str | None
+
+    @property
+    def address(self) -> str:
+        """The address, its local part quoted only where it must be (RFC 5322 3.4.1)."""
+        if _DOT_ATOM.fullmatch(self.local):
+            return f"{self.local}@{self.domain}"
+        quoted = self.local.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{quoted}"@{self.domain}'
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorField:
+    """A From field: its mailboxes in order (groups dissolved) and flags in alphabetical order."""
+
+    mailboxes: tuple[Mailbox, ...]
+    flags: tuple[AuthorFlag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorRefusal:
+    """Why a message has no one author. ``mailboxes`` and ``seen`` are what a lenient reader might show."""
+
+    code: AddressCode
+    text: str
+    mailboxes: tuple[Mailbox, ...] = ()
+    seen: str = ""  # the From fields' text, decoded
+
+
+# Defects after which two readers may disagree about which fields there are.
+_MALFORMED: Final = (
+    Defect.LEADING_WSP,
+    Defect.NOT_A_FIELD,
+    Defect.BARE_CR,
+    Defect.TOO_MANY_FIELDS,
+    Defect.HEADER_TOO_LARGE,
+)
+
+
+def author_of(message: Message) -> AuthorField | AuthorRefusal:
+    """The author as the one From field names him, or why there is none (RFC 5322 3.6: exactly one)."""
+    fields = message.named(b"from")
+    if Defect.NUL in message.defects:
+        code, text = AddressCode.NUL, "the header holds a NUL"
+    elif len(fields) > 1:
+        code, text = AddressCode.MULTIPLE_FROM, f"{len(fields)} From fields"
+    elif any(defect in message.defects for defect in _MALFORMED):
+        code, text = AddressCode.MALFORMED_HEADER, "a line of the header is no field"
+    elif not fields:
+        code, text = AddressCode.NO_FROM, "no From field"
+    elif not fields[0].raw.startswith(fields[0].name + b":"):
+        code, text = AddressCode.MALFORMED_HEADER, "blanks between From and its colon"
+    else:
+        try:
+            return read_author_field(fields[0].value)
+        except AddressError as error:
+            code, text = error.code, error.text
+    mailboxes: list[Mailbox] = []
+    for field in fields[:MAX_SEEN]:
+        try:
+            mailboxes += read_author_field(field.value).mailboxes
+        except AddressError:
+            mailboxes += _seen(_lenient(field.value))
+    seen = "\n".join(_lenient(field.value).strip() for field in fields[:MAX_SEEN])
+    return AuthorRefusal(code, text, tuple(mailboxes[:MAX_SEEN]), seen)
+
+
+def read_author_field(value: bytes) -> AuthorField:
+    """Read the body of a From field, folding and all; raises ``AddressError``.
+
+    Refusals come in a fixed order: size, bytes, tokens, grammar, then local part and domain of each mailbox.
+    """
+    tokens = tokens_of(value)
+    raw, flags = _mailbox_list(tokens)
+    mailboxes = []
+    for phrase, local, domain in raw:
+        name = _local(local)
+        domain_name = domain_of(domain)
+        mailboxes.append(Mailbox(name, domain_name, _display(phrase, flags)))
+    own = {mailbox.address.lower() for mailbox in mailboxes}
+    for mailbox in mailboxes:
+        if mailbox.display is not None:
+            flags |= _display_flags(mailbox.display, {mailbox.address.lower()})
+    if any(seen.lower() not in own for comment in tokens.comments for seen in addresses_in(comment)):
+        flags.add(AuthorFlag.ADDRESS_IN_COMMENT)
+    return AuthorField(tuple(mailboxes), tuple(sorted(flags)))
+
+
+def addresses_in(text: str) -> list[str]:
+    """Addresses that a person would see in a text: after NFKC, without invisible characters, decoded once more."""
+    found: list[str] = []
+    for form in {text, decode(text)}:
+        plain = visible(form)
+        if "@" not in plain:
+            continue
+        for word in _NOT_ADDRESS.split(plain):
+            local, _, rest = word.partition("@")
+            name = _NAME_HEAD.match(rest)
+            domain = name[0].rstrip(".-_") if name else ""
+            if local and "." in domain:
+                found.append(f"{local}@{domain}")
+    return found
+
+
+_Raw = tuple[list[Token] | None, list[Token], list[Token]]
+
+
+def _mailbox_list(tokens: Tokens) -> tuple[list[_Raw], set[AuthorFlag]]:
+    """RFC 6854 2.1: From is a list of mailboxes and groups. Returns phrase, local part and domain tokens."""
+    flags: set[AuthorFlag] = set()
+    found: list[_Raw] = []
+    in_group = False
+    listed = False  # whether a comma came before, which demands an element after it
+    while True:
+        words = tokens.take_words()
+        if tokens.peek() is Kind.COLON:
+            _group_name(words, nested=in_group)
+            tokens.advance()
+            flags.add(AuthorFlag.GROUP)
+            in_group, listed = True, False
+            words = tokens.take_words()
+        mailbox = _mailbox(tokens, words, flags)
+        if mailbox is not None:
+            found.append(mailbox)
+            if len(found) > MAX_MAILBOXES:
+                raise AddressError(AddressCode.TOO_MANY, f"more than {MAX_MAILBOXES} mailboxes")
+        else:
+            _no_mailbox_here(tokens.peek(), words, listed=listed, in_group=in_group)
+        if in_group and tokens.peek() is Kind.SEMICOLON:
+            tokens.advance()
+            in_group = False
+        if tokens.peek() is not Kind.COMMA:
+            break
+        tokens.advance()
+        listed = True
+    if tokens.peek() is not Kind.END:
+        raise AddressError(AddressCode.TRAILING_JUNK, "text after a mailbox")
+    if in_group:
+        raise AddressError(AddressCode.UNTERMINATED_GROUP, "a group without its semicolon")
+    if not found:
+        raise AddressError(AddressCode.NO_MAILBOX, "no mailbox")
+    return found, flags
+
+
+def _mailbox(tokens: Tokens, words: list[Token], flags: set[AuthorFlag]) -> _Raw | None:
+    """RFC 5322 3.4 name-addr or addr-spec after its first ``words``; None when there is neither."""
+    kind = tokens.peek()
+    if kind is Kind.AT:
+        return None, _local_words(words), _domain_tokens(tokens)
+    if kind is not Kind.LEFT_ANGLE:
+        return None
+    if any(word.kind is Kind.DOT for word in words):
+        if words[0].kind is Kind.DOT:
+            raise AddressError(AddressCode.SYNTAX, "a display name starts with a dot")
+        flags.add(AuthorFlag.OBS_PHRASE)  # RFC 5322 4.1: everywhere in use
+    return (words or None, *_angle_address(tokens))
+
+
+def _group_name(words: list[Token], *, nested: bool) -> None:
+    if nested:
+        raise AddressError(AddressCode.SYNTAX, "a group inside a group")
+    if not words or words[0].kind is Kind.DOT:
+        raise AddressError(AddressCode.SYNTAX, "a group without a name")
+
+
+def _no_mailbox_here(kind: Kind, words: list[Token], *, listed: bool, in_group: bool) -> None:
+    """An element that is neither mailbox nor group: only an empty field's and an empty group's end may be one."""
+    if in_group and kind is Kind.END:
+        raise AddressError(AddressCode.UNTERMINATED_GROUP, "a group without its semicolon")
+    if words:
+        raise AddressError(AddressCode.MISSING_DOMAIN, "a word where an address should be")
+    if kind is Kind.COMMA or (listed and kind in (Kind.END, Kind.SEMICOLON)):
+        raise AddressError(AddressCode.EMPTY_ELEMENT, "an empty element in the list")
+    if kind is not Kind.END and not (in_group and kind is Kind.SEMICOLON):
+        raise AddressError(AddressCode.SYNTAX, "a delimiter where a mailbox should be")
+
+
+def _angle_address(tokens: Tokens) -> tuple[list[Token], list[Token]]:
+    """RFC 5322 3.4 angle-addr, without obs-route (4.4)."""
+    tokens.advance()
+    if tokens.peek() is Kind.RIGHT_ANGLE:
+        raise AddressError(AddressCode.NO_MAILBOX, "empty angle brackets")
+    words = tokens.take_words()
+    if tokens.peek() is Kind.AT and not words and tokens.has_before(Kind.COLON, Kind.RIGHT_ANGLE):
+        raise AddressError(AddressCode.OBS_ROUTE, "a source route")
+    if tokens.peek() is not Kind.AT:
+        if words and tokens.peek() in (Kind.RIGHT_ANGLE, Kind.END):
+            raise AddressError(AddressCode.MISSING_DOMAIN, "no at-sign inside the angle brackets")
+        raise AddressError(AddressCode.SYNTAX, "no address inside the angle brackets")
+    local = _local_words(words)
+    domain = _domain_tokens(tokens)
+    if tokens.peek() is Kind.END:
+        raise AddressError(AddressCode.MISSING_CLOSE_ANGLE, "an angle bracket is not closed")
+    if tokens.peek() is not Kind.RIGHT_ANGLE:
+        raise AddressError(AddressCode.TRAILING_JUNK, "text after the domain")
+    tokens.advance()
+    return local, domain
+
+
+def _local_words(words: list[Token]) -> list[Token]:
+    """RFC 5322 3.4.1: a dot-atom or one quoted string; 4.4 obs-local-part is refused."""
+    if not words:
+        raise AddressError(AddressCode.MISSING_LOCAL, "nothing before the at-sign")
+    dotted = any(word.kind is Kind.DOT for word in words)
+    if dotted and (any(word.kind is Kind.QUOTED for word in words) or any(word.spaced for word in words[1:])):
+        raise AddressError(AddressCode.OBSOLETE_SYNTAX, "blanks or quotes beside a dot in a local part")
+    if not dotted and len(words) > 1:
+        raise AddressError(AddressCode.SYNTAX, "several words before the at-sign")
+    return words
+
+
+def _domain_tokens(tokens: Tokens) -> list[Token]:
+    tokens.advance()
+    domain = tokens.take_domain()
+    if not domain:
+        raise AddressError(AddressCode.MISSING_DOMAIN, "nothing after the at-sign")
+    if any(token.spaced for token in domain[1:]):
+        raise AddressError(AddressCode.OBSOLETE_SYNTAX, "blanks or a comment beside a dot in a domain")
+    return domain
+
+
+def _local(words: list[Token]) -> str:
+    text = "".join(word.text for word in words)
+    if words[0].kind is not Kind.QUOTED and not all(text.split(".")):
+        raise AddressError(AddressCode.BAD_DOTS, "a local part with a leading, trailing or doubled dot")
+    text = unicodedata.normalize("NFC", text)
+    if len(text.encode()) > MAX_LOCAL:
+        raise AddressError(AddressCode.LOCAL_TOO_LONG, f"a local part over {MAX_LOCAL} octets")
+    if not text.isascii() and (
+        has_bidi(text) or has_invisible(text) or any(c.isspace() for c in text if c > "\x7f")
+    ):
+        raise AddressError(AddressCode.UNSAFE_CHAR, "an invisible or blank character in a local part")
+    return text
+
+
+def _display(phrase: list[Token] | None, flags: set[AuthorFlag]) -> str | None:
+    """RFC 2047 5 (3): an encoded-word in a phrase is a word of its own; neighbours are joined (6.2)."""
+    if phrase is None:
+        return None
+    out: list[str] = []
+    index = 0
+    while index < len(phrase):
+        token = phrase[index]
+        run = index
+        while run < len(phrase) and phrase[run].encoded_word and (run == index or phrase[run].spaced):
+            run += 1
+        if run > index:
+            words = [word.text for word in phrase[index:run]]
+            text = decode_strictly(words)
+            if text is None:
+                flags.add(AuthorFlag.ENCODED_WORD_MALFORMED)
+                text = " ".join(words)
+            index = run
+        else:
+            text = token.text
+            if token.kind is Kind.ATOM and "=?" in text:
+                flags.add(AuthorFlag.ENCODED_WORD_MALFORMED)
+            index += 1
+        if out and (token.spaced or (token.kind is not Kind.DOT and out[-1] != ".")):
+            out.append(" ")
+        out.append(text)
+    return "".join(out)
+
+
+def _display_flags(display: str, own: set[str]) -> set[AuthorFlag]:
+    flags: set[AuthorFlag] = set()
+    if any(seen.lower() not in own for seen in addresses_in(display)):
+        flags.add(AuthorFlag.ADDRESS_IN_DISPLAY)
+    if has_control(display):
+        flags.add(AuthorFlag.CONTROL_IN_DISPLAY)
+    if has_bidi(display):
+        flags.add(AuthorFlag.BIDI_IN_DISPLAY)
+    if has_invisible(display):
+        flags.add(AuthorFlag.INVISIBLE_IN_DISPLAY)
+    return flags
+
+
+def _lenient(value: bytes) -> str:
+    return decode(value.decode("utf-8", "replace"))
+
+
+def _seen(text: str) -> list[Mailbox]:
+    """What claims can be looked for in a refused field; the domain stands as written when it is none."""
+    seen: list[Mailbox] = []
+    for address in addresses_in(text)[:MAX_SEEN]:
+        local, _, domain = address.rpartition("@")
+        try:
+            name = domain_of([Token(Kind.ATOM, domain)])
+        except AddressError:
+            name = domain.lower()
+        seen.append(Mailbox(local, name, None))
+    return seen
