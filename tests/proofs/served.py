@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 START_SECONDS = 40  # a cold start on a busy two-core machine
 STOP_SECONDS = 30
@@ -123,7 +124,7 @@ class Served:
         """Run one command with --json; its parsed output."""
         return json.loads(self.run(*arguments, "--json"))
 
-    def __enter__(self) -> Served:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
