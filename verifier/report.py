@@ -112,6 +112,9 @@ class SpfResult:
     client_ip: str | None = None
     source: str = "none"
     detail: str = ""
+    null_path: bool = (
+        False  # empty reverse path: postmaster@HELO is the MAIL FROM identity, so DMARC counts it
+    )
 
 
 @dataclass(frozen=True, slots=True)

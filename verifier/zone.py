@@ -235,7 +235,7 @@ class _Collector:
         # RFC 1034 3.6.2: a CNAME is alone at its name (RFC 4034 2.1: but for DNSSEC's own types).
         if "CNAME" in types and (len(rdatas) > 1 or any(t not in {"CNAME", "RRSIG", "NSEC"} for t in types)):
             name, line = self._tokens.where()
-            raise ZoneError(f"{name} is no zone file: {name}:{line - 1}: {owner} has a CNAME and other data")
+            raise ZoneError(f"{name}:{line - 1}: {owner} has a CNAME and other data")
 
 
 def _zone(sets: Mapping[str, Mapping[str, RecordSet]]) -> Zone:

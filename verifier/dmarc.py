@@ -1,0 +1,238 @@
+"""DMARC (RFC 9989): whether an authenticated identifier aligns with the author, and which policy applies.
+
+Names are plain text, A-labels, lower case, without a final dot, once they are past `a_label_name`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import Final
+
+import idna
+
+from verifier.dmarc_record import DmarcRecord, Policy
+from verifier.dmarc_walk import Walk, walk, walk_questions
+from verifier.evidence import AnswerStatus, Ask, Check, Evidence, Question, ask
+from verifier.report import AuthResult, DkimResult, DmarcResult, SpfResult
+
+# A flood of signatures must not become a flood of questions; SPF is walked first. Over it: a temporary error.
+MAX_ALIGNMENT_WALKS: Final = 10
+# RFC 1035 2.3.4 allows 253; names that only the "_dmarc." prefix makes too long still walk. No U-label needs more.
+_MAX_DOMAIN_TEXT: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class DmarcOutcome:
+    """The result, and the indexes of passing DKIM signatures that align with the author.
+
+    Where no record applies, or discovery failed, a signature by the author's very domain still counts as
+    aligned here: that needs no DNS (RFC 9989 4.10.2).
+    """
+
+    result: DmarcResult
+    aligned_dkim: frozenset[int] = frozenset()
+
+
+class _Alignment(Enum):
+    YES = auto()
+    NO = auto()
+    UNKNOWN = auto()  # a question that the answer needs failed for the moment, or the walks are used up
+
+
+@dataclass(frozen=True, slots=True)
+class _Identifier:
+    """An identifier by its kind ("dkim" or "spf"), the signature's index (SPF: -1), its domain, and if it passed."""
+
+    kind: str
+    index: int
+    domain: str
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    """The record that applies (RFC 9989 4.10.1), where it was found, and whether the author inherits it."""
+
+    record: DmarcRecord
+    domain: str
+    inherited: bool
+
+
+def a_label_name(domain: str) -> str | None:
+    """A domain as walks compare it, or None for what is no domain name (RFC 5890 2.3.2.1, RFC 1035 2.3.1)."""
+    name = domain.removesuffix(".").lower()
+    if len(name) > _MAX_DOMAIN_TEXT:
+        return None
+    if not name.isascii():
+        try:
+            name = idna.encode(name, uts46=True, transitional=False).decode("ascii").lower()
+        except (idna.IDNAError, UnicodeError):
+            return None
+    if not name or name[0] in ".[" or ".." in name or name[-1] == ".":
+        return None
+    return name
+
+
+def author_questions(author_domains: Iterable[str] | None) -> frozenset[Question]:
+    """What `check_dmarc` will ask in any case, for a driver's first round.
+
+    Asked early they cannot be starved by a slow name server of whoever signed or sent the message.
+    """
+    names = {a_label_name(domain) for domain in author_domains or ()}
+    if len(names) != 1:
+        return frozenset()
+    (name,) = names
+    return frozenset(walk_questions(name)) if name else frozenset()
+
+
+def check_dmarc(
+    author_domains: tuple[str, ...] | None, dkim: tuple[DkimResult, ...], spf: SpfResult
+) -> Check[DmarcOutcome]:
+    """Evaluate DMARC. ``author_domains`` are those of the From mailboxes, None when the field is malformed.
+
+    Result words: none, pass, fail, temperror, and permerror for a message without exactly one author domain,
+    which RFC 9989 5.3.1 puts outside the protocol.
+    """
+    evidence = yield frozenset[Ask]()
+    names = {a_label_name(domain) for domain in author_domains or ()}
+    author = names.pop() if len(names) == 1 else None
+    if author is None:
+        return DmarcOutcome(_permerror(author_domains, names))
+    evidence = yield from ask(evidence, walk_questions(author))
+    authors = walk(author, evidence)
+    identifiers = _identifiers(dkim, spf)
+    same = frozenset(i.index for i in identifiers if i.kind == "dkim" and i.passed and i.domain == author)
+
+    own = authors.own()
+    if own is None and authors.failed:
+        # RFC 9989 5.3.6: without the whole walk neither the policy nor the organisation is known.
+        return DmarcOutcome(DmarcResult(AuthResult.TEMPERROR, reason="discovery-failed"), same)
+    applied = _discover(authors)
+    if applied is None or applied.record.p is None:
+        reason = "no-record" if applied is None else "record-without-policy"
+        nothing = DmarcResult(AuthResult.NONE, org_domain=authors.organisation, reason=reason)
+        return DmarcOutcome(nothing, same)
+
+    evidence, policy = yield from _policy(author, applied, evidence)
+    if policy is None:
+        return DmarcOutcome(DmarcResult(AuthResult.TEMPERROR, reason="existence-unknown"), same)
+    evidence, aligned = yield from _align(
+        [i for i in identifiers if i.passed], authors, applied.record, evidence
+    )
+    hits = [i for i, alignment in aligned.items() if alignment is _Alignment.YES]
+    result = DmarcResult(
+        AuthResult.PASS if hits else AuthResult.FAIL,
+        policy,
+        applied.domain,
+        authors.organisation,
+        tuple(kind for kind in ("dkim", "spf") if any(i.kind == kind for i in hits)),
+    )
+    if not hits:
+        # 5.3.6: what might have aligned must not count as a failure. Only now do unfinished checks matter.
+        doubtful = [i for i in identifiers if not i.passed]
+        evidence, unfinished = yield from _align(doubtful, authors, applied.record, evidence)
+        if _Alignment.UNKNOWN in aligned.values() or any(a is not _Alignment.NO for a in unfinished.values()):
+            return DmarcOutcome(DmarcResult(AuthResult.TEMPERROR, reason="alignment-unknown"), same)
+        result = replace(result, reason="no-aligned-identifier")
+    return DmarcOutcome(result, frozenset(i.index for i in hits if i.kind == "dkim"))
+
+
+def _permerror(author_domains: tuple[str, ...] | None, names: set[str | None]) -> DmarcResult:
+    reason = "several-author-domains" if len(names) > 1 else "malformed-author"
+    if author_domains is not None and not author_domains:
+        reason = "no-author-domain"
+    return DmarcResult(AuthResult.PERMERROR, reason=reason)
+
+
+def _identifiers(dkim: tuple[DkimResult, ...], spf: SpfResult) -> list[_Identifier]:
+    """What may align, SPF first: passes, and checks that ended in a temporary error (RFC 9989 4.4, 5.3.6).
+
+    A pass for a HELO identity of its own does not count; the one that stands in for an empty reverse path is
+    the MAIL FROM identity (RFC 7208 2.4). A key in test mode (RFC 6376 3.6.1 t=y) counts as no signature.
+    """
+    identifiers: list[_Identifier] = []
+    if spf.domain and spf.result in _USEFUL and (spf.scope == "mailfrom" or spf.null_path):
+        name = a_label_name(spf.domain)
+        if name:
+            identifiers.append(_Identifier("spf", -1, name, spf.result is AuthResult.PASS))
+    for signature in dkim:
+        if signature.domain and signature.result in _USEFUL and not signature.testing:
+            name = a_label_name(signature.domain)
+            if name:
+                passed = signature.result is AuthResult.PASS
+                identifiers.append(_Identifier("dkim", signature.index, name, passed))
+    return identifiers
+
+
+_USEFUL: Final = frozenset({AuthResult.PASS, AuthResult.TEMPERROR})
+
+
+def _discover(authors: Walk) -> _Applied | None:
+    """Policy discovery (RFC 9989 4.10.1): at the author, at its organisation, at its public suffix."""
+    own = authors.own()
+    if own is not None:
+        return _Applied(own, authors.start, inherited=False)
+    organisation = authors.organisation
+    record = authors.at(organisation)
+    if record is not None:
+        return _Applied(record, organisation, inherited=True)
+    suffix = authors.suffix
+    return _Applied(suffix[1], suffix[0], inherited=True) if suffix else None
+
+
+def _policy(
+    author: str, applied: _Applied, evidence: Evidence
+) -> Generator[frozenset[Ask], Evidence, tuple[Evidence, Policy | None]]:
+    """The policy after sp, np and t; None when it hangs on whether the author exists and that is not known."""
+    if_there = applied.record.applying(inherited=applied.inherited, exists=True)
+    if_not = applied.record.applying(inherited=applied.inherited, exists=False)
+    if if_there is if_not:
+        return evidence, if_there
+    # RFC 9989 3.2.13, RFC 8020: only NXDOMAIN means "does not exist". A CNAME to nowhere answers NXDOMAIN to
+    # an A question too, though its own name exists; asking for the CNAME tells them apart.
+    for rrtype in ("A", "CNAME"):
+        question = Question(author + ".", rrtype)
+        evidence = yield from ask(evidence, (question,))
+        answer = evidence.get(question)
+        if answer is None or answer.temporary:
+            return evidence, None
+        if answer.status is not AnswerStatus.NXDOMAIN:
+            return evidence, if_there
+    return evidence, if_not
+
+
+def _align(
+    identifiers: list[_Identifier], authors: Walk, record: DmarcRecord, evidence: Evidence
+) -> Generator[frozenset[Ask], Evidence, tuple[Evidence, dict[_Identifier, _Alignment]]]:
+    """Alignment of each identifier (RFC 9989 4.4.1, 4.4.2, 4.10.2); all walks that this needs are asked at once."""
+    aligned: dict[_Identifier, _Alignment] = {}
+    walks: dict[str, list[_Identifier]] = {}
+    highest = authors.possible_organisation()
+    for identifier in identifiers:
+        strict = record.strict_dkim if identifier.kind == "dkim" else record.strict_spf
+        if identifier.domain == authors.start:
+            aligned[identifier] = _Alignment.YES
+        elif strict or not _at_or_below(identifier.domain, highest):
+            aligned[identifier] = _Alignment.NO
+        elif authors.failed:
+            aligned[identifier] = _Alignment.UNKNOWN
+        elif identifier.domain in walks or len(walks) < MAX_ALIGNMENT_WALKS:
+            walks.setdefault(identifier.domain, []).append(identifier)
+        else:
+            aligned[identifier] = _Alignment.UNKNOWN
+    if walks:
+        evidence = yield from ask(evidence, {q for domain in walks for q in walk_questions(domain)})
+    for domain, alike in walks.items():
+        other = walk(domain, evidence)
+        if other.failed:
+            verdict = _Alignment.UNKNOWN
+        else:
+            verdict = _Alignment.YES if other.organisation == authors.organisation else _Alignment.NO
+        aligned.update(dict.fromkeys(alike, verdict))
+    return evidence, aligned
+
+
+def _at_or_below(name: str, above: str) -> bool:
+    return name == above or name.endswith("." + above)

@@ -1,0 +1,95 @@
+"""One DMARC policy record (RFC 9989 4.7, 4.8): TXT value in, frozen record or None out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+MAX_RECORD: Final = 65_536  # no DNS message carries more
+
+# RFC 9989 4.8: the version comes first, its value exact; blanks may surround "=" and ";". A leading blank is
+# the parent format's (RFC 6376 3.2), which 4.7 names. This alone decides whether a TXT value is a record.
+_VERSION: Final = re.compile(r"[ \t]*[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
+# RFC 3986 3.1: a scheme, a colon, something; "!" starts the obsolete size limit (RFC 9989 4.7 "rua").
+_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s,!;]+(?:![0-9]+[kmgtKMGT]?)?\Z")
+
+
+class Policy(StrEnum):
+    """What the domain owner asks for (RFC 9989 4.7 "p")."""
+
+    NONE = "none"
+    QUARANTINE = "quarantine"
+    REJECT = "reject"
+
+    @property
+    def weaker(self) -> Policy:
+        """One step down, as t=y asks (RFC 9989 4.7 "t")."""
+        return Policy.QUARANTINE if self is Policy.REJECT else Policy.NONE
+
+
+_POLICIES: Final = {str(policy): policy for policy in Policy}
+
+
+@dataclass(frozen=True, slots=True)
+class DmarcRecord:
+    """A record. ``p`` is None where RFC 9989 4.10.1 says that DMARC is not applied; ``psd`` is y, n or u."""
+
+    p: Policy | None
+    sp: Policy | None = None
+    np: Policy | None = None
+    strict_dkim: bool = False
+    strict_spf: bool = False
+    testing: bool = False
+    psd: str = "u"
+
+    def applying(self, *, inherited: bool, exists: bool) -> Policy:
+        """The policy for an author domain (RFC 9989 4.10.1, 4.7): own record, or inherited by one that exists or not.
+
+        Only for records that are applied, that is with ``p``.
+        """
+        policy = self.p or Policy.NONE
+        if inherited:
+            policy = self.sp or policy
+            if not exists:
+                policy = self.np or policy
+        return policy.weaker if self.testing else policy
+
+
+def parse(text: str) -> DmarcRecord | None:
+    """Read a TXT value; None when it is no DMARC record (RFC 9989 4.8). Linear time, never raises."""
+    version = _VERSION.match(text)
+    if version is None or len(text) > MAX_RECORD:
+        return None
+    tags: dict[str, str] = {"v": ""}
+    for part in text[version.end() :].split(";"):
+        name, equals, value = part.partition("=")
+        if not equals:
+            continue
+        key = name.strip(" \t").lower()
+        if key in tags:
+            # RFC 6376 3.2, the parent format: a tag given twice voids the list. It stays a record for the walk.
+            return DmarcRecord(None)
+        tags[key] = value.strip(" \t")
+    p = _POLICIES.get(tags.get("p", "").lower())
+    sp = _POLICIES.get(tags.get("sp", "").lower())
+    np = _POLICIES.get(tags.get("np", "").lower())
+    if p is None or ("sp" in tags and sp is None) or ("np" in tags and np is None):
+        # RFC 9989 4.10.1: with somebody to report to it is monitored, otherwise DMARC is not applied.
+        p = (
+            Policy.NONE
+            if any(_URI.match(uri.strip(" \t")) for uri in tags.get("rua", "").split(","))
+            else None
+        )
+        sp = np = None
+    psd = tags.get("psd", "u").lower()
+    return DmarcRecord(
+        p,
+        sp,
+        np,
+        strict_dkim=tags.get("adkim", "").lower() == "s",
+        strict_spf=tags.get("aspf", "").lower() == "s",
+        testing=tags.get("t", "").lower() == "y",
+        psd=psd if psd in {"y", "n"} else "u",
+    )
