@@ -104,23 +104,24 @@ async def drive(
 
 
 async def _opinions(
-    opinion: HasOpinion | None, raw: bytes, indexes: list[int], evidence: Evidence
+    opinion: HasOpinion | None, raw: bytes, wanted: list[OpinionQuestion], evidence: Evidence
 ) -> Mapping[int, Opinion]:
     """The second implementation's words, one after the other: it is one worker, and few are asked for."""
     if opinion is None:
-        return dict.fromkeys(indexes, Opinion.SKIPPED)
+        return dict.fromkeys((q.index for q in wanted), Opinion.SKIPPED)
     txt = {
         question.name: answer.records[0]
         for question, answer in evidence.answers.items()
         if question.type == "TXT" and answer.records
     }
     words: dict[int, Opinion] = {}
-    for index in indexes:
+    for question in wanted:
+        of = raw if question.raw is None else question.raw
         try:
             async with asyncio.timeout(MAX_OPINION_SECONDS):
-                words[index] = await opinion.ask(raw, index, txt)
+                words[question.index] = await opinion.ask(of, question.signature, txt)
         except TimeoutError:
-            words[index] = Opinion.SKIPPED
+            words[question.index] = Opinion.SKIPPED
     return words
 
 

@@ -66,9 +66,22 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class OpinionQuestion:
-    """Asks what a second implementation (dkimpy) says of signature number ``index`` (topmost is 0)."""
+    """Asks what a second implementation (dkimpy) says of signature number ``signature`` (topmost is 0).
+
+    ``index`` keys the answer in the evidence: the signature's number for the message itself, and a number
+    above MAX_OWN_OPINIONS for an attached message, whose bytes stand in ``raw`` (None: the message itself).
+    """
 
     index: int
+    raw: bytes | None = field(default=None, repr=False)
+
+    @property
+    def signature(self) -> int:
+        """The signature's number within its own message."""
+        return self.index % MAX_OWN_OPINIONS
+
+
+MAX_OWN_OPINIONS = 1_000  # more signatures than any message is judged on
 
 
 class Opinion(StrEnum):

@@ -96,9 +96,10 @@ def raw_body(message: Message, part: Part) -> bytes:
     return message.raw[part.body_start : part.body_end]
 
 
-def body_bytes(message: Message, part: Part) -> bytes:
-    """The part's body with base64 or quoted-printable undone."""
-    return decode_transfer(raw_body(message, part), part.encoding)
+def body_bytes(message: Message, part: Part, limit: int | None = None) -> bytes:
+    """The part's body with base64 or quoted-printable undone; ``limit`` caps the encoded bytes that are read."""
+    end = part.body_end if limit is None else min(part.body_end, part.body_start + limit)
+    return decode_transfer(message.raw[part.body_start : end], part.encoding)
 
 
 def body_text(message: Message, part: Part) -> tuple[str, bool]:
@@ -116,13 +117,16 @@ def is_attached_message(part: Part) -> bool:
     return kind in ("text", "application") and part.filename is not None and bool(_EML.search(part.filename))
 
 
-def attached_messages(message: Message, parts: tuple[Part, ...] | None = None) -> tuple[bytes, ...]:
-    """The bytes of each attached message: exact as they stand, or decoded where they were encoded.
+def attached_messages(
+    message: Message, parts: tuple[Part, ...] | None = None, limit: int | None = None
+) -> tuple[bytes, ...]:
+    """The bytes of the first ``limit`` attached messages: exact as they stand, or decoded where encoded.
 
     RFC 2046 5.2.1 allows 7bit, 8bit and binary only, but Exchange and Outlook send base64 too.
     """
     known = walk(message) if parts is None else parts
-    return tuple(body_bytes(message, part) for part in known if is_attached_message(part))
+    holding = [part for part in known if is_attached_message(part)]
+    return tuple(body_bytes(message, part) for part in holding[:limit])
 
 
 class _Walker:

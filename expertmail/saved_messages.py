@@ -1,0 +1,165 @@
+"""Saved messages as bytes: .eml files, mbox files, folders, standard input.
+
+What a mail program saved is repaired in one way only: a file without any CRLF is read as if its lines ended
+in CRLF, since signatures are computed so (RFC 6376 3.4). Everything else stays as it is, and is told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from expertmail.faults import ExitCode, FaultError
+
+MAX_FILE: Final = 64 * 1024 * 1024  # bytes of one message; larger than any server accepts
+MAX_MBOX: Final = 1024 * 1024 * 1024  # bytes of one mbox file
+MAX_FILES: Final = 100_000  # in one folder, subfolders included
+
+_MESSAGE_SUFFIXES: Final = frozenset({".eml", ".mbox", ".mbx", ".mime", ".txt", ".msg", ""})
+_OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # the container of an Outlook .msg file
+_FROM_LINE: Final = re.compile(rb"From \S.*\d\d:\d\d")
+_QUOTED_FROM: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
+
+
+class Note(StrEnum):
+    """What was noticed, or done, while reading a file."""
+
+    LF_ONLY = "lf-only"  # no CRLF at all: read as CRLF
+    MIXED_LINE_ENDS = "mixed-line-ends"  # left as it is; a signature may fail by that
+    MBOX = "mbox"  # from an mbox file: ">From " lines were unquoted
+    EMPTY = "empty"
+
+
+NOTE_TEXT: Final = {
+    Note.LF_ONLY: "Its lines end in LF only; it was read as if they ended in CRLF.",
+    Note.MIXED_LINE_ENDS: "Some of its lines end in CRLF and some in LF only; a signature may fail by that alone.",
+    Note.MBOX: "It comes from an mbox file, which may have changed lines that begin with “From ”.",
+    Note.EMPTY: "It holds nothing.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SavedMessage:
+    """A message as read: the name shown for it, its bytes after repair, and what was noticed."""
+
+    file: str
+    raw: bytes
+    notes: tuple[Note, ...] = ()
+
+
+def load(path: str, stdin: BinaryIO) -> Iterator[SavedMessage]:
+    """All messages of a path: a file, an mbox file, a folder with both, or ``-`` for standard input.
+
+    Raises FaultError (exit code 66) with one sentence for what cannot be read.
+    """
+    if path == "-":
+        yield from _messages("-", stdin.read(MAX_FILE + 1))
+        return
+    place = Path(path)
+    if not place.is_dir():
+        yield from _messages(path, _bytes_of(place, path))
+        return
+    found = 0
+    for inside in sorted(
+        p for p in place.rglob("*") if p.is_file() and p.suffix.lower() in _MESSAGE_SUFFIXES
+    ):
+        if any(part.startswith(".") for part in inside.relative_to(place).parts):
+            continue
+        found += 1
+        if found > MAX_FILES:
+            raise FaultError(
+                f"{path} holds more than {MAX_FILES} files; name smaller folders.", ExitCode.NO_INPUT
+            )
+        yield from _messages(str(inside), _bytes_of(inside, str(inside)))
+    if not found:
+        raise FaultError(f"{path} holds no .eml, .mbox or .txt file.", ExitCode.NO_INPUT)
+
+
+def _bytes_of(place: Path, shown: str) -> bytes:
+    try:
+        size = place.stat().st_size
+        if size > MAX_MBOX:
+            raise FaultError(f"{shown} is larger than {MAX_MBOX >> 20} MB.", ExitCode.NO_INPUT)
+        return place.read_bytes()
+    except OSError as error:
+        reason = error.strerror or "it cannot be read"
+        raise FaultError(f"Cannot read {shown}: {reason}.", ExitCode.NO_INPUT) from None
+
+
+def _messages(file: str, data: bytes) -> Iterator[SavedMessage]:
+    if data.startswith(_OLE):
+        raise FaultError(
+            f"{file} is an Outlook .msg file, which does not hold the message as it was sent: a verdict needs it. "
+            "Save the message as .eml instead (Outlook on the web: “Download”), or forward it as an attachment.",
+            ExitCode.NO_INPUT,
+        )
+    if _starts_mbox(data):
+        for number, raw in enumerate(split_mbox(data), 1):
+            yield _saved(f"{file}:{number}", raw, Note.MBOX)
+        return
+    yield _saved(file, data)
+
+
+def _saved(file: str, data: bytes, *notes: Note) -> SavedMessage:
+    if len(data) > MAX_FILE:
+        raise FaultError(f"{file} is larger than {MAX_FILE >> 20} MB.", ExitCode.NO_INPUT)
+    raw, repair = repaired(data)
+    return SavedMessage(file, raw, (*notes, *repair))
+
+
+def repaired(data: bytes) -> tuple[bytes, tuple[Note, ...]]:
+    """Apply the one repair. A message with any CRLF stays byte for byte as it is."""
+    if not data:
+        return data, (Note.EMPTY,)
+    line_feeds = data.count(b"\n")
+    pairs = data.count(b"\r\n")
+    if line_feeds and not pairs:
+        return data.replace(b"\n", b"\r\n"), (Note.LF_ONLY,)
+    if line_feeds != pairs:
+        return data, (Note.MIXED_LINE_ENDS,)
+    return data, ()
+
+
+def _starts_mbox(data: bytes) -> bool:
+    """RFC 4155: the first line is a From_ line, with a time in it."""
+    line = data[:1_000].partition(b"\n")[0]
+    return _FROM_LINE.match(line) is not None
+
+
+def split_mbox(data: bytes) -> Iterator[bytes]:
+    """The messages of an mbox file (mboxrd): split at From_ lines after a blank line, ``>From `` unquoted once."""
+    start = data.find(b"\n") + 1
+    if start == 0:
+        return
+    position = start
+    while True:
+        found = data.find(b"\nFrom ", position)
+        if found < 0:
+            yield _unquoted(data[start:])
+            return
+        line_end = data.find(b"\n", found + 1)
+        line = data[found + 1 : line_end if line_end >= 0 else len(data)]
+        after_blank = (
+            data[max(start - 1, found - 1) : found + 1] == b"\n\n" or data[found - 2 : found + 1] == b"\n\r\n"
+        )
+        if not after_blank or _FROM_LINE.match(line[:1_000]) is None:
+            position = found + 1
+            continue
+        yield _unquoted(data[start : found + 1])
+        if line_end < 0:
+            return
+        start = position = line_end + 1
+        position -= 1  # an empty message is followed at once by the next From_ line
+
+
+def _unquoted(raw: bytes) -> bytes:
+    """Undo the quoting, and drop the blank line that the file format adds at the end of each message."""
+    for ending in (b"\r\n\r\n", b"\n\n"):
+        if raw.endswith(ending):
+            raw = raw[: -len(ending) // 2]
+            break
+    return _QUOTED_FROM.sub(rb"\1", raw) if b">From " in raw else raw

@@ -1,0 +1,157 @@
+"""The whole verdict on a message: authentication, claims and attached messages, as one check.
+
+What DKIM, SPF and DMARC miss at the start is asked for in one round; attached messages are judged side by
+side with the message that carries them, without a session, and never decide its verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from verifier.address import AuthorField, AuthorRefusal, author_of
+from verifier.claims import Claims, Protection, claims_of, protection_of
+from verifier.dkim import check_dkim
+from verifier.dmarc import author_questions, check_dmarc
+from verifier.evidence import (
+    MAX_OWN_OPINIONS,
+    Ask,
+    Check,
+    Evidence,
+    Opinion,
+    OpinionQuestion,
+    Question,
+    Session,
+    ask,
+    together,
+)
+from verifier.identity import Identity
+from verifier.mentions import mentions_of
+from verifier.message import Message, read_message
+from verifier.parts import Part, attached_messages, walk
+from verifier.report import ArcResult, AuthorView, DkimResult, Report
+from verifier.spf import check_spf
+from verifier.verdict import Proofs, candidates, decide
+
+EVALUATOR_VERSION: Final = (
+    "1"  # stored beside each verdict; raised whenever the same evidence may judge otherwise
+)
+
+MAX_INNER: Final = 8  # attached messages judged in one message; analysts attach one or two
+MAX_INNER_DEPTH: Final = 2  # messages inside attached messages; each level is hashed again
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a verdict depends on beside the message. ``at`` is the clock (UTC), ``receiver`` our host name."""
+
+    identities: tuple[Identity, ...]
+    at: datetime
+    session: Session | None = None
+    receiver: str = "localhost"
+    supplied: tuple[str, ...] = ()  # of "evidence", "clock", "session": what a user supplied
+
+
+def judge(message: Message, context: Context) -> Check[Report]:
+    """The verdict on a message, its attached messages in ``inner``. Never raises."""
+    return _judge(message, context, protection_of(context.identities), 0, 0)
+
+
+def _judge(
+    message: Message, context: Context, protection: Protection, number: int, depth: int
+) -> Check[Report]:
+    """``number`` tells messages apart: child k of message n is n * MAX_INNER + k + 1, as in a heap."""
+    parts = walk(message)
+    inside = replace(context, session=None, supplied=tuple(s for s in context.supplied if s != "session"))
+    attached = attached_messages(message, parts, MAX_INNER) if depth < MAX_INNER_DEPTH else ()
+    inner = [
+        _judge(read_message(raw), inside, protection, number * MAX_INNER + place + 1, depth + 1)
+        for place, raw in enumerate(attached)
+    ]
+    own = _judge_alone(message, parts, context, protection, number)
+    report, *reports = yield from together([own, *inner])
+    return replace(report, inner=tuple(reports)) if reports else report
+
+
+def _judge_alone(
+    message: Message, parts: tuple[Part, ...], context: Context, protection: Protection, number: int
+) -> Check[Report]:
+    author = author_of(message)
+    domains = _domains(author)
+    claims = claims_of(message, author, protection)
+    checks: list[Check[Any]] = [
+        check_dkim(message, context.at),
+        check_spf(context.session, context.receiver, context.at),
+        _prefetch(author_questions(domains)),
+    ]
+    dkim, spf, _ = yield from together(checks)
+    outcome = yield from check_dmarc(domains, dkim, spf)
+    dkim = tuple(replace(r, aligned=r.index in outcome.aligned_dkim) for r in dkim)
+    opinions = yield from _opinions(message, claims, dkim, number)
+    arc = ArcResult()
+    proofs = Proofs(
+        claims=claims,
+        author=_view(author),
+        dkim=dkim,
+        spf=spf,
+        dmarc=outcome.result,
+        arc=arc,
+        origin=None if context.session is None else context.session.origin,
+        opinions=opinions,
+        mentions=mentions_of(message, parts, claims, protection),
+        supplied=context.supplied,
+    )
+    decision = decide(proofs)
+    return Report(
+        verdict=decision.verdict,
+        sentence=decision.sentence,
+        author=proofs.author,
+        claims=claims.claims,
+        dkim=dkim,
+        spf=spf,
+        dmarc=outcome.result,
+        arc=arc,
+        reasons=decision.reasons,
+        supplied=context.supplied,
+    )
+
+
+def _prefetch(questions: Iterable[Question]) -> Check[None]:
+    """Ask early for what DMARC is certain to need, so that it shares the first round."""
+    evidence = yield frozenset()
+    yield from ask(evidence, questions)
+
+
+def _opinions(
+    message: Message, claims: Claims, dkim: tuple[DkimResult, ...], number: int
+) -> Generator[frozenset[Ask], Evidence, dict[int, Opinion]]:
+    """The second implementation's word on signatures that would prove the claim, until one is confirmed."""
+    words: dict[int, Opinion] = {}
+    for result in candidates(claims, dkim):
+        key = number * MAX_OWN_OPINIONS + result.index
+        question = OpinionQuestion(key, message.raw if number else None)
+        evidence = yield frozenset()
+        word = evidence.opinion(key)
+        while word is None:
+            evidence = yield frozenset((question,))
+            word = evidence.opinion(key)
+        words[result.index] = word
+        if word is Opinion.PASS:
+            break
+    return words
+
+
+def _domains(author: AuthorField | AuthorRefusal) -> tuple[str, ...] | None:
+    if isinstance(author, AuthorRefusal):
+        return None
+    return tuple(dict.fromkeys(mailbox.domain for mailbox in author.mailboxes))
+
+
+def _view(author: AuthorField | AuthorRefusal) -> AuthorView | None:
+    """The one author; several, or none that can be read, are told in the reasons."""
+    if isinstance(author, AuthorRefusal) or len(author.mailboxes) != 1:
+        return None
+    mailbox = author.mailboxes[0]
+    return AuthorView(mailbox.address, mailbox.domain, mailbox.display)

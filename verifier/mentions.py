@@ -1,0 +1,80 @@
+"""What is told about a message but claims nothing: brand words in its new text, a Reply-To that leads elsewhere."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from verifier.charset import to_text
+from verifier.claims import Claims, Protection, named_addresses
+from verifier.display import fold
+from verifier.encoded_word import decode
+from verifier.message import Message
+from verifier.parts import Part, body_bytes
+
+MAX_TEXT = 32_768  # bytes of text searched for brand words; a notification's own words come first
+MAX_SUBJECT = 1_000
+
+# Where quoted text begins in the ways common clients write it; all that follows is somebody else's.
+_QUOTE_STARTS = re.compile(
+    r"^(?:>|-{3,} ?(?:Original|Forwarded)|_{10,}|From: |Von: |De: |On .{1,200} wrote:|Am .{1,200} schrieb)",
+    re.MULTILINE,
+)
+_TAG = re.compile(r"<[^<>]{0,2000}>")
+_HTML_QUOTE = re.compile(r"<blockquote|divRplyFwdMsg|gmail_quote|<hr", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Mentions:
+    """``brands`` are the terms found in subject or new text; ``reply_to`` the domains that lead elsewhere."""
+
+    brands: tuple[str, ...] = ()
+    reply_to: tuple[str, ...] = ()
+
+
+def mentions_of(
+    message: Message, parts: tuple[Part, ...], claims: Claims, protection: Protection
+) -> Mentions:
+    """Look through subject, new text and Reply-To. Pure, bounded by the caps above."""
+    return Mentions(_brands(message, parts, protection), _reply_to(message, claims, protection))
+
+
+def _brands(message: Message, parts: tuple[Part, ...], protection: Protection) -> tuple[str, ...]:
+    terms = {fold(t): t for identity in protection.identities for t in identity.brand_terms}
+    if not terms:
+        return ()
+    subject = " ".join(f.value.decode("utf-8", "replace") for f in message.named(b"subject")[:1])[
+        :MAX_SUBJECT
+    ]
+    seen = fold(decode(subject)) + "\n" + " ".join(_fold_long(_new_text(message, parts)).split())
+    return tuple(term for key, term in terms.items() if key in seen)
+
+
+def _fold_long(text: str) -> str:
+    return "".join(fold(text[start : start + 1_000]) for start in range(0, len(text), 1_000))
+
+
+def _new_text(message: Message, parts: tuple[Part, ...]) -> str:
+    texts = [
+        p for p in parts if p.content_type in ("text/plain", "text/html") and p.disposition != "attachment"
+    ]
+    part = next((p for p in texts if p.content_type == "text/plain"), texts[0] if texts else None)
+    if part is None:
+        return ""
+    text, _ = to_text(body_bytes(message, part, limit=MAX_TEXT), part.charset)
+    starts = _HTML_QUOTE if part.content_type == "text/html" else _QUOTE_STARTS
+    quoted = starts.search(text)
+    own = text[: quoted.start()] if quoted else text
+    return _TAG.sub(" ", own) if part.content_type == "text/html" else own
+
+
+def _reply_to(message: Message, claims: Claims, protection: Protection) -> tuple[str, ...]:
+    if not claims.claims:
+        return ()
+    claimed = [i for c in claims.claims if (i := protection.named(c.identity))]
+    elsewhere: dict[str, None] = {}
+    for field in message.named(b"reply-to")[:5]:
+        for _, domain in named_addresses(field.value[:4_096].decode("utf-8", "replace")):
+            if not any(identity.knows(domain) for identity in claimed):
+                elsewhere[domain] = None
+    return tuple(elsewhere)

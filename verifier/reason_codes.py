@@ -1,0 +1,69 @@
+"""The stable codes of reasons, with the RFC section behind each. People's sentences stand in ``verdict``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ReasonCode(StrEnum):
+    """Codes that programs may rely on; none is ever renamed."""
+
+    CLAIMS_AUTHOR_ADDRESS = "claims-author-address"
+    CLAIMS_AUTHOR_DOMAIN = "claims-author-domain"
+    CLAIMS_DISPLAY_NAME = "claims-display-name"
+    IMITATES_DISPLAY_NAME = "imitates-display-name"
+    IMITATES_DOMAIN = "imitates-domain"
+    IMITATES_BY_HIDDEN_ADDRESS = "imitates-by-hidden-address"
+    SEVERAL_AUTHORS = "several-authors"
+    MALFORMED_AUTHOR = "malformed-author"
+    SIGNED_BY_IDENTITY = "signed-by-identity"
+    ADDRESS_PINNED = "address-pinned"
+    ADDRESS_NOT_PINNED = "address-not-pinned"
+    IMPLEMENTATIONS_AGREE = "implementations-agree"
+    IMPLEMENTATIONS_DISAGREE = "implementations-disagree"
+    SECOND_OPINION_UNAVAILABLE = "second-opinion-unavailable"
+    NO_SIGNATURE = "no-signature"
+    SIGNATURE_FAILS = "signature-fails"
+    SIGNATURE_NOT_ACCEPTABLE = "signature-not-acceptable"
+    SIGNED_BY_OTHERS = "signed-by-others"
+    SIGNATURE_TEMPORARY_ERROR = "signature-temporary-error"
+    DMARC_TEMPORARY_ERROR = "dmarc-temporary-error"
+    DMARC_PASS = "dmarc-pass"
+    DMARC_FAIL = "dmarc-fail"
+    DMARC_NONE = "dmarc-none"
+    LIVE_SESSION_DMARC_FAIL = "live-session-dmarc-fail"
+    SPF_ONLY = "spf-only"
+    UNSIGNED_FIELDS = "unsigned-fields"
+    ARC_TRUSTED = "arc-trusted"
+    ARC_NOT_EVALUATED = "arc-not-evaluated"
+    REPLY_TO_ELSEWHERE = "reply-to-elsewhere"
+    BRAND_IN_TEXT = "brand-in-text"
+    SUPPLIED_FACTS = "supplied-facts"
+    NOTHING_CLAIMED = "nothing-claimed"
+
+
+RFC: dict[ReasonCode, str] = {
+    ReasonCode.CLAIMS_AUTHOR_ADDRESS: "RFC 5322 3.6.2",
+    ReasonCode.CLAIMS_AUTHOR_DOMAIN: "RFC 5322 3.6.2",
+    ReasonCode.CLAIMS_DISPLAY_NAME: "RFC 5322 3.4",
+    ReasonCode.IMITATES_DISPLAY_NAME: "RFC 5322 3.4",
+    ReasonCode.IMITATES_BY_HIDDEN_ADDRESS: "RFC 5322 3.4",
+    ReasonCode.SEVERAL_AUTHORS: "RFC 9989 5.3.1",
+    ReasonCode.MALFORMED_AUTHOR: "RFC 5322 3.6.2",
+    ReasonCode.SIGNED_BY_IDENTITY: "RFC 6376 6.1",
+    ReasonCode.NO_SIGNATURE: "RFC 6376 6.1",
+    ReasonCode.SIGNATURE_FAILS: "RFC 6376 6.1.3",
+    ReasonCode.SIGNATURE_NOT_ACCEPTABLE: "RFC 6376 8",
+    ReasonCode.SIGNED_BY_OTHERS: "RFC 9989 4.4.1",
+    ReasonCode.SIGNATURE_TEMPORARY_ERROR: "RFC 6376 6.1.2",
+    ReasonCode.DMARC_TEMPORARY_ERROR: "RFC 9989 5.3.4",
+    ReasonCode.DMARC_PASS: "RFC 9989 5.3.5",
+    ReasonCode.DMARC_FAIL: "RFC 9989 5.3.5",
+    ReasonCode.DMARC_NONE: "RFC 9989 4.10",
+    ReasonCode.LIVE_SESSION_DMARC_FAIL: "RFC 9989 5.3.6",
+    ReasonCode.SPF_ONLY: "RFC 7208 11.2",
+    ReasonCode.UNSIGNED_FIELDS: "RFC 6376 5.4",
+    ReasonCode.ARC_TRUSTED: "RFC 8617 7.2",
+    ReasonCode.ARC_NOT_EVALUATED: "RFC 8617 5.2",
+    ReasonCode.REPLY_TO_ELSEWHERE: "RFC 5322 3.6.2",
+}
