@@ -130,15 +130,6 @@ class DeliverySettings(_Section):
     mx_port: Port = Field(
         default=25, description="Port of the recipients' servers in mode `mx`; another one is for tests."
     )
-    daily_automatic_per_address: int = Field(
-        default=10,
-        ge=0,
-        le=10_000,
-        description="Automatic answers to one address a day. A loop of robots ends here.",
-    )
-    daily_automatic_per_domain: int = Field(
-        default=200, ge=0, le=1_000_000, description="Automatic answers to one domain a day."
-    )
 
 
 class DkimSettings(_Section):
@@ -159,19 +150,32 @@ class DnsSettings(_Section):
     )
     zone: Path | None = Field(
         default=None,
-        description="Master file (RFC 1035) answered by ourselves before anybody is asked. Unset means `data_dir`/zone.db, as long as that file exists.",
+        description="Master file (RFC 1035) answered by ourselves before anybody is asked. Unset means `data_dir`/zone.db in delivery mode `files`, and none in the others, so that the records of a trial never stand in for the published ones.",
     )
     max_questions: int = Field(
-        default=100,
-        ge=10,
+        default=200,
+        ge=20,
         le=1_000,
-        description="Questions for one message. 8 signatures, SPF with its 10 lookups and DMARC's walk need fewer; a hostile record cannot make more.",
+        description="Questions for one message. Eight signatures, SPF at its own limit and DMARC's walks stay below; a hostile record cannot make more.",
     )
     max_seconds: float = Field(
-        default=20.0,
+        default=12.0,
         ge=1,
         le=120,
         description="Seconds for all DNS of one message; what is missing then is a temporary error.",
+    )
+
+
+class RouteSettings(_Section):
+    """How strict the mailboxes for conversations are."""
+
+    on_temperror: Literal["hold", "defer"] = Field(
+        default="hold",
+        description="What to do with a message when needed DNS answers could not be had: `hold` it for an expert, or `defer` it with 451, so that the sender tries again.",
+    )
+    on_forgery: Literal["hold", "reject"] = Field(
+        default="reject",
+        description="What to do with a forgery that two independent reasons prove. Everything doubtful is held whatever this says.",
     )
 
 

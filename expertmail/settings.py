@@ -35,6 +35,7 @@ from expertmail.setting_sections import (
     DnsSettings,
     LogSettings,
     MailSettings,
+    RouteSettings,
     SmtpSettings,
 )
 from expertmail.setting_values import Domain, Secrets
@@ -76,6 +77,7 @@ class Settings(BaseSettings):
     mail: MailSettings = MailSettings()
     database: DatabaseSettings = DatabaseSettings()
     delivery: DeliverySettings = DeliverySettings()
+    routes: RouteSettings = RouteSettings()
     dkim: DkimSettings = DkimSettings()
     dns: DnsSettings = DnsSettings()
     log: LogSettings = LogSettings()

@@ -1,0 +1,1 @@
+"""HTTP on the console port: health, metrics and the verdict interface."""

@@ -1,0 +1,172 @@
+"""The HTTP application. It judges nothing itself: what judges and what is checked comes in as functions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from expertmail.console.openapi import document
+from expertmail.metrics import CONTENT_TYPE, Metrics
+
+MAX_JUDGING = 4  # messages judged at one time for HTTP; mail over SMTP comes first on a small machine
+MAX_WAITING = 32  # further requests that may wait, each holding its message in memory
+BODY_SECONDS = 60.0  # for a request's body; clients are on this machine
+
+_MESSAGE_TYPES = frozenset({"message/rfc822", "message/global", "application/octet-stream"})
+_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+JudgeSaved = Callable[[bytes], Awaitable[Mapping[str, Any]]]
+"""Judges a saved message and gives the contract's verdict object."""
+
+CheckReady = Callable[[], Awaitable[Mapping[str, str]]]
+"""Names what was checked; "ok", or a sentence that says what is wrong."""
+
+_log = structlog.get_logger("expertmail")
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleParts:
+    """What the application works with."""
+
+    judge: JudgeSaved
+    ready: CheckReady
+    metrics: Metrics
+    max_bytes: int
+
+
+class Console:
+    """The requests of one console."""
+
+    def __init__(self, parts: ConsoleParts) -> None:
+        self._parts = parts
+        self._places = asyncio.Semaphore(MAX_JUDGING)
+        self._present = 0
+        self._description = document(parts.max_bytes)
+
+    def application(self) -> Starlette:
+        """The ASGI application."""
+        return Starlette(
+            routes=[
+                Route("/healthz", self.healthz, methods=["GET"]),
+                Route("/readyz", self.readyz, methods=["GET"]),
+                Route("/metrics", self.metrics, methods=["GET"]),
+                Route("/api/v1/verify", self.verify, methods=["POST"]),
+                Route("/api/v1/openapi.json", self.openapi, methods=["GET"]),
+            ],
+            exception_handlers={HTTPException: _told, Exception: _fault},
+        )
+
+    async def healthz(self, request: Request) -> Response:
+        """The event loop answers, nothing more."""
+        del request
+        return JSONResponse({"status": "ok"}, headers=_HEADERS)
+
+    async def readyz(self, request: Request) -> Response:
+        """Whether mail can be taken."""
+        del request
+        checks = dict(await self._parts.ready())
+        ready = all(word == "ok" for word in checks.values())
+        return JSONResponse({"ready": ready, "checks": checks}, 200 if ready else 503, headers=_HEADERS)
+
+    async def metrics(self, request: Request) -> Response:
+        """Prometheus' text format."""
+        del request
+        page = await asyncio.to_thread(self._parts.metrics.page)
+        return Response(page, headers=_HEADERS, media_type=CONTENT_TYPE)
+
+    async def openapi(self, request: Request) -> Response:
+        """The description of all this."""
+        del request
+        return JSONResponse(self._description, headers=_HEADERS)
+
+    async def verify(self, request: Request) -> Response:
+        """The verdict on the message in the body."""
+        counted = self._parts.metrics.verifications
+        try:
+            answer = await self._verified(request)
+        except HTTPException as error:
+            counted.labels(outcome=str(error.status_code)).inc()
+            raise
+        counted.labels(outcome="200").inc()
+        return answer
+
+    async def _verified(self, request: Request) -> Response:
+        _refuse_others(request)
+        _refuse_other_types(request)
+        if self._present >= MAX_JUDGING + MAX_WAITING:
+            raise HTTPException(503, "Too many messages are being judged; try again.")
+        self._present += 1
+        try:
+            raw = await self._body(request)
+            async with self._places:
+                verdict = await self._parts.judge(raw)
+        finally:
+            self._present -= 1
+        return JSONResponse(dict(verdict), headers=_HEADERS)
+
+    async def _body(self, request: Request) -> bytes:
+        """The message, read under its cap whatever the client announced."""
+        cap = self._parts.max_bytes
+        too_large = HTTPException(413, f"The message is larger than {cap} bytes.")
+        announced = request.headers.get("content-length", "")
+        if announced.isdecimal() and int(announced) > cap:
+            raise too_large
+        held = bytearray()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                async for chunk in request.stream():
+                    held += chunk
+                    if len(held) > cap:
+                        raise too_large
+        except TimeoutError as error:
+            raise HTTPException(408, "The message did not arrive in time.") from error
+        except ClientDisconnect as error:
+            raise HTTPException(400, "The request ended before its message did.") from error
+        if not held:
+            raise HTTPException(400, "There is no message in the request; send it as the body.")
+        return bytes(held)
+
+
+def _refuse_others(request: Request) -> None:
+    """There are no accounts yet, so only this machine may ask."""
+    try:
+        near = request.client is not None and ip_address(request.client.host).is_loopback
+    except ValueError:
+        near = False
+    if not near:
+        raise HTTPException(403, "Only clients on this machine may ask for a verdict.")
+
+
+def _refuse_other_types(request: Request) -> None:
+    """Only a declared message: a web page elsewhere cannot send these types without being asked first."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in _MESSAGE_TYPES:
+        raise HTTPException(415, "Send the message as it is, with Content-Type: message/rfc822.")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise HTTPException(415, "Send the message uncompressed.")
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    """An expected refusal in plain words."""
+    del request
+    if not isinstance(error, HTTPException):  # pragma: no cover - registered for HTTPException only
+        raise error
+    text = {404: "There is nothing here; see /api/v1/openapi.json.", 405: "Use another method here."}
+    sentence = text.get(error.status_code, error.detail)
+    return JSONResponse({"error": sentence}, error.status_code, headers={**_HEADERS, **(error.headers or {})})
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    """A fault of ours: logged with its kind, answered without it."""
+    _log.error("console fault", path=request.url.path, fault=type(error).__name__)
+    return JSONResponse({"error": "Something went wrong here; the log says more."}, 500, headers=_HEADERS)

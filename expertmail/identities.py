@@ -1,0 +1,62 @@
+"""The protected identities that are in force: the operator's file, or the defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from expertmail.faults import ExitCode, FaultError
+from expertmail.setting_sections import MailSettings
+from verifier.identity import Identity, IdentityError, parse_identities
+
+OPERATED = "operated"
+"""Name of the identity that is our own sender. An identity file with a sender of ours names it so, too."""
+
+PRODUCT = Identity(
+    name="defender-experts",
+    display_names=("Defender Experts", "Microsoft Defender Experts"),
+    domains=("microsoft.com",),
+    signing_domains=("microsoft.com",),
+    known_domains=("microsoftonline.com", "office.com"),
+    brand_terms=("defender experts",),
+)
+"""The service's own sender, as far as it is documented: no address is confirmed, so none is pinned."""
+
+
+def operated(mail: MailSettings) -> Identity:
+    """Our own sender: its one address is pinned, and everything it sends is signed."""
+    domain = mail.sender_address.rpartition("@")[2]
+    return Identity(
+        name=OPERATED,
+        display_names=(mail.sender_name,),
+        domains=(domain,),
+        addresses=(mail.sender_address.lower(),),
+        signing_domains=(domain,),
+        always_signs=True,
+        known_domains=tuple(dict.fromkeys((mail.reply_domain, *mail.domains))),
+        brand_terms=(mail.sender_name.lower(),),
+    )
+
+
+def identities_in_force(mail: MailSettings, file: Path | None) -> tuple[Identity, ...]:
+    """The identities of ``file``, or the defaults. Raises FaultError for a file that cannot be used."""
+    return (operated(mail), PRODUCT) if file is None else read_identities(file)
+
+
+def read_identities(file: Path) -> tuple[Identity, ...]:
+    """Read an identity file; FaultError in one sentence."""
+    try:
+        return parse_identities(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FaultError(
+            f"The identity file {file} cannot be read ({error.strerror}); check the path.", ExitCode.NO_INPUT
+        ) from error
+    except UnicodeDecodeError as error:
+        raise FaultError(f"The identity file {file} is not UTF-8 text.", ExitCode.DATA) from error
+    except IdentityError as error:
+        raise FaultError(f"{file}: {error}", ExitCode.DATA) from error
+
+
+def own_identity(mail: MailSettings, identities: tuple[Identity, ...]) -> str:
+    """The name of the identity that our sender belongs to, or OPERATED when the file has none."""
+    domain = mail.sender_address.rpartition("@")[2]
+    return next((identity.name for identity in identities if identity.owns(domain)), OPERATED)

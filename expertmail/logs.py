@@ -1,0 +1,74 @@
+"""Logs: one JSON object a line, or text on a terminal. Ids tie the lines of one message together.
+
+What is logged is named by the caller; this module makes sure that nothing else gets in: no value is longer
+than ``MAX_VALUE``, control characters are escaped, and fields that could hold content or secrets are dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, TextIO
+
+import structlog
+
+from expertmail.setting_sections import LogSettings
+
+MAX_VALUE = 500  # characters of one value; a log line is for finding things, not for keeping them
+_NEVER = frozenset({"raw", "body", "content", "text", "password", "secret", "key", "token", "quoted"})
+
+
+def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
+    """Send structlog's and the libraries' lines to ``stream`` (stderr) in the form that the settings ask for."""
+    stream = stream or sys.stderr
+    as_json = settings.format == "json" or (settings.format == "auto" and not stream.isatty())
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        discreet,
+    ]
+    final: list[Any] = (
+        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(ensure_ascii=True)]
+        if as_json
+        else [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+    )
+    structlog.configure(
+        processors=[*shared, *final],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(level, logging.WARNING))  # libraries speak up only when something is wrong
+    for room in ("verifier", "threads", "outbound", "smtp_gateway", "expertmail"):
+        logging.getLogger(room).setLevel(level)
+
+
+def discreet(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Drop fields that may hold content or secrets, and shorten long values."""
+    del logger, method
+    for name in [n for n in event if n in _NEVER]:
+        del event[name]
+    for name, value in event.items():
+        if isinstance(value, bytes):
+            event[name] = value[:MAX_VALUE].decode("latin-1").encode("unicode_escape").decode()
+        elif isinstance(value, str):
+            event[name] = _printable(value)
+    return event
+
+
+def _printable(value: str) -> str:
+    """The value on one line: what a peer sent must not be able to write lines of its own."""
+    short = value if len(value) <= MAX_VALUE else value[:MAX_VALUE] + "…"
+    return short if short.isprintable() else short.encode("unicode_escape").decode()

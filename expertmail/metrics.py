@@ -1,0 +1,71 @@
+"""What Prometheus sees. A registry of our own, so that several gateways in one process do not mix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_JUDGING = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
+_COMMIT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+
+
+class Metrics:
+    """Counters, timings and gauges of one gateway."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=True)
+        self.messages = Counter(
+            "expertmail_messages",
+            "Messages that ended in an SMTP answer, by what became of them.",
+            ("disposition", "verdict"),
+            registry=self.registry,
+        )
+        self.judging = Histogram(
+            "expertmail_judging_seconds",
+            "From the last byte of a message to its verdict, DNS included.",
+            buckets=_JUDGING,
+            registry=self.registry,
+        )
+        self.commit = Histogram(
+            "expertmail_commit_seconds",
+            "From the verdict to the commit.",
+            buckets=_COMMIT,
+            registry=self.registry,
+        )
+        self.connections = Gauge("expertmail_smtp_connections", "Open SMTP sessions.", registry=self.registry)
+        self.verifications = Counter(
+            "expertmail_verify_requests",
+            "Requests to POST /api/v1/verify, by their answer.",
+            ("outcome",),
+            registry=self.registry,
+        )
+
+    def watch(self, name: str, text: str, label: str, read: Callable[[], dict[str, float]]) -> None:
+        """Export what ``read`` gives when the page is asked for, one line for each key of its answer."""
+        self.registry.register(_Watched(name, text, label, read))
+
+    def page(self) -> bytes:
+        """All of it in Prometheus' text form."""
+        return generate_latest(self.registry)
+
+
+class _Watched(Collector):
+    """A gauge read on demand; a source that fails leaves its gauge out rather than breaking the page."""
+
+    def __init__(self, name: str, text: str, label: str, read: Callable[[], dict[str, float]]) -> None:
+        self._name, self._text, self._label, self._read = name, text, label, read
+
+    def describe(self) -> Iterator[Metric]:
+        """The gauge without its values."""
+        yield GaugeMetricFamily(self._name, self._text, labels=[self._label])
+
+    def collect(self) -> Iterator[Metric]:
+        """The gauge with what its source says now."""
+        family = GaugeMetricFamily(self._name, self._text, labels=[self._label])
+        for key, value in self._read().items():
+            family.add_metric([key], value)
+        yield family

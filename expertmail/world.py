@@ -1,0 +1,210 @@
+"""The files of a gateway: folder, keys, reply secret, zone. Made once, never overwritten, found again.
+
+In delivery mode ``files`` nobody outside is concerned, so the world brings its own DNS: a zone file with
+the records of the operated domains and of a sample customer, ``contoso.test``, who mails from this machine.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from expertmail.faults import ExitCode, FaultError
+from expertmail.identities import identities_in_force
+from expertmail.settings import Settings
+from outbound.errors import SigningError
+from outbound.key_files import generate_key, load_key
+from outbound.sign import SigningKey, dns_record
+from threads.reply_address import MIN_KEY_BYTES, ReplyAddresses
+from verifier.identity import Identity
+from verifier.zone import Record, Zone, ZoneError, read_zone, write_zone
+
+SAMPLE_CUSTOMER = "contoso.test"
+_PRIVATE_FOLDER = 0o700
+_PRIVATE_FILE = 0o600
+_REPLY_SECRET_BYTES = 32
+_MAX_SECRETS_BYTES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything that files hold, read. Secrets do not show in its repr."""
+
+    settings: Settings
+    key: SigningKey
+    replies: ReplyAddresses = field(repr=False)
+    identities: tuple[Identity, ...]
+    zone: Zone | None
+    made: tuple[str, ...] = ()  # what this start has made, in words for a person
+
+    @property
+    def outbox(self) -> Path:
+        """Where mode ``files`` delivers to."""
+        return self.settings.data_dir / "outbox"
+
+
+def database_url(settings: Settings) -> str:
+    """The URL of the record; a secret if it holds a password."""
+    if settings.database.url is not None:
+        return settings.database.url.get_secret_value()
+    return f"sqlite:///{(settings.data_dir / 'expertmail.db').absolute()}"
+
+
+def key_path(settings: Settings, selector: str | None = None) -> Path:
+    """The file of the key that signs under a selector (the one of the settings)."""
+    return settings.data_dir / "keys" / f"{settings.sender_domain}.{selector or settings.dkim.selector}.pem"
+
+
+def zone_path(settings: Settings) -> Path | None:
+    """The zone file in force: the one of the settings, or our own in mode ``files``."""
+    if settings.dns.zone is not None:
+        return settings.dns.zone
+    return settings.data_dir / "zone.db" if settings.delivery.mode == "files" else None
+
+
+def open_world(settings: Settings) -> World:
+    """Read the world's files, and make those that are missing. Raises FaultError."""
+    made: list[str] = []
+    _make_folder(settings.data_dir)
+    identities = identities_in_force(settings.mail, settings.identities)
+    key = _signing_key(settings, made)
+    replies = _reply_addresses(settings, made)
+    zone = _zone(settings, key, made)
+    world = World(settings, key, replies, identities, zone, tuple(made))
+    if settings.delivery.mode == "files":
+        _make_folder(world.outbox)
+    return world
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder that only we read, and see that it can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=_PRIVATE_FOLDER)
+        writable = os.access(folder, os.W_OK | os.X_OK)
+    except OSError as error:
+        raise FaultError(
+            f"The folder {folder} cannot be made ({error.strerror}); set data_dir to a folder that can be "
+            "written.",
+            ExitCode.CANNOT_CREATE,
+        ) from error
+    if not writable:
+        raise FaultError(
+            f"The folder {folder} cannot be written; make it writable or set data_dir to another one.",
+            ExitCode.CANNOT_CREATE,
+        )
+
+
+def _signing_key(settings: Settings, made: list[str]) -> SigningKey:
+    path = key_path(settings)
+    try:
+        if path.exists():
+            return load_key(path)
+        made.append(f"DKIM key {path}")
+        return generate_key(path)
+    except SigningError as error:
+        raise FaultError(str(error), ExitCode.CONFIG) from error
+
+
+def _reply_addresses(settings: Settings, made: list[str]) -> ReplyAddresses:
+    given = tuple(key.get_secret_value().encode() for key in settings.reply_keys)
+    path = settings.data_dir / "reply.key"
+    source = "reply_keys" if given else str(path)
+    if not given:
+        if not path.exists():
+            write_private(path, secrets.token_hex(_REPLY_SECRET_BYTES) + "\n")
+            made.append(f"secret of the reply addresses {path}")
+        given = tuple(line.encode() for line in read_private(path).split())
+    try:
+        return ReplyAddresses(given, settings.mail.reply_domain)
+    except ValueError:
+        raise FaultError(
+            f"{source} needs at least one secret, and each has to have at least {MIN_KEY_BYTES} characters.",
+            ExitCode.CONFIG,
+        ) from None
+
+
+def _zone(settings: Settings, key: SigningKey, made: list[str]) -> Zone | None:
+    path = zone_path(settings)
+    if path is None:
+        return None
+    if settings.dns.zone is None and not path.exists():
+        text = "; Made by expertmail for a trial on this machine. Edit it freely; it is not made again.\n"
+        write_private(path, text + write_zone(trial_records(settings, key)))
+        made.append(f"zone file {path}")
+    try:
+        return read_zone(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise FaultError(
+            f"The zone file {path} cannot be read ({error.strerror}); check dns.zone.", ExitCode.NO_INPUT
+        ) from error
+    except (ZoneError, UnicodeDecodeError) as error:
+        raise FaultError(f"The zone file {path} cannot be used: {error}.", ExitCode.DATA) from error
+
+
+def public_records(settings: Settings, key: SigningKey, selector: str | None = None) -> Iterator[Record]:
+    """The records to publish for the operated domains: MX, SPF, DKIM, DMARC (RFC 5321, 7208, 6376, 9989)."""
+    mail = settings.mail
+    for domain in dict.fromkeys((*mail.domains, mail.reply_domain)):
+        yield Record(domain, "MX", f"10 {settings.hostname}.")
+        yield Record(domain, "TXT", "v=spf1 mx -all")
+    selector = selector or settings.dkim.selector
+    yield Record(f"{selector}._domainkey.{settings.sender_domain}", "TXT", dns_record(key))
+    for domain in mail.domains:
+        yield Record(f"_dmarc.{domain}", "TXT", "v=DMARC1; p=reject")
+
+
+def trial_records(settings: Settings, key: SigningKey) -> Iterator[Record]:
+    """The records of a trial: what would be published, this machine's address, and the sample customer."""
+    names = (*settings.mail.domains, settings.mail.reply_domain, SAMPLE_CUSTOMER)
+    for domain in dict.fromkeys(names):
+        yield Record(
+            domain, "SOA", f"{settings.hostname}. postmaster.{settings.sender_domain}. 1 3600 600 86400 60"
+        )
+        yield Record(domain, "NS", f"{settings.hostname}.")
+    yield Record(settings.hostname, "A", "127.0.0.1")
+    yield from public_records(settings, key)
+    yield Record(SAMPLE_CUSTOMER, "MX", f"10 mail.{SAMPLE_CUSTOMER}.")
+    yield Record(f"mail.{SAMPLE_CUSTOMER}", "A", "127.0.0.1")
+    yield Record(SAMPLE_CUSTOMER, "TXT", "v=spf1 ip4:127.0.0.0/8 ip6:::1 -all")
+    yield Record(f"_dmarc.{SAMPLE_CUSTOMER}", "TXT", "v=DMARC1; p=reject")
+
+
+def add_to_trial_zone(settings: Settings, key: SigningKey, selector: str) -> Path | None:
+    """Append a new key's record to our own zone file, if there is one; returns the file."""
+    path = zone_path(settings)
+    if path is None or settings.dns.zone is not None or not path.exists():
+        return None
+    name = f"{selector}._domainkey.{settings.sender_domain}"
+    with path.open("a", encoding="utf-8") as file:
+        file.write(write_zone([Record(name, "TXT", dns_record(key))]))
+    return path
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a new file that only we read; FaultError when it exists or cannot be written."""
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise FaultError(
+            f"{path} cannot be written ({error.strerror}); make its folder writable.", ExitCode.CANNOT_CREATE
+        ) from error
+
+
+def read_private(path: Path) -> str:
+    """Read a file with secrets; FaultError when others may read it."""
+    try:
+        with path.open("rb") as file:
+            open_to_others = stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077
+            data = file.read(_MAX_SECRETS_BYTES)
+    except OSError as error:
+        raise FaultError(f"{path} cannot be read ({error.strerror}).", ExitCode.NO_INPUT) from error
+    if open_to_others:
+        raise FaultError(f"{path} may be read by others; run chmod 600 {path}.", ExitCode.CONFIG)
+    return data.decode("utf-8", "replace")
