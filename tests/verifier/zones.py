@@ -57,7 +57,9 @@ class World(Mapping[Question, Answer]):
         return Evidence(self, absent=Absent.NXDOMAIN)
 
     async def ask(
-        self, questions: Iterable[Question], seconds: float | None = None
+        self,
+        questions: Iterable[Question],
+        seconds: float | None = None,  # noqa: ARG002 - the resolver's signature
     ) -> Mapping[Question, Answer]:
         """As a resolver: one round."""
         self.rounds += 1
