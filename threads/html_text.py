@@ -1,0 +1,112 @@
+"""HTML mail as plain text. Nothing is fetched, nothing is run; never raises."""
+
+from __future__ import annotations
+
+import html as entities
+import re
+
+# Beyond either, layout is given up for a reader that only drops tags and is linear whatever it gets.
+MAX_LAID_OUT = 150_000  # characters; newsletters stay under, and laying this much out takes 0.2 s
+MAX_NESTED = 150  # open tags inside each other; the library recurses for each
+MAX_INDENT = 4  # a layout that makes the text so many times longer than its HTML is all indentation
+MAX_HTML = 500_000  # characters that are read at all
+
+_HIDDEN = re.compile(r"<(script|style|head|title)\b", re.IGNORECASE)
+_BREAKING = frozenset(
+    {
+        "br",
+        "p",
+        "div",
+        "tr",
+        "li",
+        "table",
+        "ul",
+        "ol",
+        "blockquote",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "hr",
+        "pre",
+    }
+)
+_NAME = re.compile(r"/?([a-zA-Z][a-zA-Z0-9]{0,15})")
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,15})")
+_VOID = frozenset({"br", "hr", "img", "input", "meta", "link", "area", "base", "col", "wbr", "source"})
+_BLANK_LINES = re.compile(r"\n[ \t\r]*(?:\n[ \t\r]*){2,}+")
+_TAG_END = re.compile(r"[<>]")
+_TAG_START = re.compile(r"<(?=[a-zA-Z/!?])")
+
+
+def html_to_text(html: str) -> str:
+    """The text that a reader of this HTML sees, in lines."""
+    html = html[:MAX_HTML].replace("\0", "")
+    if len(html) <= MAX_LAID_OUT and _deepest(html) <= MAX_NESTED:
+        try:
+            text = _laid_out(html)
+        except (SyntaxError, ValueError, TypeError, AttributeError, LookupError, RecursionError):
+            # What the library or lxml below it (its errors are SyntaxErrors) raises on odd HTML; the plain reader takes anything.
+            text = _without_tags(html)
+        if len(text) > MAX_INDENT * len(html):
+            text = _without_tags(html)
+    else:
+        text = _without_tags(html)
+    lines = (line.rstrip() for line in text.replace("\r\n", "\n").split("\n"))
+    return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip("\n")
+
+
+def _laid_out(html: str) -> str:
+    # Imported late: with what it pulls in it takes a third of a second, which most commands do not need.
+    from inscriptis import get_text  # noqa: PLC0415 -- see above
+    from inscriptis.model.config import ParserConfig  # noqa: PLC0415 -- see above
+
+    return str(get_text(html, ParserConfig(display_links=False, display_images=False)))
+
+
+def _deepest(html: str) -> int:
+    """How deep tags are nested at most, taking each opened one that is never closed for nesting."""
+    depth = deepest = 0
+    for closing, name in _TAG.findall(html):
+        if name.lower() in _VOID:
+            continue
+        depth = max(0, depth - 1) if closing else depth + 1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _without_tags(html: str) -> str:
+    """Text between tags; scripts, styles and comments left out."""
+    out: list[str] = []
+    position = 0
+    lowered: str | None = None
+    while True:
+        opened = _TAG_START.search(html, position)
+        if opened is None:
+            out.append(html[position:])
+            break
+        start = opened.start()
+        out.append(html[position:start])
+        if html.startswith("<!--", start):
+            end = html.find("-->", start + 4)
+            position = len(html) if end < 0 else end + 3
+            continue
+        hidden = _HIDDEN.match(html, start)
+        if hidden is not None:
+            if lowered is None:
+                lowered = html.lower()
+            end = lowered.find(f"</{hidden.group(1).lower()}", start)
+            position = len(html) if end < 0 else end
+            if end < 0:
+                break
+            start = end
+        found = _TAG_END.search(html, start + 1)
+        if found is None:
+            break
+        name = _NAME.match(html, start + 1)
+        position = found.end() if found.group() == ">" else found.start()
+        if name is not None and name.group(1).lower() in _BREAKING:
+            out.append("\n")
+    return entities.unescape("".join(out))

@@ -1,0 +1,274 @@
+"""How the gateway reads a message: its kind, what is new in it, what it quotes, what is attached.
+
+Structure and identity come from the verifier's own readers; nothing here decides who wrote a message.
+Every reading is a frozen value, no input raises, and the work is linear in the bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+
+from threads.delivery_report import Bounce
+from threads.html_text import MAX_HTML, html_to_text
+from threads.match import message_ids
+from threads.message_kind import kind_of
+from threads.model import MessageKind
+from threads.new_text import SplitText, split_text
+from threads.subject import base_subject
+from verifier.address import AuthorField, author_of
+from verifier.charset import to_text
+from verifier.encoded_word import decode
+from verifier.message import Defect, Message, read_message
+from verifier.parts import Part, PartDefect, body_bytes, is_attached_message, walk
+
+# Bytes of one text part, still encoded, and characters of all of them, that are read: a person writes less,
+# and what a log file in a text part holds beyond is in the stored bytes.
+MAX_PART_BYTES = 1_000_000
+MAX_TEXT = 1_000_000
+# Text parts that are put together; a message with more is a digest.
+MAX_TEXT_PARTS = 50
+MAX_ATTACHMENTS = 500
+_MAX_LINE = 2_000
+
+_REPORT_TYPES = frozenset(
+    {
+        *("message/delivery-status", "message/global-delivery-status", "message/disposition-notification"),
+        *("message/feedback-report", "text/rfc822-headers", "message/global-headers"),
+        "message/global-disposition-notification",
+    }
+)
+_ENCRYPTED_TYPES = frozenset({"multipart/encrypted", "application/pgp-encrypted"})
+_SMIME_TYPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
+_SMIME_SIGNED = frozenset({"signed-data", "certs-only"})
+_TRUNCATED = frozenset({PartDefect.NO_FINAL_BOUNDARY})
+_BAD_HEADER = frozenset({Defect.LEADING_WSP, Defect.NOT_A_FIELD, Defect.NUL, Defect.BARE_CR})
+
+
+class ReadingFlag(StrEnum):
+    """What a reader should know about a reading."""
+
+    ENCRYPTED = "encrypted"
+    CHARSET_GUESSED = "charset-guessed"
+    TRUNCATED = "truncated"
+    MALFORMED_MIME = "malformed-mime"
+    MALFORMED_HEADER = "malformed-header"
+    NO_SINGLE_AUTHOR = "no-single-author"
+    HTML_ONLY = "html-only"
+    TEXT_CUT = "text-cut"  # longer than what is read of a text
+    TNEF = "tnef"  # Outlook's winmail.dat: its content is not read
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """An attached file: its name as the sender wrote it (never a path to trust), size and hash once decoded."""
+
+    name: str | None
+    type: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A message as it is read. ``author`` is an address that was read strictly, or None.
+
+    Message-IDs stand without angle brackets. ``attachments`` is None where they were not asked for.
+    """
+
+    kind: MessageKind
+    subject: str
+    author: str | None
+    message_id: str | None
+    in_reply_to: tuple[str, ...]
+    references: tuple[str, ...]
+    body: SplitText
+    attachments: tuple[Attachment, ...] | None
+    inner_messages: int
+    bounce: Bounce | None
+    flags: tuple[ReadingFlag, ...]
+
+    @property
+    def base_subject(self) -> str:
+        """The subject without prefixes of replies and forwards."""
+        return base_subject(self.subject)
+
+
+def read(raw: bytes) -> Reading:
+    """Read a message from its bytes, attachments and all."""
+    return read_parsed(read_message(raw))
+
+
+def read_parsed(
+    message: Message, parts: tuple[Part, ...] | None = None, *, attachments: bool = True
+) -> Reading:
+    """Read a message whose header (and structure) is known already.
+
+    Without ``attachments`` nothing but the text parts is decoded, which is all that intake needs.
+    """
+    parts = walk(message) if parts is None else parts
+    subject, subject_guessed = _subject(message)
+    text, flags, shown = _text(message, parts)
+    author = author_of(message)
+    address = None
+    if isinstance(author, AuthorField) and len(author.mailboxes) == 1:
+        address = author.mailboxes[0].address
+    else:
+        flags.add(ReadingFlag.NO_SINGLE_AUTHOR)
+    if subject_guessed:
+        flags.add(ReadingFlag.CHARSET_GUESSED)
+    flags |= _structure_flags(message, parts, text)
+    kind, bounce = kind_of(message, parts, subject, text)
+    own_ids = _ids(message, b"message-id")
+    return Reading(
+        kind=kind,
+        subject=subject,
+        author=address,
+        message_id=own_ids[0] if own_ids else None,
+        in_reply_to=_ids(message, b"in-reply-to"),
+        references=_ids(message, b"references"),
+        body=split_text(text),
+        attachments=_attachments(message, parts, shown) if attachments else None,
+        inner_messages=sum(map(is_attached_message, parts)),
+        bounce=bounce,
+        flags=tuple(sorted(flags)),
+    )
+
+
+def _subject(message: Message) -> tuple[str, bool]:
+    for field in message.named(b"subject")[:1]:
+        text, guessed = to_text(field.value[: _MAX_LINE * 4], "utf-8")
+        return " ".join(decode(text).split())[:_MAX_LINE], guessed
+    return "", False
+
+
+def _ids(message: Message, name: bytes) -> tuple[str, ...]:
+    found = message.named(name)
+    return message_ids(found[0].value) if found else ()
+
+
+def _text(message: Message, parts: tuple[Part, ...]) -> tuple[str, set[ReadingFlag], set[int]]:
+    """The text that a reader sees first, flags, and the parts that it stands for."""
+    chosen, shown = _chosen(message, parts)
+    flags: set[ReadingFlag] = set()
+    texts: list[str] = []
+    room = MAX_TEXT
+    for part in chosen:
+        text, guessed = _part_text(message, part)
+        if guessed:
+            flags.add(ReadingFlag.CHARSET_GUESSED)
+        limit = MAX_PART_BYTES
+        if part.content_type == "text/html":
+            limit = MAX_HTML
+            text = html_to_text(text)
+        if part.body_end - part.body_start > limit or len(text) > room:
+            flags.add(ReadingFlag.TEXT_CUT)
+        texts.append(text[:room])
+        room -= len(texts[-1])
+    if chosen and all(part.content_type == "text/html" for part in chosen):
+        flags.add(ReadingFlag.HTML_ONLY)
+    return "\n".join(texts).replace("\r\n", "\n").replace("\r", "\n"), flags, shown
+
+
+def _part_text(message: Message, part: Part) -> tuple[str, bool]:
+    return to_text(body_bytes(message, part, MAX_PART_BYTES), part.charset)
+
+
+def _chosen(message: Message, parts: tuple[Part, ...]) -> tuple[list[Part], set[int]]:
+    """Text parts to read in their order, and all parts that they stand for (the other alternatives too)."""
+    children: dict[int, list[Part]] = {}
+    for part in parts:
+        if part.parent is not None:
+            children.setdefault(part.parent, []).append(part)
+    chosen: list[Part] = []
+    shown: set[int] = set()
+
+    def visit(part: Part) -> None:
+        inside = children.get(part.index, [])
+        if part.content_type == "multipart/alternative":
+            alternative(inside)
+        elif part.multipart and inside:
+            report = part.content_type == "multipart/report"
+            for child in inside[:1] if report else inside:
+                visit(child)
+        elif _is_inline_text(part) and len(chosen) < MAX_TEXT_PARTS:
+            chosen.append(part)
+            shown.add(part.index)
+
+    def alternative(inside: list[Part]) -> None:
+        """RFC 2046 5.1.4: the same in several forms; the plainest that says anything."""
+        before = len(chosen)
+        plain = [child for child in inside if child.content_type == "text/plain"]
+        others = [child for child in inside if child not in plain]
+        for child in plain:
+            if _is_inline_text(child) and _says_something(message, child):
+                chosen.append(child)
+                break
+        if len(chosen) == before:
+            for child in others:
+                visit(child)
+                if len(chosen) > before:
+                    break
+        shown.update(child.index for child in inside if child.content_type in ("text/plain", "text/html"))
+        shown.update(
+            grandchild.index
+            for child in others
+            if child.content_type == "multipart/related"
+            for grandchild in children.get(child.index, [])
+            if grandchild.content_type == "text/html"
+        )
+
+    if parts:
+        visit(parts[0])
+    return chosen, shown
+
+
+def _is_inline_text(part: Part) -> bool:
+    if part.content_type not in ("text/plain", "text/html", "text/enriched"):
+        return part.content_type.startswith("text/") and part.index == 0
+    return part.disposition != "attachment" and (part.filename is None or part.index == 0)
+
+
+def _says_something(message: Message, part: Part) -> bool:
+    return bool(body_bytes(message, part, MAX_PART_BYTES).strip())
+
+
+def _structure_flags(message: Message, parts: tuple[Part, ...], text: str) -> set[ReadingFlag]:
+    flags: set[ReadingFlag] = set()
+    defects = {defect for part in parts for defect in part.defects}
+    if defects & _TRUNCATED:
+        flags.add(ReadingFlag.TRUNCATED)
+    if defects - _TRUNCATED:
+        flags.add(ReadingFlag.MALFORMED_MIME)
+    if _BAD_HEADER.intersection(message.defects):
+        flags.add(ReadingFlag.MALFORMED_HEADER)
+    for part in parts:
+        if part.content_type in _ENCRYPTED_TYPES or (
+            part.content_type in _SMIME_TYPES
+            and (part.parameter("smime-type") or "enveloped-data").lower() not in _SMIME_SIGNED
+        ):
+            flags.add(ReadingFlag.ENCRYPTED)
+        if part.content_type == "application/ms-tnef":
+            flags.add(ReadingFlag.TNEF)
+    if "-----BEGIN PGP MESSAGE-----" in text:
+        flags.add(ReadingFlag.ENCRYPTED)
+    return flags
+
+
+def _attachments(message: Message, parts: tuple[Part, ...], shown: set[int]) -> tuple[Attachment, ...]:
+    found: list[Attachment] = []
+    for part in parts:
+        if len(found) >= MAX_ATTACHMENTS:
+            break
+        if part.multipart or part.index in shown or part.content_type in _REPORT_TYPES:
+            continue
+        if part.index == 0 and part.content_type.startswith("text/") and part.disposition != "attachment":
+            continue
+        data = body_bytes(message, part)
+        if not data and part.filename is None:
+            continue
+        found.append(
+            Attachment(part.filename, part.content_type, len(data), hashlib.sha256(data).hexdigest())
+        )
+    return tuple(found)
