@@ -33,6 +33,7 @@ _BOUNCE_SUBJECT = re.compile(
     r"|delivery notification|delivery failure|mail system error|non[- ]?delivery|nondeliverable|could not be delivered"
     r"|can(?:not|'t) be delivered|message you sent blocked|warning: could not send|unzustellbar|nicht zugestellt"
     r"|no se (?:puede|pudo) entregar|não (?:foi )?entregue|non remis|impossible de remettre|mancata consegna"
+    r"|failed delivery|failure delivery|mail failed|could not send|still being retried|メールエラー"
     r"|配信不能|配信できません|エラーメール|returned to sender|error sending|delivery error|bounce",
     re.IGNORECASE,
 )
@@ -40,7 +41,7 @@ _DELAY_SUBJECT = re.compile(
     r"delay|warning|still being retried|not yet|deferred|verzögert|遅延|retras", re.IGNORECASE
 )
 _MAILER = re.compile(
-    r"mailer[-_]?daemon|postmaster|mail delivery (?:sub)?system|mail[- ]?system|mdaemon", re.IGNORECASE
+    r"mailer[-_]?daemon|post_?master|mail delivery (?:sub)?system|mail[- ]?system|mdaemon", re.IGNORECASE
 )
 _UNSUBSCRIBE = re.compile(
     r"(?:please )?(?:unsubscribe(?: me)?|remove me|abmelden|désabonner|cancelar suscripción)\W{0,3}",
@@ -55,30 +56,37 @@ def kind_of(
     message: Message, parts: tuple[Part, ...], subject: str, text: str
 ) -> tuple[MessageKind, Bounce | None]:
     """The kind, and for reports on deliveries what they say. ``subject`` and ``text`` are decoded."""
-    types = {part.content_type for part in parts}
     report = read_report(message, parts)
     if report is not None:
-        kind = _ACTION_KINDS.get(report.action or "", MessageKind.DELIVERED)
-        if report.action is None:
-            kind = MessageKind.DELAY if (report.status or "").startswith("4") else MessageKind.BOUNCE
-        return kind, report
-    report_type = (parts[0].parameter("report-type") or "").lower()
-    if "message/feedback-report" in types or report_type == "feedback-report":
-        return MessageKind.FEEDBACK_REPORT, None
-    if "message/disposition-notification" in types or report_type == "disposition-notification":
-        return MessageKind.DISPOSITION, None
+        return _reported(report), report
+    if (kind := _by_type(parts)) is not None:
+        return kind, None
     if _from_mailer(message, subject):
         delayed = _DELAY_SUBJECT.search(subject) and "fail" not in subject.lower()
         return MessageKind.DELAY if delayed else MessageKind.BOUNCE, read_plain(message, parts, text)
     if _automatic(message, subject):
         return MessageKind.AUTO_REPLY, None
-    if "text/calendar" in types and any(
-        p.content_type == "text/calendar" and p.parameter("method") for p in parts
-    ):
+    if any(part.content_type == "text/calendar" and part.parameter("method") for part in parts):
         return MessageKind.CALENDAR, None
-    if _asks_to_unsubscribe(subject, text):
-        return MessageKind.UNSUBSCRIBE, None
-    return MessageKind.HUMAN, None
+    return MessageKind.UNSUBSCRIBE if _asks_to_unsubscribe(subject, text) else MessageKind.HUMAN, None
+
+
+def _reported(report: Bounce) -> MessageKind:
+    """By the action word (RFC 3464 2.3.3), or the status where it is missing."""
+    if report.action is not None:
+        return _ACTION_KINDS.get(report.action, MessageKind.DELIVERED)
+    return MessageKind.DELAY if (report.status or "").startswith("4") else MessageKind.BOUNCE
+
+
+def _by_type(parts: tuple[Part, ...]) -> MessageKind | None:
+    """By the types of RFC 5965 (complaints) and RFC 8098 (read receipts)."""
+    types = {part.content_type for part in parts}
+    report_type = (parts[0].parameter("report-type") or "").lower()
+    if "message/feedback-report" in types or report_type == "feedback-report":
+        return MessageKind.FEEDBACK_REPORT
+    if "message/disposition-notification" in types or report_type == "disposition-notification":
+        return MessageKind.DISPOSITION
+    return None
 
 
 def _value(message: Message, name: bytes) -> str | None:

@@ -283,7 +283,7 @@ def _field_name(short: str) -> str | None:
 
 def _first_word(short: str) -> str:
     bare = short.lstrip("-*_ \"'").casefold()
-    return bare.split(None, 1)[0].rstrip(",.") if bare else ""
+    return next(iter(bare.split(None, 1)), "").rstrip(",.")
 
 
 def _opens_by_date(short: str) -> bool:

@@ -150,7 +150,8 @@ def _ids(message: Message, name: bytes) -> tuple[str, ...]:
 
 def _text(message: Message, parts: tuple[Part, ...]) -> tuple[str, set[ReadingFlag], set[int]]:
     """The text that a reader sees first, flags, and the parts that it stands for."""
-    chosen, shown = _chosen(message, parts)
+    choice = _Choice(message, parts)
+    chosen = choice.chosen
     flags: set[ReadingFlag] = set()
     texts: list[str] = []
     room = MAX_TEXT
@@ -168,60 +169,56 @@ def _text(message: Message, parts: tuple[Part, ...]) -> tuple[str, set[ReadingFl
         room -= len(texts[-1])
     if chosen and all(part.content_type == "text/html" for part in chosen):
         flags.add(ReadingFlag.HTML_ONLY)
-    return "\n".join(texts).replace("\r\n", "\n").replace("\r", "\n"), flags, shown
+    return "\n".join(texts).replace("\r\n", "\n").replace("\r", "\n"), flags, choice.shown
 
 
 def _part_text(message: Message, part: Part) -> tuple[str, bool]:
     return to_text(body_bytes(message, part, MAX_PART_BYTES), part.charset)
 
 
-def _chosen(message: Message, parts: tuple[Part, ...]) -> tuple[list[Part], set[int]]:
-    """Text parts to read in their order, and all parts that they stand for (the other alternatives too)."""
-    children: dict[int, list[Part]] = {}
-    for part in parts:
-        if part.parent is not None:
-            children.setdefault(part.parent, []).append(part)
-    chosen: list[Part] = []
-    shown: set[int] = set()
+class _Choice:
+    """Text parts to read, in their order, and all parts that they stand for: the other alternatives too."""
 
-    def visit(part: Part) -> None:
-        inside = children.get(part.index, [])
+    def __init__(self, message: Message, parts: tuple[Part, ...]) -> None:
+        self.message = message
+        self.chosen: list[Part] = []
+        self.shown: set[int] = set()
+        self.inside: dict[int, list[Part]] = {}
+        for part in parts:
+            if part.parent is not None:
+                self.inside.setdefault(part.parent, []).append(part)
+        if parts:
+            self._visit(parts[0])
+
+    def _visit(self, part: Part) -> None:
+        """Recursive; the walker opens at most MAX_DEPTH containers inside each other."""
+        inside = self.inside.get(part.index, [])
         if part.content_type == "multipart/alternative":
-            alternative(inside)
+            self._alternative(inside)
         elif part.multipart and inside:
-            report = part.content_type == "multipart/report"
-            for child in inside[:1] if report else inside:
-                visit(child)
-        elif _is_inline_text(part) and len(chosen) < MAX_TEXT_PARTS:
-            chosen.append(part)
-            shown.add(part.index)
+            # Of a report only its first part is for people (RFC 6522 3).
+            for child in inside[:1] if part.content_type == "multipart/report" else inside:
+                self._visit(child)
+        elif _is_inline_text(part) and len(self.chosen) < MAX_TEXT_PARTS:
+            self.chosen.append(part)
+            self.shown.add(part.index)
 
-    def alternative(inside: list[Part]) -> None:
-        """RFC 2046 5.1.4: the same in several forms; the plainest that says anything."""
-        before = len(chosen)
+    def _alternative(self, inside: list[Part]) -> None:
+        """The same text in several forms (RFC 2046 5.1.4): the plain one if it says anything."""
+        before = len(self.chosen)
         plain = [child for child in inside if child.content_type == "text/plain"]
-        others = [child for child in inside if child not in plain]
-        for child in plain:
-            if _is_inline_text(child) and _says_something(message, child):
-                chosen.append(child)
+        others = [child for child in inside if child.content_type != "text/plain"]
+        speaking = [
+            child for child in plain if _is_inline_text(child) and _says_something(self.message, child)
+        ]
+        self.chosen += speaking[:1]
+        for child in () if speaking else others:
+            self._visit(child)
+            if len(self.chosen) > before:
                 break
-        if len(chosen) == before:
-            for child in others:
-                visit(child)
-                if len(chosen) > before:
-                    break
-        shown.update(child.index for child in inside if child.content_type in ("text/plain", "text/html"))
-        shown.update(
-            grandchild.index
-            for child in others
-            if child.content_type == "multipart/related"
-            for grandchild in children.get(child.index, [])
-            if grandchild.content_type == "text/html"
-        )
-
-    if parts:
-        visit(parts[0])
-    return chosen, shown
+        related = [c for child in others if child.multipart for c in self.inside.get(child.index, [])]
+        forms = [*plain, *(c for c in (*others, *related) if c.content_type == "text/html")]
+        self.shown.update(form.index for form in forms)
 
 
 def _is_inline_text(part: Part) -> bool:
