@@ -176,11 +176,15 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class SelfCheck:
-    """What our own verifier says of our own mail. ``reason`` names the record that is wrong, or is empty."""
+    """What our own verifier says of our own mail. ``reason`` names the record that is wrong, or is empty.
+
+    ``temporary``: DNS did not answer; ask again later.
+    """
 
     genuine: bool
     verdict: str
     reason: str = ""
+    temporary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +210,7 @@ class AutomaticOrder:
 class AutomaticCaps:
     """How much automatic mail one UTC day may hold: a loop or a flood must not make us a mail source."""
 
-    per_address: int = 20
+    per_address: int = 10
     per_domain: int = 200
 
 
@@ -220,6 +224,7 @@ class LeasedOrder:
 
 # First digits of a reply code (RFC 5321 4.2.1).
 _ACCEPTED = 2
+_FOR_NOW = 4
 _PERMANENT = 5
 
 
@@ -234,6 +239,11 @@ class Reply:
     def permanent(self) -> bool:
         """Whether the answer is final (RFC 5321 4.2.1)."""
         return self.code // 100 == _PERMANENT
+
+    @property
+    def for_now(self) -> bool:
+        """Whether the same may be taken later (RFC 5321 4.2.1)."""
+        return self.code // 100 == _FOR_NOW
 
     @property
     def accepted(self) -> bool:

@@ -53,6 +53,9 @@ from threads.store.values import MAX_LINE, address_key, storable
 # Longer than the longest attempt (outbound.delivery.ATTEMPT_SECONDS), so that a living worker keeps its lease.
 LEASE = timedelta(minutes=15)
 
+# A mail that our verifier could not judge, for DNS did not answer, is judged again after this time.
+RECHECK = timedelta(minutes=1)
+
 CAPS = AutomaticCaps()
 
 # Lines of ``outbox list`` at most, unless the caller asks for more.
@@ -164,7 +167,8 @@ def queue_outgoing(
     """Put a signed mail in the queue, once for each idempotency key.
 
     A genuine one is due at once, its Message-ID is known for its thread, and the timeline has what it says;
-    any other is withheld with the reason, and the timeline says so. A known key changes nothing.
+    any other is withheld with the reason, and the timeline says so; one that could not be judged for now
+    waits to be judged again. A known key changes nothing.
     """
     mail = signed.rendered
     there = conn.execute(select(outgoing.c.id).where(outgoing.c.idempotency_key == idempotency_key)).scalar()
@@ -207,9 +211,31 @@ def queue_outgoing(
     return Queued(made, duplicate=False)
 
 
+def queue_ordered(
+    conn: Connection, leased: LeasedOrder, signed: Signed, *, checked: SelfCheck, now: datetime
+) -> Queued:
+    """Queue the mail of an order and close the order, both or neither: the order's key is the mail's key."""
+    key = f"order:{leased.order.idempotency_key}"
+    queued = queue_outgoing(conn, signed, idempotency_key=key, actor="automation", checked=checked, now=now)
+    close_order(conn, leased.order_id, OrderState.COMPOSED, outgoing_id=queued.outgoing_id)
+    return queued
+
+
 def record_check(conn: Connection, outgoing_id: int, checked: SelfCheck, now: datetime) -> None:
-    """Record what our own verifier said of a mail: it may be sent from now on, or it is withheld."""
+    """Record what our own verifier said of a mail: it may be sent from now on, or is withheld, or waits."""
     mail = _outgoing(conn, outgoing_id)
+    if checked.temporary:
+        _change(
+            conn,
+            outgoing_id,
+            now,
+            state=DeliveryState.QUEUED.value,
+            next_attempt_at=now + RECHECK,
+            lease_owner=None,
+            lease_until=None,
+            last_reply=storable(checked.reason, MAX_LINE),
+        )
+        return
     if checked.genuine:
         _change(conn, outgoing_id, now, checked_at=now)
         if mail.thread_id is not None:
@@ -253,7 +279,7 @@ def _change(conn: Connection, outgoing_id: int, now: datetime, **values: Any) ->
 def _note(conn: Connection, mail: Row[Any], now: datetime, text: str) -> None:
     """Tell the experts on the thread's timeline that a mail did not go out."""
     if mail.thread_id is not None:
-        append(conn, mail.thread_id, now, EntryKind.NOTE, "outbox", Mark.AUTOMATION, text)
+        append(conn, mail.thread_id, now, EntryKind.NOTE, actor="outbox", mark=Mark.AUTOMATION, text=text)
 
 
 def lease_due(conn: Connection, now: datetime, owner: str, n: int) -> tuple[Delivery, ...]:
@@ -369,6 +395,21 @@ def record_attempt(
     if held.rowcount and decision.state is DeliveryState.FAILED:
         _note(conn, mail, attempt.finished, f"Could not be delivered to {mail.rcpt_to}: {decision.reason}")
     return held.rowcount > 0
+
+
+def work_waits(conn: Connection, now: datetime) -> bool:
+    """Whether an order is open or a mail is due: a cheap look that takes no lock."""
+    table = automatic_orders
+    open_order = conn.execute(
+        select(table.c.id)
+        .where(
+            table.c.state == OrderState.ORDERED.value,
+            or_(table.c.lease_until.is_(None), table.c.lease_until <= now),
+        )
+        .limit(1)
+    ).scalar()
+    due = next_due(conn)
+    return open_order is not None or (due is not None and due <= now)
 
 
 def next_due(conn: Connection) -> datetime | None:

@@ -1,0 +1,163 @@
+"""What an expert writes, or automation orders, becomes one frozen mail for each recipient. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from outbound.errors import ComposeError
+from outbound.model import (
+    AutomaticOrder,
+    Draft,
+    Letterhead,
+    MailKind,
+    Recipient,
+    Rendered,
+    Stamp,
+    Value,
+)
+from outbound.orders import OrderError, examined_in, findings_of
+from outbound.render import render
+from outbound.template import TemplateSet
+from threads.model import Contact, State, Thread
+
+# A mail goes to each contact by itself; an organisation with more contacts than this has a team mailbox.
+MAX_RECIPIENTS = 50
+
+ReplyAddress = Callable[[int, int | None], str]
+"""Makes the HMAC reply address of a thread (its id) and a contact (its id, or None for nobody in particular)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What composing needs besides the words: the letterhead, the templates, and who makes reply addresses."""
+
+    letterhead: Letterhead
+    templates: TemplateSet
+    reply_address: ReplyAddress
+
+    def __post_init__(self) -> None:
+        sender = self.letterhead.sender
+        if sender.address.rpartition("@")[2].lower() != sender.domain.lower():
+            raise ComposeError(
+                "The sender's address is not in the domain that signs; our mail names no other domain."
+            )
+
+
+def stamp(token: str, domain: str, now: datetime) -> Stamp:
+    """A Message-ID at our own domain (RFC 5322 3.6.4) from a token that the caller drew at random."""
+    return Stamp(message_id=f"<{token}@{domain}>", date=now, boundary_seed=token)
+
+
+def compose(
+    kind: MailKind,
+    *,
+    office: Office,
+    thread: Thread,
+    contacts: Sequence[Contact],
+    variables: Mapping[str, Value],
+    stamps: Sequence[Stamp],
+    in_reply_to: str | None = None,
+    references: tuple[str, ...] = (),
+) -> tuple[Rendered, ...]:
+    """An expert's mail to contacts of the thread's organisation: one for each address, in their order.
+
+    ``stamps`` holds at least one for each contact. ``title`` is filled in with the thread's own title unless
+    given. ``in_reply_to`` and ``references`` are Message-IDs without angle brackets. Raises ComposeError.
+    """
+    if kind.automatic:
+        raise ComposeError(f"A {kind.value} mail is sent automatically and is written by nobody.")
+    if kind is MailKind.REQUEST_FOR_CONTEXT and thread.state is State.RESOLVED:
+        raise ComposeError(f"{thread.reference} is resolved; set it in progress before you ask about it.")
+    if not contacts:
+        raise ComposeError("There is nobody to send to; name at least one contact.")
+    if len(contacts) > MAX_RECIPIENTS:
+        raise ComposeError(f"A mail goes to at most {MAX_RECIPIENTS} contacts at a time.")
+    for contact in contacts:
+        if contact.organisation_id != thread.organisation_id:
+            raise ComposeError(
+                f"{contact.address} is not a contact of the organisation of {thread.reference}."
+            )
+    once = tuple({contact.address.lower(): contact for contact in reversed(contacts)}.values())[::-1]
+    if len(stamps) < len(once):
+        raise ComposeError("Each recipient's mail needs a Message-ID of its own.")
+    words: dict[str, Value] = {"title": thread.title, **variables}
+    return tuple(
+        _to_contact(kind, office, thread, contact, words, one, in_reply_to, references)
+        for contact, one in zip(once, stamps, strict=False)
+    )
+
+
+def _to_contact(  # noqa: PLR0917 -- one call, each argument a different type
+    kind: MailKind,
+    office: Office,
+    thread: Thread,
+    contact: Contact,
+    variables: Mapping[str, Value],
+    one: Stamp,
+    in_reply_to: str | None,
+    references: tuple[str, ...],
+) -> Rendered:
+    reply_to = office.reply_address(thread.id, contact.id)
+    draft = Draft(
+        kind=kind,
+        recipient=Recipient(contact.address, contact.name, contact.id),
+        thread_id=thread.id,
+        tag=thread.reference,
+        reply_to=reply_to,
+        # Bounces come back to where replies do and so find their thread and contact; the reply domain is a
+        # subdomain of ours, so SPF is aligned in relaxed mode (RFC 9989 4.10.3).
+        mail_from=reply_to,
+        variables=variables,
+        language=contact.language,
+        in_reply_to=in_reply_to,
+        references=references,
+    )
+    return render(draft, office.templates.get(kind, contact.language), office.letterhead, one)
+
+
+def compose_automatic(
+    order: AutomaticOrder, *, office: Office, thread: Thread | None, contact: Contact | None, one: Stamp
+) -> Rendered:
+    """The mail of an order. The name of the recipient is not in it, nor anything else that came by mail.
+
+    ``thread`` and ``contact`` are those that the order names. Raises ComposeError.
+    """
+    if not order.kind.automatic:
+        raise ComposeError(f"A {order.kind.value} mail is never sent automatically.")
+    if contact is None and order.kind is MailKind.VERDICT_REPORT:
+        raise ComposeError("A verdict goes to a known contact only.")
+    if contact is not None and contact.address.lower() != order.address.lower():
+        raise ComposeError("The order's address is not that of its contact.")
+    if thread is None and order.kind is MailKind.ACKNOWLEDGEMENT:
+        raise ComposeError("An acknowledgement needs the inquiry that was opened.")
+    language = contact.language if contact is not None else "en"
+    contact_id = contact.id if contact is not None else None
+    letterhead = office.letterhead
+    reply_to = office.reply_address(thread.id, contact_id) if thread is not None else letterhead.ask_address
+    draft = Draft(
+        kind=order.kind,
+        recipient=Recipient(order.address, contact_id=contact_id),
+        thread_id=None if thread is None else thread.id,
+        tag="" if thread is None else thread.reference,
+        reply_to=reply_to,
+        # Without a thread nobody waits for the bounce: the empty path, which no robot answers (RFC 3834 3.3).
+        mail_from="" if thread is None else reply_to,
+        variables=_facts(order),
+        language=language,
+        in_reply_to=order.in_reply_to,
+        references=() if order.in_reply_to is None else (order.in_reply_to,),
+    )
+    return render(draft, office.templates.get(order.kind, language), letterhead, one)
+
+
+def _facts(order: AutomaticOrder) -> Mapping[str, Value]:
+    try:
+        if order.kind is MailKind.VERDICT_REPORT:
+            return {"examined": examined_in(order.params), "findings": findings_of(order.params)}
+    except OrderError as error:
+        raise ComposeError(str(error)) from error
+    if order.params:
+        raise ComposeError("An acknowledgement states no facts.")
+    return {}

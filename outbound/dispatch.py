@@ -1,0 +1,39 @@
+"""From frozen mail to the queue: sign, have it judged, queue. Nothing unverifiable gets a place to leave from."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from outbound.model import Rendered, SelfCheck, Sender, Signed
+from outbound.sign import SigningKey, sign
+
+SelfChecker = Callable[[bytes], Awaitable[SelfCheck]]
+"""Judges signed bytes of ours; ``outbound.selfcheck.self_check`` with its other arguments given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who signs, and with what."""
+
+    sender: Sender
+    key: SigningKey
+
+    def sign(self, mail: Rendered, at: datetime) -> Signed:
+        """Sign a mail as of ``at``."""
+        return sign(mail, self.sender, self.key, at)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A signed mail and what our own verifier says of it, to be handed to ``store.queue_outgoing``."""
+
+    signed: Signed
+    checked: SelfCheck
+
+
+async def prepare(mail: Rendered, signer: Signer, check: SelfChecker, now: datetime) -> Ready:
+    """Sign and judge one mail. Raises SigningError; a verdict that is not genuine is a value."""
+    signed = signer.sign(mail, now)
+    return Ready(signed, await check(signed.raw))

@@ -1,0 +1,11 @@
+"""What can go wrong before a mail is queued, as sentences for the person who wrote it."""
+
+from __future__ import annotations
+
+
+class ComposeError(Exception):
+    """A mail cannot be composed: one sentence that says what is missing or unfit. Nothing was queued."""
+
+
+class SigningError(Exception):
+    """A mail cannot be signed, or a key cannot be used: one sentence. Never holds key material."""

@@ -1,0 +1,147 @@
+"""From a draft and its template to frozen bytes: the same arguments give the same bytes. Pure.
+
+The result is CRLF, 7-bit (but for an address that is not ASCII itself, RFC 6532), with lines of at most 78
+characters where nothing longer is in one word, so that no relay has a reason to change it.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import UTC
+from email.utils import format_datetime
+
+import css_inline
+
+from outbound import header
+from outbound.errors import ComposeError
+from outbound.model import Draft, Letterhead, Rendered, Stamp
+from outbound.template import Template, checked_values, render_block, render_text
+
+# A text part may go as it is while its lines are this short (RFC 5322 2.1.1).
+_PLAIN_LINE = 78
+_BLANK_RUN = re.compile(r"\n{3,}")
+
+_INLINER = css_inline.CSSInliner(
+    keep_style_tags=True,  # dark mode and narrow screens live in at-rules that cannot be inlined
+    keep_at_rules=True,
+    remove_inlined_selectors=True,
+    load_remote_stylesheets=False,  # nothing is ever fetched
+)
+
+
+def render(draft: Draft, template: Template, letterhead: Letterhead, stamp: Stamp) -> Rendered:
+    """Freeze one mail. Raises ComposeError for variables that do not fit, in words for the writer."""
+    try:
+        return _render(draft, template, letterhead, stamp)
+    except header.HeaderError as error:
+        raise ComposeError(str(error)) from error
+
+
+def _render(draft: Draft, template: Template, letterhead: Letterhead, stamp: Stamp) -> Rendered:
+    if stamp.date.tzinfo is None:
+        raise ComposeError("The date of a mail needs a zone.")
+    if not header.plain_message_id(stamp.message_id.removeprefix("<").removesuffix(">")):
+        raise ComposeError("The Message-ID is not a plain one.")
+    recipient = header.mailbox(draft.recipient.address)
+    values = {
+        **checked_values(template, draft.variables, letterhead.link_hosts),
+        "tag": draft.tag,
+        "language": template.language,
+        "recipient_name": draft.recipient.display_name,
+        "service_name": letterhead.service_name,
+        "sender_address": letterhead.sender.address,
+        "verify_address": letterhead.verify_address,
+        "ask_address": letterhead.ask_address,
+    }
+    subject = _subject(draft, template, values)
+    values["subject"] = subject
+    text = _tidy(render_text(template.text, values))
+    said = _tidy(render_block(template.text, "said", values))
+    try:
+        html = _INLINER.inline(render_text(template.html, values))
+    except css_inline.InlineError as error:
+        raise ComposeError(f"The HTML of {template.kind.value} cannot be styled: {error}.") from error
+    raw = _headers(draft, letterhead, stamp, recipient, subject) + _body(text, _tidy(html), stamp)
+    return Rendered(
+        raw=raw,
+        message_id=stamp.message_id,
+        mail_from=draft.mail_from,
+        rcpt_to=recipient,
+        subject=subject,
+        said=said.strip("\n"),
+        kind=draft.kind,
+        template_version=template.version,
+        language=template.language,
+        thread_id=draft.thread_id,
+        contact_id=draft.recipient.contact_id,
+        created=stamp.date,
+    )
+
+
+def _subject(draft: Draft, template: Template, values: Mapping[str, object]) -> str:
+    said = " ".join(render_text(template.subject, values).split())
+    subject = f"[{draft.tag}] {said}" if draft.tag else said
+    if len(subject) > template.subject_max:
+        subject = subject[: template.subject_max - 3].rstrip() + "..."
+    return subject
+
+
+def _tidy(text: str) -> str:
+    """No blanks at line ends, no run of empty lines, one line end at the end."""
+    lines = "\n".join(line.rstrip() for line in text.replace("\r\n", "\n").split("\n"))
+    return _BLANK_RUN.sub("\n\n", lines).strip("\n") + "\n"
+
+
+def _headers(draft: Draft, letterhead: Letterhead, stamp: Stamp, recipient: str, subject: str) -> bytes:
+    sender = letterhead.sender
+    fields = [
+        ("From", header.name_addr(sender.display_name, header.mailbox(sender.address))),
+        ("To", header.name_addr(draft.recipient.display_name, recipient)),
+        ("Subject", header.unstructured(subject)),
+        ("Date", format_datetime(stamp.date.astimezone(UTC).replace(microsecond=0))),
+        ("Message-ID", stamp.message_id),
+        ("Reply-To", f"<{header.mailbox(draft.reply_to)}>"),
+    ]
+    if draft.in_reply_to is not None and header.plain_message_id(draft.in_reply_to):
+        fields.append(("In-Reply-To", f"<{draft.in_reply_to}>"))
+    if listed := header.references(draft.references):
+        fields.append(("References", " ".join(f"<{one}>" for one in listed)))
+    if draft.kind.automatic:
+        fields.append(("Auto-Submitted", "auto-replied"))  # RFC 3834 5
+        fields.append(("X-Auto-Response-Suppress", "All"))  # what Exchange heeds instead
+    fields.append(("MIME-Version", "1.0"))
+    return b"".join(header.field(name, value) for name, value in fields)
+
+
+def _body(text: str, html: str, stamp: Stamp) -> bytes:
+    parts = (_part("plain", text), _part("html", html))
+    # "=_" cannot occur in quoted-printable (RFC 2045 6.7), and the digest of the parts cannot stand in them.
+    digest = hashlib.sha256(stamp.boundary_seed.encode() + b"\0" + b"\0".join(parts)).hexdigest()
+    boundary = f"=_{digest[:32]}"
+    return (
+        f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n\r\n'.encode()
+        + b"".join(f"--{boundary}\r\n".encode() + part + b"\r\n" for part in parts)
+        + f"--{boundary}--\r\n".encode()
+    )
+
+
+def _part(subtype: str, text: str) -> bytes:
+    lines = text.split("\n")
+    plain = text.isascii() and all(len(line) <= _PLAIN_LINE for line in lines)
+    if plain and not any(line.startswith("From ") for line in lines):
+        encoding, body = "7bit", text.replace("\n", "\r\n").encode("ascii")
+    else:
+        encoding, body = "quoted-printable", _quoted_printable(text)
+    charset = "us-ascii" if encoding == "7bit" else "utf-8"
+    return (
+        f"Content-Type: text/{subtype}; charset={charset}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+    ).encode() + body
+
+
+def _quoted_printable(text: str) -> bytes:
+    encoded = binascii.b2a_qp(text.replace("\n", "\r\n").encode(), quotetabs=False, istext=True)
+    # Some programs on the way write ">From", which would break the signature.
+    return re.sub(rb"^From ", b"=46rom ", encoded, flags=re.MULTILINE)

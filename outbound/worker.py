@@ -1,0 +1,296 @@
+"""The loop that composes what was ordered and delivers what is due.
+
+Everything it does is a step that may be cut off: an order or a delivery is leased, worked on, and closed in
+one transaction. What a crash leaves behind is leased again when its lease has run out, with the same key or
+the same bytes. See ``outbound.store`` for the one window in which a mail can arrive twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from outbound.compose import Office, compose_automatic, stamp
+from outbound.delivery import ATTEMPT_SECONDS, Handover, Transport
+from outbound.dispatch import SelfChecker, Signer, prepare
+from outbound.errors import ComposeError, SigningError
+from outbound.model import Attempt, Delivery, DeliveryState, Failure, LeasedOrder, OrderState, Reply
+from outbound.retry import decide
+from outbound.store import (
+    close_order,
+    lease_due,
+    next_due,
+    next_orders,
+    queue_ordered,
+    record_attempt,
+    record_check,
+    release,
+    work_waits,
+)
+from threads.model import Contact, Thread
+from threads.store.engine import Database
+from threads.store.errors import StoreError
+from threads.store.people import contact
+from threads.store.thread import thread_by_id
+from threads.store.writer import Writer
+
+# Deliveries at one time: a slow server holds one of them and not the others.
+CONCURRENT = 10
+# Orders composed in one round.
+ORDERS = 20
+# Another process (a command, another node) may queue mail without waking us.
+POLL_SECONDS = 2.0
+# How long a stop waits for tries that are under way.
+GRACE_SECONDS = 10.0
+
+
+class EventKind(StrEnum):
+    """What the worker tells its observer."""
+
+    COMPOSED = "composed"
+    REFUSED = "refused"
+    WITHHELD = "withheld"
+    ATTEMPTED = "attempted"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerEvent:
+    """One step, for the log and the metrics. ``detail`` is one line; it holds no text of a mail."""
+
+    kind: EventKind
+    outgoing_id: int | None
+    rcpt_to: str
+    state: DeliveryState | None
+    detail: str
+
+
+def _ignore(_event: WorkerEvent) -> None:
+    """Observe nothing."""
+
+
+class OutboundWorker:
+    """Run it as one task; ``wake`` it when something was ordered or queued; ``stop`` it and await ``run``."""
+
+    def __init__(
+        self,
+        *,
+        writer: Writer,
+        database: Database,
+        office: Office,
+        transport: Transport,
+        signer: Signer,
+        check: SelfChecker,
+        clock: Callable[[], datetime],
+        observe: Callable[[WorkerEvent], None] = _ignore,
+        owner: str | None = None,
+        jitter: Callable[[], float] = random.random,
+        token: Callable[[], str] = lambda: secrets.token_hex(13),
+    ) -> None:
+        self._writer = writer
+        self._database = database
+        self._office = office
+        self._transport = transport
+        self._signer = signer
+        self._check = check
+        self._clock = clock
+        self._observe = observe
+        self._owner = owner or secrets.token_hex(8)
+        self._jitter = jitter
+        self._token = token
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._running: set[asyncio.Task[None]] = set()
+
+    def wake(self) -> None:
+        """Look for work now; callable from the event loop's thread only."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Begin no new work; ``run`` returns when what is under way has ended or its grace is over."""
+        self._stopping = True
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Work until stopped. A database that cannot be had is waited for."""
+        try:
+            while not self._stopping:
+                self._woken.clear()
+                try:
+                    if await asyncio.to_thread(self._work_waits):
+                        await self._compose_orders()
+                        await self._begin_deliveries()
+                except StoreError as error:
+                    self._tell(EventKind.FAULT, detail=str(error))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
+        finally:
+            await self._wind_down()
+
+    async def run_until_idle(self) -> None:
+        """Do everything that is ordered or due now, then return: for a demo or a test, without ``run``."""
+        while await asyncio.to_thread(self._work_waits) or self._running:
+            await self._compose_orders()
+            await self._begin_deliveries()
+            if self._running:
+                await asyncio.wait(self._running)
+
+    def _work_waits(self) -> bool:
+        with self._database.reading() as conn:
+            return work_waits(conn, self._clock())
+
+    async def next_due(self) -> datetime | None:
+        """When the next mail is due, for /readyz and the metrics."""
+
+        def look() -> datetime | None:
+            with self._database.reading() as conn:
+                return next_due(conn)
+
+        return await asyncio.to_thread(look)
+
+    async def _compose_orders(self) -> None:
+        now = self._clock()
+        for leased in await self._writer.submit(lambda conn: next_orders(conn, now, self._owner, ORDERS)):
+            try:
+                await self._compose(leased)
+            except (ComposeError, SigningError) as error:
+                await self._refuse(leased, str(error))
+            except StoreError as error:
+                self._tell(EventKind.FAULT, rcpt_to=leased.order.address, detail=str(error))
+            except Exception as error:  # noqa: BLE001 -- one broken order must not stop all others; it is told
+                self._tell(EventKind.FAULT, rcpt_to=leased.order.address, detail=type(error).__name__)
+
+    async def _compose(self, leased: LeasedOrder) -> None:
+        order, now = leased.order, self._clock()
+        thread, to = await asyncio.to_thread(self._parties, leased)
+        mail = compose_automatic(
+            order,
+            office=self._office,
+            thread=thread,
+            contact=to,
+            one=stamp(self._token(), self._signer.sender.domain, now),
+        )
+        ready = await prepare(mail, self._signer, self._check, now)
+        queued = await self._writer.submit(
+            lambda conn: queue_ordered(conn, leased, ready.signed, checked=ready.checked, now=now),
+            size_hint=len(ready.signed.raw),
+        )
+        if ready.checked.genuine or ready.checked.temporary:
+            self._tell(
+                EventKind.COMPOSED, queued.outgoing_id, mail.rcpt_to, DeliveryState.QUEUED, order.kind.value
+            )
+        else:
+            self._tell(
+                EventKind.WITHHELD,
+                queued.outgoing_id,
+                mail.rcpt_to,
+                DeliveryState.WITHHELD,
+                ready.checked.reason,
+            )
+
+    def _parties(self, leased: LeasedOrder) -> tuple[Thread | None, Contact | None]:
+        order = leased.order
+        with self._database.reading() as conn:
+            return (
+                None if order.thread_id is None else thread_by_id(conn, order.thread_id),
+                None if order.contact_id is None else contact(conn, order.contact_id),
+            )
+
+    async def _refuse(self, leased: LeasedOrder, reason: str) -> None:
+        await self._writer.submit(
+            lambda conn: close_order(conn, leased.order_id, OrderState.REFUSED, reason=reason)
+        )
+        self._tell(EventKind.REFUSED, rcpt_to=leased.order.address, detail=reason)
+
+    async def _begin_deliveries(self) -> None:
+        free = CONCURRENT - len(self._running)
+        if free <= 0 or self._stopping:
+            return
+        now = self._clock()
+        due = await self._writer.submit(lambda conn: lease_due(conn, now, self._owner, free))
+        if self._stopping and due:
+            ids = [delivery.outgoing_id for delivery in due]
+            await self._writer.submit(lambda conn: release(conn, ids, self._owner, now))
+            return
+        for delivery in due:
+            task = asyncio.create_task(self._guarded(delivery))
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._woken.set()
+
+    async def _guarded(self, delivery: Delivery) -> None:
+        try:
+            if await self._cleared(delivery):
+                await self._deliver(delivery)
+        except StoreError as error:
+            # The lease runs out and the mail is tried again.
+            self._tell(EventKind.FAULT, delivery.outgoing_id, delivery.rcpt_to, detail=str(error))
+        except Exception as error:  # noqa: BLE001 -- one broken mail must not stop all others; it is told
+            self._tell(EventKind.FAULT, delivery.outgoing_id, delivery.rcpt_to, detail=type(error).__name__)
+
+    async def _cleared(self, delivery: Delivery) -> bool:
+        """Whether our own verifier calls the mail genuine; judged here unless it was before."""
+        if delivery.checked:
+            return True
+        checked, now = await self._check(delivery.raw), self._clock()
+        await self._writer.submit(lambda conn: record_check(conn, delivery.outgoing_id, checked, now))
+        if not checked.genuine and not checked.temporary:
+            self._tell(
+                EventKind.WITHHELD,
+                delivery.outgoing_id,
+                delivery.rcpt_to,
+                DeliveryState.WITHHELD,
+                checked.reason,
+            )
+        return checked.genuine
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        started = self._clock()
+        try:
+            async with asyncio.timeout(ATTEMPT_SECONDS):
+                done = await self._transport.deliver(delivery)
+        except TimeoutError:
+            done = Handover("", Reply(0, "the try took too long"), Failure.TIMEOUT)
+        finished = self._clock()
+        attempt = Attempt(started, finished, done.host, done.reply, done.failure, tls=done.tls)
+        decision = decide(
+            attempts=delivery.attempts,
+            failure=done.failure,
+            reply=done.reply,
+            created=delivery.created,
+            now=finished,
+            jitter=self._jitter(),
+        )
+        await self._writer.submit(
+            lambda conn: record_attempt(conn, delivery.outgoing_id, self._owner, attempt, decision)
+        )
+        self._tell(
+            EventKind.ATTEMPTED, delivery.outgoing_id, delivery.rcpt_to, decision.state, decision.reason
+        )
+
+    async def _wind_down(self) -> None:
+        """Let tries under way end; one that does not keeps its lease, for what became of it is not known."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=GRACE_SECONDS)
+        for task in tuple(self._running):
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    def _tell(
+        self,
+        kind: EventKind,
+        outgoing_id: int | None = None,
+        rcpt_to: str = "",
+        state: DeliveryState | None = None,
+        detail: str = "",
+    ) -> None:
+        self._observe(WorkerEvent(kind, outgoing_id, rcpt_to, state, detail))
