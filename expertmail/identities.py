@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from expertmail.default_identities import default_identities, operated_identity
 from expertmail.faults import ExitCode, FaultError
 from expertmail.setting_sections import MailSettings
 from verifier.identity import Identity, IdentityError, parse_identities
@@ -11,35 +12,16 @@ from verifier.identity import Identity, IdentityError, parse_identities
 OPERATED = "operated"
 """Name of the identity that is our own sender. An identity file with a sender of ours names it so, too."""
 
-PRODUCT = Identity(
-    name="defender-experts",
-    display_names=("Defender Experts", "Microsoft Defender Experts"),
-    domains=("microsoft.com",),
-    signing_domains=("microsoft.com",),
-    known_domains=("microsoftonline.com", "office.com"),
-    brand_terms=("defender experts",),
-)
-"""The service's own sender, as far as it is documented: no address is confirmed, so none is pinned."""
-
 
 def operated(mail: MailSettings) -> Identity:
     """Our own sender: its one address is pinned, and everything it sends is signed."""
     domain = mail.sender_address.rpartition("@")[2]
-    return Identity(
-        name=OPERATED,
-        display_names=(mail.sender_name,),
-        domains=(domain,),
-        addresses=(mail.sender_address.lower(),),
-        signing_domains=(domain,),
-        always_signs=True,
-        known_domains=tuple(dict.fromkeys((mail.reply_domain, *mail.domains))),
-        brand_terms=(mail.sender_name.lower(),),
-    )
+    return operated_identity(domain, mail.sender_address, mail.sender_name, mail.reply_domain)
 
 
 def identities_in_force(mail: MailSettings, file: Path | None) -> tuple[Identity, ...]:
     """The identities of ``file``, or the defaults. Raises FaultError for a file that cannot be used."""
-    return (operated(mail), PRODUCT) if file is None else read_identities(file)
+    return default_identities(operated(mail)) if file is None else read_identities(file)
 
 
 def read_identities(file: Path) -> tuple[Identity, ...]:

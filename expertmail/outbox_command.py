@@ -1,0 +1,111 @@
+"""``expertmail outbox``: mail on its way out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from expertmail.desk import AsJson, By, Config, actor, now, open_desk
+from expertmail.tables import moment, plain, say, show_facts, show_json, show_table
+from outbound import store
+from outbound.model import DeliveryState
+
+commands = typer.Typer(no_args_is_help=True, help="Show, retry or cancel mail on its way out.")
+
+Number = Annotated[int, typer.Argument(metavar="NUMBER", help="The mail's number, as in `outbox list`.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Put the command on an app."""
+    app.add_typer(commands, name="outbox")
+
+
+@commands.command("list")
+def list_(
+    state: Annotated[DeliveryState | None, typer.Option(help="Only in this state.")] = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """List outgoing mail, newest first."""
+    with open_desk(config) as desk, desk.database.reading() as conn:
+        items = store.list_outbox(conn, state=state)
+    if as_json:
+        show_json(items)
+        return
+    show_table(
+        ("NUMBER", "STATE", "TO", "CREATED", "TRIES", "NEXT TRY", "SUBJECT", "LAST ANSWER"),
+        [
+            (
+                str(item.outgoing_id),
+                item.state.value,
+                item.rcpt_to,
+                moment(item.created),
+                str(item.attempts),
+                moment(item.next_attempt_at),
+                item.subject,
+                item.last_reply,
+            )
+            for item in items
+        ],
+        "Nothing was sent yet.",
+    )
+
+
+@commands.command()
+def show(
+    number: Number,
+    raw: Annotated[bool, typer.Option("--raw", help="Print the mail's bytes as they are sent.")] = False,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Show one mail and every try to deliver it."""
+    with open_desk(config) as desk, desk.database.reading() as conn:
+        entry = store.show_outbox(conn, number)
+    if raw:
+        typer.echo(entry.raw.decode("utf-8", "surrogateescape"), nl=False)
+        return
+    if as_json:
+        show_json({**plain(entry.item), **{k: v for k, v in plain(entry).items() if k != "item"}})
+        return
+    item = entry.item
+    show_facts(
+        {
+            "number": str(item.outgoing_id),
+            "state": item.state.value,
+            "to": item.rcpt_to,
+            "subject": item.subject,
+            "written by": entry.actor,
+            "created": moment(item.created),
+            "next try": moment(item.next_attempt_at),
+            "message-id": item.message_id,
+            "last answer": item.last_reply,
+        }
+    )
+    for attempt in entry.attempts:
+        word = "delivered" if attempt.failure is None else attempt.failure.value
+        tls = ", TLS" if attempt.tls else ""
+        say(
+            f"{moment(attempt.started)}  {word}  {attempt.host}{tls}  {attempt.reply.code} {attempt.reply.text}"
+        )
+    say()
+    for line in entry.said.splitlines():
+        say(f"    {line}")
+
+
+@commands.command()
+def retry(number: Number, config: Config = None) -> None:
+    """Try a mail again now. A withheld one is judged by our own verifier again first."""
+    with open_desk(config) as desk:
+        with desk.database.writing() as conn:
+            store.retry_now(conn, number, now())
+        say(f"Mail {number} is due now; a running `expertmail serve` delivers it.")
+
+
+@commands.command()
+def cancel(number: Number, by: By = None, config: Config = None) -> None:
+    """Give a mail up that is not delivered yet."""
+    with open_desk(config) as desk:
+        with desk.database.writing() as conn:
+            store.cancel(conn, number, now(), actor=actor(by))
+        say(f"Mail {number} is cancelled.")
