@@ -92,11 +92,12 @@ async def drive(
                 left -= len(affordable)
                 answers.update(await resolver.ask(affordable, seconds))
             evidence = evidence.adding(answers)
-            indexes = [
-                q.index for q in asked if isinstance(q, OpinionQuestion) and evidence.opinion(q.index) is None
-            ]
-            if indexes:
-                evidence = evidence.adding(opinions=await _opinions(opinion, raw, indexes, evidence))
+            wanted = sorted(
+                (q for q in asked if isinstance(q, OpinionQuestion) and evidence.opinion(q.index) is None),
+                key=lambda q: q.index,
+            )
+            if wanted:
+                evidence = evidence.adding(opinions=await _opinions(opinion, raw, wanted, evidence))
             asked = check.send(evidence)
     except StopIteration as done:
         result: T = done.value
