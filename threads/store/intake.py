@@ -28,6 +28,7 @@ from threads.model import (
     Outcome,
     StandingKind,
     StoredCopy,
+    Thread,
     ThreadKeys,
     ThreadMatch,
 )
@@ -59,6 +60,13 @@ _FIND = select(messages).where(
     messages.c.sha256 == bindparam("sha256"),
     messages.c.mail_from == bindparam("mail_from"),
     messages.c.rcpt_to == bindparam("rcpt_to"),
+)
+_KNOWN = select(message_ids).where(message_ids.c.message_id.in_(bindparam("ids", expanding=True)))
+_NAMED = select(threads).where(threads.c.id.in_(bindparam("ids", expanding=True)))
+_TAGGED = select(threads).where(threads.c.reference.in_(bindparam("tags", expanding=True)))
+_CONTACTS = select(contacts).where(contacts.c.address_key == bindparam("key")).order_by(contacts.c.id)
+_DOMAIN = select(organisation_domains.c.organisation_id).where(
+    organisation_domains.c.domain == bindparam("domain"), organisation_domains.c.verified.is_(True)
 )
 _ADD_MESSAGE = insert(messages).inline()
 _ADD_EVIDENCE = insert(evidence).inline()
@@ -126,42 +134,29 @@ def candidates(conn: Connection, keys: ThreadKeys, author: str | None) -> Candid
     """What the record knows of a message's thread keys and of its author (an address, or None)."""
     known: dict[str, list[KnownMessage]] = {}
     if keys.message_ids:
-        found = conn.execute(select(message_ids).where(message_ids.c.message_id.in_(keys.message_ids)))
-        for row in found:
+        for row in conn.execute(_KNOWN, {"ids": keys.message_ids}):
             known.setdefault(row.message_id, []).append(KnownMessage(row.thread_id, Direction(row.direction)))
     named = {hit.thread_id for hits in known.values() for hit in hits}
     if keys.reply is not None:
         named.add(keys.reply.thread_id)
-    found_threads = []
-    if named or keys.tags:
-        found_threads = [
-            thread_of(row)
-            for row in conn.execute(
-                select(threads).where(threads.c.id.in_(sorted(named)) | threads.c.reference.in_(keys.tags))
-            )
-        ]
+    found: dict[int, Thread] = {}
+    tagged: dict[str, int] = {}
+    if named:
+        found = {row.id: thread_of(row) for row in conn.execute(_NAMED, {"ids": sorted(named)})}
+    if keys.tags:
+        for row in conn.execute(_TAGGED, {"tags": keys.tags}):
+            found[row.id] = thread_of(row)
+            tagged[row.reference] = row.id
     by_address: tuple[Contact, ...] = ()
     organisations: tuple[int, ...] = ()
     if author is not None:
         key = storable(address_key(author), MAX_LINE)
-        by_address = tuple(
-            contact_of(row)
-            for row in conn.execute(
-                select(contacts).where(contacts.c.address_key == key).order_by(contacts.c.id)
-            )
-        )
-        organisations = tuple(
-            conn.execute(
-                select(organisation_domains.c.organisation_id).where(
-                    organisation_domains.c.domain == key.rpartition("@")[2],
-                    organisation_domains.c.verified.is_(True),
-                )
-            ).scalars()
-        )
+        by_address = tuple(map(contact_of, conn.execute(_CONTACTS, {"key": key})))
+        organisations = tuple(conn.execute(_DOMAIN, {"domain": key.rpartition("@")[2]}).scalars())
     return Candidates(
-        threads={thread.id: thread for thread in found_threads},
-        known={key: tuple(hits) for key, hits in known.items()},
-        tagged={thread.reference: thread.id for thread in found_threads if thread.reference in keys.tags},
+        threads=found,
+        known={message_id: tuple(hits) for message_id, hits in known.items()},
+        tagged=tagged,
         contacts=by_address,
         domain_organisations=organisations,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from threads.model import (
     Assignee,
@@ -25,6 +25,10 @@ from threads.store.statements import insert_or_keep
 from threads.store.values import MAX_ID, MAX_LINE, storable
 
 _PREFIX = {ThreadKind.INCIDENT: "INC", ThreadKind.INQUIRY: "INQ", ThreadKind.SERVICE: "SVC"}
+
+# Built once: every message filed executes them, and building a statement costs more than running it.
+_APPEND = insert(timeline).returning(timeline.c.id)
+_TOUCH = update(threads).where(threads.c.id == bindparam("touched"))
 
 
 def open_incident(
@@ -136,21 +140,20 @@ def append(
 ) -> int:
     """Put an entry at the end of a thread's timeline; returns the entry's id."""
     made: int = conn.execute(
-        insert(timeline)
-        .values(
-            thread_id=thread_id,
-            at=at,
-            kind=kind.value,
-            actor=storable(actor, MAX_LINE),
-            mark=mark.value,
-            text=storable(text),
-            quoted=storable(quoted),
-            message_id=message_id,
-            copy_id=copy_id,
-        )
-        .returning(timeline.c.id)
+        _APPEND,
+        {
+            "thread_id": thread_id,
+            "at": at,
+            "kind": kind.value,
+            "actor": storable(actor, MAX_LINE),
+            "mark": mark.value,
+            "text": storable(text),
+            "quoted": storable(quoted),
+            "message_id": message_id,
+            "copy_id": copy_id,
+        },
     ).scalar_one()
-    conn.execute(update(threads).where(threads.c.id == thread_id).values(updated_at=at))
+    conn.execute(_TOUCH, {"touched": thread_id, "updated_at": at})
     return made
 
 
