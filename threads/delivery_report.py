@@ -139,7 +139,7 @@ def _untyped(value: str | None) -> str | None:
     if not value:
         return None
     kind, semicolon, rest = value.partition(";")
-    text = rest if semicolon and kind.strip().isalnum() else value
+    text = rest if semicolon and kind.strip().replace("-", "").isalnum() else value
     return decode(text.strip()) or None
 
 
