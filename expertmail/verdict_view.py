@@ -1,0 +1,102 @@
+"""Verdicts for a person at a terminal. What the message says is shown without control characters, never as markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from expertmail.saved_messages import NOTE_TEXT, SavedMessage
+from verifier.report import DkimResult, Effect, Report, Verdict
+
+_STYLES: Final = {
+    Verdict.GENUINE: "bold green",
+    Verdict.AUTHENTIC_UNPINNED: "bold yellow",
+    Verdict.UNPROVEN: "bold yellow",
+    Verdict.FORGED: "bold red",
+    Verdict.NO_CLAIM: "bold",
+}
+_SIGNS: Final = {Effect.PROVES: "+", Effect.CONTRADICTS: "!", Effect.WEAKENS: "-", Effect.INFORMS: " "}
+_STRONG: Final = (Effect.PROVES, Effect.CONTRADICTS, Effect.WEAKENS)
+MAX_SHOWN: Final = 300  # characters of one text from a message
+
+
+def show(judged: list[tuple[SavedMessage, Report]], *, explain: bool) -> None:
+    """Print to standard output: each message with its sentence, and a table of all where there are several."""
+    console = Console(highlight=False, soft_wrap=True)
+    for saved, report in judged:
+        _message(console, saved.file, report, saved, explain=explain)
+    if len(judged) > 1:
+        table = Table("verdict", "author", "file")
+        for saved, report in judged:
+            author = report.author.address if report.author else "(none that can be read)"
+            table.add_row(
+                Text(report.verdict.value, _STYLES[report.verdict]),
+                Text(plain(author)),
+                Text(plain(saved.file)),
+            )
+        console.print(table)
+
+
+def plain(text: str) -> str:
+    """A text from a message, safe to print: no control, bidi or other unprintable characters."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:MAX_SHOWN])
+
+
+def _message(
+    console: Console, name: str, report: Report, saved: SavedMessage | None, *, explain: bool
+) -> None:
+    console.print(Text.assemble((report.verdict.value.upper(), _STYLES[report.verdict]), f"  {plain(name)}"))
+    console.print(Text(f"  {plain(report.sentence)}"))
+    if report.author is not None:
+        display = f" ({plain(report.author.display)})" if report.author.display else ""
+        console.print(Text(f"  author: {plain(report.author.address)}{display}"))
+    for reason in report.reasons:
+        if explain or reason.effect in _STRONG:
+            rfc = f" [{reason.code}; {reason.rfc}]" if explain and reason.rfc else f" [{reason.code}]"
+            console.print(Text(f"  {_SIGNS[reason.effect]} {plain(reason.text)}{rfc}"))
+            if explain and reason.evidence:
+                console.print(Text(f"      evidence: {plain(reason.evidence)}"))
+    for note in saved.notes if saved is not None else ():
+        console.print(Text(f"  note: {NOTE_TEXT[note]}"))
+    if explain:
+        for line in _checks(report):
+            console.print(Text(f"  {line}"))
+    for number, inner in enumerate(report.inner, 1):
+        _message(console, f"{name}, attached message {number}", inner, None, explain=explain)
+    console.print()
+
+
+def _checks(report: Report) -> Iterator[str]:
+    for result in report.dkim:
+        yield plain(
+            f"dkim {result.index + 1}: {result.result}{_why(result)}, d={result.domain} s={result.selector}"
+        )
+        if result.signed:
+            yield plain(f"  signed: {', '.join(result.signed)}")
+        if result.oversigned:
+            yield plain(f"  protected against additions: {', '.join(result.oversigned)}")
+        if result.unsigned:
+            yield plain(f"  not signed, so not proven: {', '.join(result.unsigned)}")
+    if not report.dkim:
+        yield "dkim: none"
+    spf = report.spf
+    yield plain(
+        f"spf: {spf.result}" + (f", {spf.scope} {spf.domain} from {spf.client_ip}" if spf.domain else "")
+    )
+    dmarc = report.dmarc
+    policy = f", policy {dmarc.policy} of {dmarc.policy_domain}" if dmarc.policy else ""
+    aligned = f", aligned by {' and '.join(dmarc.aligned_by)}" if dmarc.aligned_by else ""
+    yield plain(f"dmarc: {dmarc.result}{policy}{aligned}")
+    yield plain(f"arc: {report.arc.result}" + (f" ({report.arc.reason})" if report.arc.reason else ""))
+    if report.supplied:
+        yield plain(f"supplied, not seen by us: {', '.join(report.supplied)}")
+
+
+def _why(result: DkimResult) -> str:
+    words = [w for w in (result.reason, *result.weaknesses) if w]
+    marks = [*words, "aligned" if result.aligned else "not aligned"]
+    return f" ({', '.join(marks)})"
