@@ -1,0 +1,280 @@
+"""DKIM (RFC 6376, RFC 8301, RFC 8463): every signature of a message gets a result and a reason.
+
+``result`` is the protocol's. ``acceptable`` is ours and stricter: a pass that leaves what people see open to
+change proves nothing to them. No result outlives its message.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from datetime import datetime
+from typing import Final
+
+from verifier.canonical import BodyHashes, Canonicalization, canonical_field, has_bare_line_ends
+from verifier.dkim_key import BadKey, Key, read_key
+from verifier.dkim_reason import RESULT_OF, DkimError, DkimReason, Weakness
+from verifier.dkim_signature import Origin, Signature, origin_of, read_signature
+from verifier.evidence import Answer, AnswerStatus, Check, Evidence, Question, ask
+from verifier.message import Defect, Field, Message
+from verifier.report import AuthResult, DkimResult
+
+MAX_SIGNATURES: Final = 8  # real mail has up to four; each costs a DNS question and a verification
+MAX_KEY_RECORDS: Final = 4  # RFC 6376 3.6.2.2 leaves several undefined; a key rollover has two
+CLOCK_TOLERANCE: Final = 86_400  # seconds t= may lie ahead: senders' clocks set to the wrong zone are common
+
+# With these, two readers may not agree on what the fields are, so there is nothing that was signed.
+_UNREADABLE: Final = frozenset(
+    {
+        Defect.NO_HEADER,
+        Defect.LEADING_WSP,
+        Defect.NOT_A_FIELD,
+        Defect.TOO_MANY_FIELDS,
+        Defect.HEADER_TOO_LARGE,
+    }
+)
+# RFC 5322 3.6 allows each of them once, and people are shown the first or the last.
+_ONCE: Final = (
+    b"from",
+    b"subject",
+    b"to",
+    b"cc",
+    b"date",
+    b"reply-to",
+    b"message-id",
+    b"content-type",
+    b"content-transfer-encoding",
+    b"mime-version",
+)
+# What decides what a person reads and whom he answers. To and Cc are not among them: Microsoft 365 signs
+# neither, and whom a message was addressed to does not change who wrote it.
+_SEEN: Final = (
+    b"subject",
+    b"date",
+    b"reply-to",
+    b"content-type",
+    b"content-transfer-encoding",
+    b"mime-version",
+)
+
+
+def check_dkim(message: Message, at: datetime) -> Check[tuple[DkimResult, ...]]:
+    """Judge the DKIM-Signature fields, topmost first, at the time ``at``; ``aligned`` is left False."""
+    evidence = yield frozenset()
+    fields = message.named(b"dkim-signature")
+    if not fields:
+        return ()
+    work = _Work(message, at.timestamp())
+    read: list[Signature | DkimError] = [work.read(field) for field in fields[:MAX_SIGNATURES]]
+    evidence = yield from ask(
+        evidence, (_question(signature) for signature in read if isinstance(signature, Signature))
+    )
+    results = [
+        work.judge(index, signature, evidence)
+        if isinstance(signature, Signature)
+        else _refused(index, signature, origin_of(fields[index]))
+        for index, signature in enumerate(read)
+    ]
+    for index in range(MAX_SIGNATURES, len(fields)):
+        error = DkimError(DkimReason.TOO_MANY_SIGNATURES, f"only {MAX_SIGNATURES} signatures are looked at")
+        results.append(_refused(index, error, Origin()))
+    return tuple(results)
+
+
+def _question(signature: Signature) -> Question:
+    return Question(signature.key_name + ".", "TXT")
+
+
+def _refused(index: int, error: DkimError, origin: Origin) -> DkimResult:
+    return DkimResult(
+        index,
+        RESULT_OF[error.reason],
+        error.reason,
+        origin.domain,
+        origin.selector,
+        origin.algorithm,
+        detail=error.detail,
+    )
+
+
+class _Work:
+    """What the signatures of one message share, so that nothing is computed twice."""
+
+    def __init__(self, message: Message, now: float) -> None:
+        self._message = message
+        self._now = now
+        self._bodies = BodyHashes(message)
+        self._relaxed: dict[Field, bytes] = {}
+        self._bare: bool | None = None
+        self._fields: dict[bytes, list[Field]] = {}
+        for field in message.fields:
+            self._fields.setdefault(field.lower, []).append(field)
+
+    def read(self, field: Field) -> Signature | DkimError:
+        """The signature, or why it cannot pass whatever the key is (RFC 6376 6.1.1)."""
+        if not _UNREADABLE.isdisjoint(self._message.defects):
+            return DkimError(DkimReason.MALFORMED_HEADER, "a line of the header is no field")
+        try:
+            signature = read_signature(field)
+        except DkimError as error:
+            return error
+        return self._untimely(signature) or self._extra_from(signature) or signature
+
+    def _untimely(self, signature: Signature) -> DkimError | None:
+        if signature.expires is not None and signature.expires < self._now:
+            return DkimError(DkimReason.EXPIRED, "the signature has expired")
+        if signature.time is not None and signature.time > self._now + CLOCK_TOLERANCE:
+            return DkimError(DkimReason.TIME_IN_FUTURE, "the signature was made in the future")
+        return None
+
+    def _extra_from(self, signature: Signature) -> DkimError | None:
+        """RFC 6376 8.15: of several From fields the unsigned one may be the one that is shown."""
+        if len(self._fields.get(b"from", ())) > signature.headers.count(b"from"):
+            return DkimError(DkimReason.EXTRA_FROM, "a From field is not covered by the signature")
+        return None
+
+    def judge(self, index: int, signature: Signature, evidence: Evidence) -> DkimResult:
+        """Look at the key, the body and the signature value (RFC 6376 6.1.2, 6.1.3)."""
+        names = Counter(signature.headers)
+        error: DkimError | None = None
+        testing = False
+        try:
+            keys = _keys(signature, evidence.get(_question(signature)))
+            testing = keys[0].testing
+            self._check_body(signature)
+            testing = self._check_value(signature, keys).testing
+            _check_length(signature)
+        except DkimError as found:
+            error = found
+        weaknesses = () if error else self._weaknesses(names, testing=testing)
+        return DkimResult(
+            index,
+            AuthResult.PASS if error is None else RESULT_OF[error.reason],
+            None if error is None else error.reason,
+            signature.domain,
+            signature.selector,
+            signature.algorithm,
+            signed=tuple(name.decode() for name in names),
+            oversigned=tuple(
+                name.decode() for name, count in names.items() if count > len(self._fields.get(name, ()))
+            ),
+            unsigned=tuple(
+                name.decode()
+                for name, found in self._fields.items()
+                if len(found) > names[name] and name != b"dkim-signature"
+            ),
+            acceptable=error is None and not weaknesses,
+            testing=testing,
+            weaknesses=weaknesses,
+            detail="" if error is None else error.detail,
+        )
+
+    def _check_body(self, signature: Signature) -> None:
+        """RFC 6376 6.1.3 (1) to (3)."""
+        body = self._bodies.get(signature.body_method, signature.length)
+        if signature.length is not None and signature.length > body.length:
+            raise DkimError(DkimReason.LENGTH_TOO_LARGE, "l= is more than the body has")
+        if body.digest != signature.body_hash:
+            raise DkimError(DkimReason.BODY_CHANGED, "the body is not the one that was signed")
+
+    def _check_value(self, signature: Signature, keys: list[Key]) -> Key:
+        """RFC 6376 6.1.3 (4); of several keys the first that verifies counts."""
+        signed = self._signed_fields(signature) + signature.unsigned_form()
+        digest = hashlib.sha256(signed).digest()
+        for key in keys:
+            if key.verifies(signature.signature, signed, digest):
+                return key
+        raise DkimError(
+            DkimReason.SIGNATURE_MISMATCH, "a signed header field has changed, or another key was used"
+        )
+
+    def _signed_fields(self, signature: Signature) -> bytes:
+        """RFC 6376 3.7, 5.4.2: each name takes the next field of it from the bottom; none left is nothing."""
+        left: dict[bytes, int] = {}
+        chosen: list[bytes] = []
+        relaxed = signature.header_method is Canonicalization.RELAXED
+        for name in signature.headers:
+            fields = self._fields.get(name)
+            if fields is None:
+                continue
+            number = left.get(name, len(fields)) - 1
+            if number < 0:
+                continue
+            left[name] = number
+            field = fields[number]
+            if not relaxed:
+                chosen.append(field.raw)
+                continue
+            form = self._relaxed.get(field)
+            if form is None:
+                form = self._relaxed[field] = canonical_field(field, signature.header_method)
+            chosen.append(form)
+        return b"".join(chosen)
+
+    def _weaknesses(self, names: Counter[bytes], *, testing: bool) -> tuple[str, ...]:
+        """Why a pass is not good enough for people (RFC 6376 5.4.1, 8.14, 8.15)."""
+        weaknesses: list[str] = []
+        defects = self._message.defects
+        if testing:
+            weaknesses.append(Weakness.TESTING_KEY)
+        if Defect.WSP_BEFORE_COLON in defects:
+            weaknesses.append(Weakness.MALFORMED_HEADER)
+        if Defect.NUL in defects:
+            weaknesses.append(Weakness.NUL)
+        if self._has_bare_line_ends():
+            weaknesses.append(Weakness.BARE_LINE_END)
+        for name in _ONCE:
+            found = self._fields.get(name, ())
+            if len(found) > 1 and len(found) > names[name]:
+                weaknesses.append(f"{Weakness.DUPLICATE_FIELD}:{name.decode()}")
+        weaknesses += [
+            f"{Weakness.UNSIGNED_FIELD}:{name.decode()}"
+            for name in _SEEN
+            if name in self._fields and not names[name]
+        ]
+        return tuple(weaknesses)
+
+    def _has_bare_line_ends(self) -> bool:
+        if self._bare is None:
+            defects = self._message.defects
+            self._bare = (
+                Defect.BARE_CR in defects
+                or Defect.BARE_LF in defects
+                or has_bare_line_ends(self._message.raw, self._message.body_start)
+            )
+        return self._bare
+
+
+def _check_length(signature: Signature) -> None:
+    """RFC 6376 8.2: what stands after the first l= octets is nobody's word, now or after the next relay."""
+    if signature.length is not None:
+        raise DkimError(DkimReason.BODY_LENGTH_LIMIT, "l= lets anybody append text to the body")
+
+
+def _keys(signature: Signature, answer: Answer | None) -> list[Key]:
+    """RFC 6376 6.1.2: keys that this signature may have been made with; raises ``DkimError`` for none."""
+    if answer is None or answer.temporary:
+        raise DkimError(DkimReason.KEY_UNAVAILABLE, "the key could not be fetched just now")
+    if answer.status is not AnswerStatus.ANSWER or not answer.records:
+        raise DkimError(DkimReason.NO_KEY, "there is no key at the name that the signature gives")
+    keys: list[Key] = []
+    error: DkimError | None = None
+    for record in answer.records[:MAX_KEY_RECORDS]:
+        found = _usable(signature, read_key(record))
+        if isinstance(found, Key):
+            keys.append(found)
+        elif error is None or error.reason is DkimReason.KEY_SYNTAX:
+            error = DkimError(found.reason, found.detail)  # a record that is no key at all tells least
+    if not keys and error is not None:
+        raise error
+    return keys
+
+
+def _usable(signature: Signature, key: Key | BadKey) -> Key | BadKey:
+    if isinstance(key, BadKey):
+        return key
+    if key.type != signature.key_type:
+        return BadKey(DkimReason.KEY_TYPE, "the key is not of the type that a= names")
+    if key.exact_domain and signature.identity_domain != signature.domain:
+        return BadKey(DkimReason.KEY_SUBDOMAIN, "the key may not sign for names below its domain")
+    return key

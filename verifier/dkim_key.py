@@ -1,0 +1,123 @@
+"""Key records (RFC 6376 3.6.1, RFC 8463 4). Parsed keys are cached by the record's text, and nothing else is."""
+
+from __future__ import annotations
+
+import binascii
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from verifier.dkim_reason import DkimError, DkimReason
+from verifier.tag_list import TagListError, read_tags, without_blanks
+
+MAX_RECORD: Final = 4_096  # octets; a 4096-bit key has about 800, and 8192 bits is all we take
+MIN_RSA_BITS: Final = 1_024  # RFC 8301 3.2
+MAX_RSA_BITS: Final = 8_192  # RFC 8301 3.2 demands 4096; a verification costs the square of this
+CACHED_KEYS: Final = 2_048  # about 6 MB when full
+
+_PADDING: Final = PKCS1v15()
+_HASH: Final = SHA256()
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A usable key: ``type`` "rsa" or "ed25519"; ``testing`` is t=y, ``exact_domain`` is t=s."""
+
+    type: str
+    public: RSAPublicKey | Ed25519PublicKey
+    testing: bool = False
+    exact_domain: bool = False
+
+    def verifies(self, signature: bytes, signed: bytes, digest: bytes) -> bool:
+        """Whether ``signature`` fits ``signed``, whose SHA-256 is ``digest`` (RFC 6376 3.3.2, RFC 8463 3)."""
+        try:
+            if isinstance(self.public, RSAPublicKey):
+                self.public.verify(signature, signed, _PADDING, _HASH)
+            else:
+                self.public.verify(signature, digest)
+        except InvalidSignature:
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class BadKey:
+    """Why a record gives no key."""
+
+    reason: DkimReason
+    detail: str
+
+
+@lru_cache(maxsize=CACHED_KEYS)
+def read_key(record: str) -> Key | BadKey:
+    """Read the text of a TXT record, its strings joined (RFC 6376 3.6.2.2)."""
+    try:
+        return _read(record)
+    except DkimError as error:
+        return BadKey(error.reason, error.detail)
+
+
+def _read(record: str) -> Key:
+    if len(record) > MAX_RECORD:
+        raise DkimError(DkimReason.KEY_SYNTAX, "the key record is too long")
+    try:
+        tags = read_tags(record.encode("utf-8", "surrogateescape"))
+    except (TagListError, UnicodeEncodeError) as error:
+        raise DkimError(DkimReason.KEY_SYNTAX, "the key record is no tag list") from error
+    if b"v" in tags and (tags[b"v"] != b"DKIM1" or next(iter(tags)) != b"v"):
+        raise DkimError(DkimReason.KEY_SYNTAX, "v= of the key record is not DKIM1, or not its first tag")
+    if b"p" not in tags:
+        raise DkimError(DkimReason.KEY_SYNTAX, "the key record holds no key")
+    if not tags[b"p"]:
+        raise DkimError(DkimReason.KEY_REVOKED, "the key has been revoked")
+    if b"h" in tags and b"sha256" not in _list(tags[b"h"]):
+        raise DkimError(DkimReason.KEY_HASH, "the key is not for SHA-256")
+    if b"s" in tags and not {b"*", b"email"} & _list(tags[b"s"]):
+        raise DkimError(DkimReason.KEY_SERVICE, "the key is not for e-mail")
+    kind = tags.get(b"k", b"rsa").lower()
+    if kind not in (b"rsa", b"ed25519"):
+        raise DkimError(DkimReason.KEY_TYPE, "a key of an unknown type")
+    flags = _list(tags.get(b"t", b""))
+    public = _rsa(tags[b"p"]) if kind == b"rsa" else _ed25519(tags[b"p"])
+    return Key(kind.decode(), public, testing=b"y" in flags, exact_domain=b"s" in flags)
+
+
+def _list(value: bytes) -> set[bytes]:
+    return set(without_blanks(value).lower().split(b":"))
+
+
+def _octets(value: bytes) -> bytes:
+    try:
+        return binascii.a2b_base64(without_blanks(value), strict_mode=True)
+    except binascii.Error as error:
+        raise DkimError(DkimReason.KEY_SYNTAX, "p= is no base64") from error
+
+
+def _rsa(value: bytes) -> RSAPublicKey:
+    """SubjectPublicKeyInfo, as everybody publishes, or the bare RSAPublicKey of RFC 6376 3.6.1's text."""
+    try:
+        public = load_der_public_key(_octets(value))
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise DkimError(DkimReason.KEY_SYNTAX, "p= is no RSA key") from error
+    if not isinstance(public, RSAPublicKey):
+        raise DkimError(DkimReason.KEY_SYNTAX, "p= is no RSA key")
+    if public.key_size < MIN_RSA_BITS:
+        raise DkimError(DkimReason.WEAK_KEY, f"an RSA key of {public.key_size} bits proves nothing")
+    if public.key_size > MAX_RSA_BITS:
+        raise DkimError(DkimReason.KEY_SYNTAX, f"an RSA key of over {MAX_RSA_BITS} bits")
+    return public
+
+
+def _ed25519(value: bytes) -> Ed25519PublicKey:
+    """RFC 8463 4: the 32 octets of the key itself."""
+    try:
+        return Ed25519PublicKey.from_public_bytes(_octets(value))
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise DkimError(DkimReason.KEY_SYNTAX, "p= is no Ed25519 key") from error

@@ -1,0 +1,228 @@
+"""One DKIM-Signature field, read strictly (RFC 6376 3.5, RFC 8463 2, RFC 8301)."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from verifier.canonical import Canonicalization, relaxed_value
+from verifier.dkim_reason import DkimError, DkimReason
+from verifier.message import Field
+from verifier.tag_list import TagListError, read_tags, without_blanks
+
+SHA256_OCTETS: Final = 32
+MAX_DOMAIN: Final = 253  # octets, RFC 1035 2.3.4
+MAX_LABEL: Final = 63
+_MAX_TIME_DIGITS: Final = 12  # RFC 6376 3.5 t=, x=
+_MAX_LENGTH_DIGITS: Final = 76  # RFC 6376 3.5 l=
+
+# RFC 6376 3.5 takes sub-domain from RFC 5321, which has no underscore; selectors with one are in wide use.
+_SELECTOR: Final = re.compile(
+    rb"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)*"
+)
+_DOMAIN: Final = re.compile(
+    rb"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+"
+)
+_FTEXT: Final = bytes(c for c in range(33, 127) if c not in b":;")  # RFC 6376 3.5: hdr-name without ";"
+_SIGNATURE_TAGS: Final = (b"v", b"a", b"b", b"bh", b"d", b"h", b"s")
+_METHODS: Final = {
+    b"simple": Canonicalization.SIMPLE,
+    b"relaxed": Canonicalization.RELAXED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a signature says. Names are lower case; ``headers`` in the order of h=; times in Unix seconds."""
+
+    field: Field
+    algorithm: str
+    key_type: str
+    domain: str
+    selector: str
+    headers: tuple[bytes, ...]
+    header_method: Canonicalization
+    body_method: Canonicalization
+    body_hash: bytes
+    signature: bytes
+    identity_domain: str
+    length: int | None
+    time: int | None
+    expires: int | None
+
+    @property
+    def key_name(self) -> str:
+        """Where the key is published (RFC 6376 3.6.2.1), without the final dot."""
+        return f"{self.selector}._domainkey.{self.domain}"
+
+    def unsigned_form(self) -> bytes:
+        """The field as it was signed: without the value of b= and without its line end (RFC 6376 3.7)."""
+        specs = self.field.value.split(b";")
+        for number, spec in enumerate(specs):
+            name, equals, _ = spec.partition(b"=")
+            if name.strip() == b"b":
+                specs[number] = name + equals
+                break
+        value = b";".join(specs)
+        if self.header_method is Canonicalization.RELAXED:
+            return b"dkim-signature:" + relaxed_value(value)
+        head, _, _ = self.field.raw.partition(b":")
+        return head + b":" + value
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose signature it says it is, as far as that can be read from a field that may be malformed."""
+
+    domain: str | None = None
+    selector: str | None = None
+    algorithm: str | None = None
+
+
+def origin_of(field: Field) -> Origin:
+    """d=, s= and a= for a report, each only if it is well formed."""
+    try:
+        tags = read_tags(field.value)
+    except TagListError:
+        return Origin()
+    domain, selector, algorithm = tags.get(b"d", b""), tags.get(b"s", b""), tags.get(b"a", b"").lower()
+    return Origin(
+        domain.decode().lower() if _is_name(_DOMAIN, domain) else None,
+        selector.decode().lower() if _is_name(_SELECTOR, selector) else None,
+        algorithm.decode() if algorithm in (b"rsa-sha256", b"ed25519-sha256", b"rsa-sha1") else None,
+    )
+
+
+def read_signature(field: Field) -> Signature:
+    """Read the field; raises ``DkimError`` (RFC 6376 6.1.1). Unknown tags are ignored (3.2)."""
+    try:
+        tags = read_tags(field.value)
+    except TagListError as error:
+        raise DkimError(DkimReason.SIGNATURE_SYNTAX, str(error)) from error
+    for name in _SIGNATURE_TAGS:
+        if not tags.get(name):
+            raise DkimError(DkimReason.MISSING_TAG, f"the signature has no {name.decode()}=")
+    if tags[b"v"] != b"1":
+        raise DkimError(DkimReason.UNSUPPORTED_VERSION, "v= is not 1")
+    domain, selector = _names(tags[b"d"], tags[b"s"])
+    headers = _headers(tags[b"h"])
+    identity = _identity_domain(tags.get(b"i"), domain)
+    if b"q" in tags:
+        _check_query(tags[b"q"])
+    header_method, body_method = _methods(tags.get(b"c"))
+    time, expires = _times(tags)
+    length = _number(tags, b"l", _MAX_LENGTH_DIGITS)
+    algorithm = _algorithm(tags[b"a"])
+    body_hash = _base64(tags[b"bh"], "bh=")
+    if len(body_hash) != SHA256_OCTETS:
+        raise DkimError(DkimReason.SIGNATURE_SYNTAX, "bh= is no SHA-256 hash")
+    return Signature(
+        field,
+        algorithm,
+        algorithm.partition("-")[0],
+        domain,
+        selector,
+        headers,
+        header_method,
+        body_method,
+        body_hash,
+        _base64(tags[b"b"], "b="),
+        identity,
+        length,
+        time,
+        expires,
+    )
+
+
+def _is_name(pattern: re.Pattern[bytes], name: bytes) -> bool:
+    return (
+        len(name) <= MAX_DOMAIN
+        and pattern.fullmatch(name) is not None
+        and all(len(label) <= MAX_LABEL for label in name.split(b"."))
+    )
+
+
+def _names(domain: bytes, selector: bytes) -> tuple[str, str]:
+    """RFC 6376 3.5 d=, s=. U-labels (RFC 8616 5) are not taken: no signer is known to write them."""
+    if not _is_name(_DOMAIN, domain) or not _is_name(_SELECTOR, selector):
+        raise DkimError(DkimReason.SIGNATURE_SYNTAX, "d= or s= is no domain name")
+    if len(domain) + len(selector) + len("._domainkey.") > MAX_DOMAIN:
+        raise DkimError(DkimReason.SIGNATURE_SYNTAX, "the key's name is longer than a domain name may be")
+    return domain.decode().lower(), selector.decode().lower()
+
+
+def _algorithm(value: bytes) -> str:
+    """RFC 6376 3.5 a=, RFC 8463 3; rsa-sha1 must not be verified (RFC 8301 3.1)."""
+    algorithm = value.lower()
+    if algorithm == b"rsa-sha1":
+        raise DkimError(DkimReason.WEAK_ALGORITHM, "signed with rsa-sha1, which proves nothing any more")
+    if algorithm not in (b"rsa-sha256", b"ed25519-sha256"):
+        raise DkimError(DkimReason.UNSUPPORTED_ALGORITHM, "a= names an unknown algorithm")
+    return algorithm.decode()
+
+
+def _headers(value: bytes) -> tuple[bytes, ...]:
+    """RFC 6376 3.5 h=: names that do not occur are allowed, an empty one is not; From must be there."""
+    names = tuple(without_blanks(value).lower().split(b":"))
+    if not all(names) or any(name.translate(None, _FTEXT) for name in names):
+        raise DkimError(DkimReason.SIGNATURE_SYNTAX, "h= is no list of field names")
+    if b"from" not in names:
+        raise DkimError(DkimReason.FROM_NOT_SIGNED, "the signature does not cover From")
+    return names
+
+
+def _identity_domain(value: bytes | None, domain: str) -> str:
+    """RFC 6376 3.5 i=: the domain part is d= or below it."""
+    if value is None:
+        return domain
+    _, at, name = value.rpartition(b"@")
+    if not at or not _is_name(_DOMAIN, name):
+        raise DkimError(DkimReason.SIGNATURE_SYNTAX, "i= is no identity")
+    identity = name.decode().lower()
+    if identity != domain and not identity.endswith("." + domain):
+        raise DkimError(DkimReason.IDENTITY_MISMATCH, "the domain of i= is not that of d= or below it")
+    return identity
+
+
+def _check_query(value: bytes) -> None:
+    """RFC 6376 3.5 q=: unknown methods and options are ignored; "dns/txt" must be among them."""
+    methods = [method.strip().lower() for method in value.split(b":")]
+    if b"dns/txt" not in methods:
+        raise DkimError(DkimReason.UNSUPPORTED_QUERY, "q= does not name dns/txt")
+
+
+def _methods(value: bytes | None) -> tuple[Canonicalization, Canonicalization]:
+    """RFC 6376 3.5 c=: "simple" where nothing is said. Literals of its grammar know no case (RFC 5234 2.3)."""
+    if value is None:
+        return Canonicalization.SIMPLE, Canonicalization.SIMPLE
+    header, _, body = value.lower().partition(b"/")
+    try:
+        return _METHODS[header.strip()], _METHODS[body.strip() or b"simple"]
+    except KeyError as error:
+        raise DkimError(DkimReason.UNSUPPORTED_CANONICALIZATION, "c= names an unknown method") from error
+
+
+def _times(tags: dict[bytes, bytes]) -> tuple[int | None, int | None]:
+    time = _number(tags, b"t", _MAX_TIME_DIGITS)
+    expires = _number(tags, b"x", _MAX_TIME_DIGITS)
+    if time is not None and expires is not None and expires <= time:
+        raise DkimError(DkimReason.SIGNATURE_SYNTAX, "x= is not later than t=")  # RFC 6376 3.5 x=
+    return time, expires
+
+
+def _number(tags: dict[bytes, bytes], name: bytes, digits: int) -> int | None:
+    value = tags.get(name)
+    if value is None:
+        return None
+    if not value.isdigit() or len(value) > digits:
+        raise DkimError(DkimReason.SIGNATURE_SYNTAX, f"{name.decode()}= is no number")
+    return int(value)
+
+
+def _base64(value: bytes, tag: str) -> bytes:
+    try:
+        return binascii.a2b_base64(without_blanks(value), strict_mode=True)
+    except binascii.Error as error:
+        raise DkimError(DkimReason.SIGNATURE_SYNTAX, f"{tag} is no base64") from error
