@@ -128,12 +128,14 @@ def _malformed(refusal: AuthorRefusal, text: str, protection: Protection) -> Cla
 
 
 def _named_authors(mailboxes: tuple[Mailbox, ...], text: str, protection: Protection) -> Iterator[Claim]:
+    named = {(mailbox.local, mailbox.domain) for mailbox in mailboxes}
     for mailbox in mailboxes[:MAX_ADDRESSES]:
         yield from _by_domain(mailbox.domain, mailbox.local, protection, ClaimedBy.AUTHOR_DOMAIN)
         for claim, _ in _by_name(_names_in(mailbox.display, ""), protection, mailbox.domain):
             yield claim
     for local, domain in named_addresses(text):
-        yield from _by_domain(domain, local, protection, ClaimedBy.HIDDEN_ADDRESS)
+        if (local, domain) not in named:
+            yield from _by_domain(domain, local, protection, ClaimedBy.HIDDEN_ADDRESS)
     for claim, _ in _by_name([skeleton(_without_addresses(text)), *_names_in(None, text)], protection, ""):
         yield claim
 

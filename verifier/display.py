@@ -42,6 +42,7 @@ _IGNORABLE = frozenset(
         *range(0xFE00, 0xFE10),
     )
 )
+_CONTROLS = {code: " " for code in (*range(0x20), 0x7F)}
 _VARIATION_SUPPLEMENT = range(0xE0000, 0xE1000)
 
 
@@ -49,7 +50,7 @@ def visible(text: str) -> str:
     """The text as it looks: NFKC, without controls, bidi marks, zero-width and other ignorable characters."""
     text = text[:MAX_NAME]
     if text.isascii():
-        return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
+        return text if text.isprintable() else text.translate(_CONTROLS)
     kept = "".join(c for c in text if not _invisible(c))
     return unicodedata.normalize("NFKC", kept)
 
@@ -68,7 +69,12 @@ def fold(text: str) -> str:
         seen = disarm.skeleton_key(seen, digit_policy="tr39")
         decomposed = unicodedata.normalize("NFKD", seen)
         seen = "".join(c for c in decomposed if not unicodedata.combining(c))
-    return seen.casefold().translate(_FOLD).replace("rn", "m").replace("vv", "w")
+    return fold_ascii(seen)
+
+
+def fold_ascii(text: str) -> str:
+    """The last step of folding; all there is to do for ASCII, of any length."""
+    return text.casefold().translate(_FOLD).replace("rn", "m").replace("vv", "w")
 
 
 def skeleton(text: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from verifier.charset import to_text
 from verifier.claims import Claims, Protection, named_addresses
-from verifier.display import fold
+from verifier.display import MAX_NAME, fold, fold_ascii
 from verifier.encoded_word import decode
 from verifier.message import Message
 from verifier.parts import Part, body_bytes
@@ -51,7 +51,9 @@ def _brands(message: Message, parts: tuple[Part, ...], protection: Protection) -
 
 
 def _fold_long(text: str) -> str:
-    return "".join(fold(text[start : start + 1_000]) for start in range(0, len(text), 1_000))
+    if MAX_NAME < len(text) and text.isascii():
+        return fold_ascii(text)
+    return "".join(fold(text[start : start + MAX_NAME]) for start in range(0, len(text), MAX_NAME))
 
 
 def _new_text(message: Message, parts: tuple[Part, ...]) -> str:
