@@ -79,7 +79,10 @@ def compose(
             raise ComposeError(
                 f"{contact.address} is not a contact of the organisation of {thread.reference}."
             )
-    once = tuple({contact.address.lower(): contact for contact in reversed(contacts)}.values())[::-1]
+    first: dict[str, Contact] = {}
+    for contact in contacts:
+        first.setdefault(contact.address.lower(), contact)
+    once = tuple(first.values())
     if len(stamps) < len(once):
         raise ComposeError("Each recipient's mail needs a Message-ID of its own.")
     words: dict[str, Value] = {"title": thread.title, **variables}

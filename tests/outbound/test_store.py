@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from outbound.compose import compose, stamp
+from outbound.model import (
+    Attempt,
+    AutomaticCaps,
+    DeliveryState,
+    Failure,
+    MailKind,
+    OrderOutcome,
+    OrderState,
+    Reply,
+    SelfCheck,
+)
+from outbound.orders import acknowledgement
+from outbound.retry import decide
+from outbound.store import (
+    LEASE,
+    RECHECK,
+    cancel,
+    close_order,
+    count_outbox,
+    lease_due,
+    list_outbox,
+    next_due,
+    next_orders,
+    order_automatic,
+    queue_outgoing,
+    record_attempt,
+    record_check,
+    release,
+    retry_now,
+    show_outbox,
+    work_waits,
+)
+from tests.outbound.conftest import NOW, REQUEST
+from threads.model import Direction, EntryKind, Mark
+from threads.schema import message_ids
+from threads.store.errors import RefusedRecord, UnknownRecord
+from threads.store.thread import timeline_of
+
+GENUINE = SelfCheck(genuine=True, verdict="genuine")
+BAD = SelfCheck(
+    genuine=False, verdict="unproven", reason="the TXT record s1._domainkey.experts.test is missing"
+)
+UNKNOWN = SelfCheck(genuine=False, verdict="unproven", reason="DNS gave no answer", temporary=True)
+
+
+@pytest.fixture
+def signed(office, record, signer):
+    (mail,) = compose(
+        MailKind.REQUEST_FOR_CONTEXT,
+        office=office,
+        thread=record.incident,
+        contacts=[record.contact],
+        variables=REQUEST,
+        stamps=[stamp("t1", "experts.test", NOW)],
+    )
+    return signer.sign(mail, NOW)
+
+
+@pytest.fixture
+def do(record):
+    def run(function, *args, **kwargs):
+        with record.database.writing() as conn:
+            return function(conn, *args, **kwargs)
+
+    return run
+
+
+@pytest.fixture
+def queue(do, signed):
+    def put(checked=GENUINE, key="k1", mail=signed):
+        return do(queue_outgoing, mail, idempotency_key=key, actor="ana", checked=checked, now=NOW)
+
+    return put
+
+
+def order(record, key="o1", address="ana@contoso.test", at=NOW):
+    return acknowledgement(
+        thread_id=record.incident.id,
+        contact_id=record.contact.id,
+        address=address,
+        idempotency_key=key,
+        ordered_at=at,
+    )
+
+
+def attempt(failure=None, reply=Reply(250, "2.0.0 taken"), at=NOW):
+    return Attempt(at, at, "mx.contoso.test", reply, failure, tls=True)
+
+
+def after(delivery, made):
+    return decide(
+        attempts=delivery.attempts,
+        failure=made.failure,
+        reply=made.reply,
+        created=delivery.created,
+        now=made.finished,
+        jitter=0.0,
+    )
+
+
+def state(do, number=1):
+    return do(show_outbox, number).item.state
+
+
+def test_a_queued_mail_is_on_the_timeline_and_its_message_id_finds_the_thread(do, queue, record, signed):
+    queued = queue()
+    entry = do(timeline_of, record.incident.id)[-1]
+    assert (entry.kind, entry.mark, entry.actor) == (EntryKind.MAIL_OUT, Mark.EXPERT, "ana")
+    assert "Was this you?" in entry.text
+    with record.database.reading() as conn:
+        row = conn.execute(message_ids.select()).one()
+    assert (row.message_id, row.thread_id, row.direction) == (
+        "t1@experts.test",
+        record.incident.id,
+        Direction.OUT.value,
+    )
+    shown = do(show_outbox, queued.outgoing_id)
+    assert shown.raw == signed.raw
+    assert shown.sha256 == hashlib.sha256(signed.raw).hexdigest()
+
+
+def test_one_key_queues_once(do, queue, record):
+    first, second = queue(), queue()
+    assert (first.duplicate, second.duplicate) == (False, True)
+    assert first.outgoing_id == second.outgoing_id
+    assert len(do(list_outbox)) == 1
+    assert sum(e.kind is EntryKind.MAIL_OUT for e in do(timeline_of, record.incident.id)) == 1
+
+
+def test_a_mail_that_is_not_genuine_is_withheld_and_never_leased(do, queue, record):
+    queue(BAD)
+    assert do(lease_due, NOW + timedelta(days=9), "w", 10) == ()
+    item = do(list_outbox)[0]
+    assert item.state is DeliveryState.WITHHELD
+    assert "s1._domainkey.experts.test" in item.last_reply
+    entries = do(timeline_of, record.incident.id)
+    assert [e.kind for e in entries if e.message_id] == []
+    assert entries[-1].text.startswith("Not sent to ana@contoso.test")
+
+
+def test_a_withheld_mail_that_is_retried_has_to_be_judged_again(do, queue, record):
+    queue(BAD)
+    do(retry_now, 1, NOW)
+    (leased,) = do(lease_due, NOW, "w", 10)
+    assert not leased.checked
+    do(record_check, 1, GENUINE, NOW)
+    assert do(timeline_of, record.incident.id)[-1].kind is EntryKind.MAIL_OUT
+    do(record_attempt, 1, "w", attempt(), after(leased, attempt()))
+    assert state(do) is DeliveryState.DELIVERED
+
+
+def test_a_mail_that_could_not_be_judged_waits_and_is_not_on_the_timeline(do, queue, record):
+    queue(UNKNOWN)
+    assert do(lease_due, NOW, "w", 10) == ()
+    (leased,) = do(lease_due, NOW + RECHECK, "w", 10)
+    assert not leased.checked
+    assert all(e.kind is not EntryKind.MAIL_OUT for e in do(timeline_of, record.incident.id))
+
+
+def test_a_lease_keeps_others_away_until_it_runs_out(do, queue):
+    queue()
+    (first,) = do(lease_due, NOW, "one", 10)
+    assert do(lease_due, NOW, "two", 10) == ()
+    assert do(lease_due, NOW + LEASE - timedelta(seconds=1), "two", 10) == ()
+    (second,) = do(lease_due, NOW + LEASE, "two", 10)
+    assert second.raw == first.raw
+    assert (first.attempts, second.attempts) == (1, 2)
+
+
+def test_a_worker_whose_lease_ran_out_cannot_defer_what_another_one_has(do, queue):
+    queue()
+    (first,) = do(lease_due, NOW, "one", 10)
+    do(lease_due, NOW + LEASE, "two", 10)
+    late = attempt(Failure.CONNECTION, Reply(0, "broke"))
+    assert not do(record_attempt, 1, "one", late, after(first, late))
+    assert state(do) is DeliveryState.LEASED
+
+
+def test_a_delivery_is_a_fact_even_when_the_lease_ran_out(do, queue):
+    queue()
+    (first,) = do(lease_due, NOW, "one", 10)
+    (second,) = do(lease_due, NOW + LEASE, "two", 10)
+    assert do(record_attempt, 1, "one", attempt(), after(first, attempt()))
+    refused = attempt(Failure.REFUSED, Reply(550, "duplicate"))
+    assert not do(record_attempt, 1, "two", refused, after(second, refused))
+    assert state(do) is DeliveryState.DELIVERED
+    assert len(do(show_outbox, 1).attempts) == 2
+
+
+def test_a_refusal_for_now_is_tried_again_and_a_final_one_is_told_on_the_timeline(do, queue, record):
+    queue()
+    (leased,) = do(lease_due, NOW, "w", 10)
+    soft = attempt(Failure.REFUSED_FOR_NOW, Reply(450, "4.2.0 greylisted"))
+    do(record_attempt, 1, "w", soft, after(leased, soft))
+    item = do(list_outbox)[0]
+    assert item.state is DeliveryState.DEFERRED
+    assert item.last_reply == "450 4.2.0 greylisted"
+    assert do(lease_due, NOW, "w", 10) == ()
+    (leased,) = do(lease_due, item.next_attempt_at, "w", 10)
+    hard = attempt(Failure.REFUSED, Reply(550, "5.1.1 nobody"), item.next_attempt_at)
+    do(record_attempt, 1, "w", hard, after(leased, hard))
+    assert state(do) is DeliveryState.FAILED
+    assert "550 5.1.1 nobody" in do(timeline_of, record.incident.id)[-1].text
+
+
+def test_a_lease_without_a_try_is_given_back_uncounted(do, queue):
+    queue()
+    do(lease_due, NOW, "w", 10)
+    do(release, [1], "somebody else", NOW)
+    assert state(do) is DeliveryState.LEASED
+    do(release, [1], "w", NOW)
+    (again,) = do(lease_due, NOW, "w", 10)
+    assert again.attempts == 1
+
+
+def test_what_is_being_sent_or_was_delivered_is_neither_retried_nor_cancelled(do, queue):
+    queue()
+    (leased,) = do(lease_due, NOW, "w", 10)
+    for act in (lambda: do(retry_now, 1, NOW), lambda: do(cancel, 1, NOW, actor="ana")):
+        with pytest.raises(RefusedRecord, match="being sent"):
+            act()
+    do(record_attempt, 1, "w", attempt(), after(leased, attempt()))
+    for act in (lambda: do(retry_now, 1, NOW), lambda: do(cancel, 1, NOW, actor="ana")):
+        with pytest.raises(RefusedRecord, match="delivered already"):
+            act()
+
+
+def test_a_cancelled_mail_is_not_sent(do, queue, record):
+    queue()
+    do(cancel, 1, NOW, actor="ana")
+    assert do(lease_due, NOW + LEASE, "w", 10) == ()
+    assert do(list_outbox)[0].last_reply == "cancelled by ana"
+    assert "cancelled by ana" in do(timeline_of, record.incident.id)[-1].text
+
+
+def test_an_unknown_number_is_told(do):
+    for function in (
+        show_outbox,
+        lambda c, n: retry_now(c, n, NOW),
+        lambda c, n: cancel(c, n, NOW, actor="a"),
+    ):
+        with pytest.raises(UnknownRecord, match="7"):
+            do(function, 7)
+
+
+def test_the_outbox_is_listed_by_state_and_thread_and_counted(do, queue, record, signed):
+    queue()
+    other = replace(signed, rendered=replace(signed.rendered, message_id="<t2@experts.test>", thread_id=None))
+    queue(BAD, "k2", other)
+    assert [i.outgoing_id for i in do(list_outbox)] == [2, 1]
+    assert [i.outgoing_id for i in do(list_outbox, state=DeliveryState.WITHHELD)] == [2]
+    assert [i.outgoing_id for i in do(list_outbox, thread_id=record.incident.id)] == [1]
+    counts = do(count_outbox)
+    assert (counts[DeliveryState.QUEUED], counts[DeliveryState.WITHHELD], counts[DeliveryState.FAILED]) == (
+        1,
+        1,
+        0,
+    )
+
+
+def test_the_next_due_time_is_known_without_a_lock(do, queue):
+    assert do(next_due) is None
+    assert not do(work_waits, NOW)
+    queue()
+    assert do(next_due) == NOW
+    assert do(work_waits, NOW)
+    do(lease_due, NOW, "w", 10)
+    assert do(next_due) == NOW + LEASE
+    assert not do(work_waits, NOW)
+
+
+def test_an_order_is_taken_once_leased_and_closed(do, record):
+    assert do(order_automatic, order(record)) is OrderOutcome.ORDERED
+    assert do(order_automatic, order(record)) is OrderOutcome.DUPLICATE
+    (leased,) = do(next_orders, NOW, "w", 10)
+    assert leased.order == order(record)
+    assert do(next_orders, NOW, "other", 10) == ()
+    (again,) = do(next_orders, NOW + LEASE, "other", 10)
+    do(close_order, again.order_id, OrderState.REFUSED, reason="x")
+    assert do(next_orders, NOW + 3 * LEASE, "w", 10) == ()
+    assert not do(work_waits, NOW + 3 * LEASE)
+
+
+def test_automatic_mail_is_capped_per_address_and_domain_and_day(do, record):
+    caps = AutomaticCaps(per_address=2, per_domain=3)
+
+    def outcome(key, address, at=NOW):
+        return do(order_automatic, order(record, key, address, at), caps)
+
+    assert outcome("1", "ana@contoso.test") is OrderOutcome.ORDERED
+    assert outcome("2", "ANA@contoso.test") is OrderOutcome.ORDERED
+    assert outcome("3", "ana@contoso.test") is OrderOutcome.CAPPED
+    assert outcome("3", "ana@contoso.test") is OrderOutcome.DUPLICATE
+    assert outcome("4", "bob@contoso.test") is OrderOutcome.ORDERED
+    assert outcome("5", "cyd@contoso.test") is OrderOutcome.CAPPED
+    assert outcome("6", "dan@other.test") is OrderOutcome.ORDERED
+    assert outcome("7", "ana@contoso.test", NOW + timedelta(days=1)) is OrderOutcome.ORDERED
+    assert len(do(next_orders, NOW + timedelta(days=1), "w", 10)) == 5

@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from outbound.compose import compose, stamp
+from outbound.delivery import Handover
+from outbound.dispatch import prepare
+from outbound.file_delivery import FileTransport
+from outbound.model import DeliveryState, Failure, Finding, MailKind, OrderState, Reply, SelfCheck
+from outbound.orders import acknowledgement, verdict_report
+from outbound.schema import automatic_orders
+from outbound.store import (
+    LEASE,
+    lease_due,
+    list_outbox,
+    order_automatic,
+    queue_outgoing,
+    retry_now,
+    show_outbox,
+)
+from outbound.worker import EventKind, OutboundWorker
+from tests.outbound.conftest import NOW, REQUEST, always_genuine
+from threads.model import EntryKind, Mark
+from threads.store.thread import timeline_of
+
+
+class Clock:
+    def __init__(self):
+        self.now = NOW
+
+    def __call__(self):
+        return self.now
+
+
+class Answering:
+    """A transport that answers from a list, and keeps what it was given."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.given = []
+
+    async def deliver(self, delivery):
+        self.given.append(delivery)
+        answer = self.answers.pop(0) if self.answers else Handover("mx", Reply(250, "taken"), begun=True)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+
+LATER = Handover("mx", Reply(450, "greylisted"), Failure.REFUSED_FOR_NOW, begun=True)
+
+
+@pytest.fixture
+def world(record, office, signer):
+    class World:
+        def __init__(self):
+            self.clock = Clock()
+            self.events = []
+            self.transport = Answering()
+            self.check = always_genuine
+
+        def worker(self, owner="w"):
+            tokens = iter(range(100))
+            return OutboundWorker(
+                writer=record.writer,
+                database=record.database,
+                office=office,
+                transport=self.transport,
+                signer=signer,
+                check=self.check,
+                clock=self.clock,
+                observe=self.events.append,
+                owner=owner,
+                jitter=lambda: 0.0,
+                token=lambda: f"auto{next(tokens)}",
+            )
+
+        def work(self):
+            async def once():
+                await self.worker().run_until_idle()
+
+            asyncio.run(once())
+
+        def write(self, function, *args, **kwargs):
+            with record.database.writing() as conn:
+                return function(conn, *args, **kwargs)
+
+        def queue(self, token="t1"):
+            (mail,) = compose(
+                MailKind.REQUEST_FOR_CONTEXT,
+                office=office,
+                thread=record.incident,
+                contacts=[record.contact],
+                variables=REQUEST,
+                stamps=[stamp(token, "experts.test", NOW)],
+            )
+            ready = asyncio.run(prepare(mail, signer, self.check, NOW))
+            self.write(
+                queue_outgoing,
+                ready.signed,
+                idempotency_key=token,
+                actor="ana",
+                checked=ready.checked,
+                now=NOW,
+            )
+            return ready.signed.raw
+
+        def acknowledge(self, key="k", **more):
+            order = acknowledgement(
+                **{
+                    "thread_id": record.incident.id,
+                    "contact_id": record.contact.id,
+                    "address": "ana@contoso.test",
+                    "idempotency_key": key,
+                    "ordered_at": NOW,
+                    **more,
+                }
+            )
+            return self.write(order_automatic, order)
+
+        def orders(self):
+            with record.database.reading() as conn:
+                return conn.execute(automatic_orders.select().order_by(automatic_orders.c.id)).all()
+
+        def outbox(self):
+            return self.write(list_outbox)
+
+        def timeline(self):
+            return self.write(timeline_of, record.incident.id)
+
+    return World()
+
+
+def test_an_order_becomes_one_delivered_mail_on_the_timeline(world):
+    world.acknowledge()
+    world.work()
+    (given,) = world.transport.given
+    assert given.rcpt_to == "ana@contoso.test"
+    assert given.raw.startswith(b"DKIM-Signature:")
+    assert world.outbox()[0].state is DeliveryState.DELIVERED
+    assert world.orders()[0].state == OrderState.COMPOSED.value
+    entry = world.timeline()[-1]
+    assert (entry.kind, entry.mark) == (EntryKind.MAIL_OUT, Mark.AUTOMATION)
+    assert [event.kind for event in world.events] == [EventKind.COMPOSED, EventKind.ATTEMPTED]
+
+
+def test_the_same_order_twice_is_one_mail(world):
+    world.acknowledge()
+    world.acknowledge()
+    world.work()
+    world.acknowledge()
+    world.work()
+    assert len(world.transport.given) == 1
+
+
+def test_a_report_without_a_thread_goes_out_with_the_empty_path(world, record):
+    order = verdict_report(
+        contact_id=record.contact.id,
+        address="ana@contoso.test",
+        findings=[Finding("forged", "operated", "evil.test", ("dmarc-fail",))],
+        idempotency_key="v",
+        ordered_at=NOW,
+    )
+    world.write(order_automatic, order)
+    world.work()
+    (given,) = world.transport.given
+    assert given.mail_from == ""
+    assert b"Auto-Submitted: auto-replied" in given.raw
+
+
+def test_an_order_that_cannot_be_composed_is_refused_and_the_others_go_on(world):
+    world.acknowledge("bad", address="not plain@contoso.test", contact_id=None)
+    world.acknowledge("good")
+    world.work()
+    assert [row.state for row in world.orders()] == [OrderState.REFUSED.value, OrderState.COMPOSED.value]
+    assert "plain" in world.orders()[0].reason
+    assert len(world.transport.given) == 1
+
+
+def test_a_retry_sends_the_same_bytes_at_the_scheduled_time(world):
+    raw = world.queue()
+    world.transport = Answering(LATER)
+    world.work()
+    item = world.outbox()[0]
+    assert (item.state, item.attempts) == (DeliveryState.DEFERRED, 1)
+    world.work()
+    assert len(world.transport.given) == 1
+    world.clock.now = item.next_attempt_at
+    world.work()
+    assert [given.raw for given in world.transport.given] == [raw, raw]
+    assert world.outbox()[0].state is DeliveryState.DELIVERED
+
+
+def test_a_mail_that_our_verifier_does_not_call_genuine_stays_until_the_record_is_repaired(world):
+    async def wrong(_raw):
+        return SelfCheck(genuine=False, verdict="unproven", reason="the TXT record s1._domainkey… is missing")
+
+    world.check = wrong
+    world.acknowledge()
+    world.work()
+    assert world.transport.given == []
+    assert world.outbox()[0].state is DeliveryState.WITHHELD
+    assert world.events[-1].kind is EventKind.WITHHELD
+    world.write(retry_now, 1, NOW)
+    world.work()
+    assert world.transport.given == []
+    assert world.outbox()[0].state is DeliveryState.WITHHELD
+    world.check = always_genuine
+    world.write(retry_now, 1, NOW)
+    world.work()
+    assert len(world.transport.given) == 1
+    assert world.outbox()[0].state is DeliveryState.DELIVERED
+
+
+def test_a_mail_that_could_not_be_judged_is_judged_again_by_itself(world):
+    async def unknown(_raw):
+        return SelfCheck(genuine=False, verdict="unproven", reason="no answer", temporary=True)
+
+    world.check = unknown
+    world.acknowledge()
+    world.work()
+    assert world.transport.given == []
+    world.check = always_genuine
+    world.clock.now += timedelta(minutes=2)
+    world.work()
+    assert world.outbox()[0].state is DeliveryState.DELIVERED
+
+
+def test_a_crash_between_sending_and_recording_sends_the_same_bytes_again_when_the_lease_ends(world):
+    """The at-least-once window: the next server took the mail, and we died before we could write that down."""
+    raw = world.queue()
+    (leased,) = world.write(lease_due, NOW, "the dead worker", 10)
+    asyncio.run(world.transport.deliver(leased))
+    world.work()
+    assert len(world.transport.given) == 1
+    world.clock.now += LEASE
+    world.work()
+    assert [given.raw for given in world.transport.given] == [raw, raw]
+    assert world.outbox()[0].attempts == 2
+
+
+def test_a_broken_transport_stops_nothing_else(world):
+    world.queue("t1")
+    world.queue("t2")
+    world.transport = Answering(RuntimeError("secret text"))
+    world.work()
+    states = sorted(item.state for item in world.outbox())
+    assert states == [DeliveryState.DELIVERED, DeliveryState.LEASED]
+    fault = next(event for event in world.events if event.kind is EventKind.FAULT)
+    assert fault.detail == "RuntimeError"
+
+
+def test_two_workers_share_the_work(world):
+    for number in range(12):
+        world.queue(f"t{number}")
+
+    async def both():
+        await asyncio.gather(world.worker("a").run_until_idle(), world.worker("b").run_until_idle())
+
+    asyncio.run(both())
+    ids = [given.outgoing_id for given in world.transport.given]
+    assert sorted(ids) == list(range(1, 13))
+
+
+def test_a_running_worker_is_woken_and_stops_when_its_work_has_ended(world):
+    async def scenario():
+        worker = world.worker()
+        running = asyncio.create_task(worker.run())
+        await asyncio.sleep(0.05)
+        await asyncio.to_thread(world.acknowledge)
+        worker.wake()
+        async with asyncio.timeout(5):
+            while not world.transport.given:  # noqa: ASYNC110 -- the transport is told by nobody
+                await asyncio.sleep(0.01)
+        worker.stop()
+        await asyncio.wait_for(running, 5)
+
+    asyncio.run(scenario())
+    assert world.outbox()[0].state is DeliveryState.DELIVERED
+
+
+def test_files_hold_the_signed_bytes(world, tmp_path):
+    raw = world.queue()
+    world.transport = FileTransport(tmp_path / "outbox")
+    world.work()
+    assert (tmp_path / "outbox" / "1.eml").read_bytes() == raw
+    assert world.write(show_outbox, 1).attempts[0].reply.code == 250
