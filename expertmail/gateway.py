@@ -1,0 +1,86 @@
+"""The gateway's frozen values, made from settings and world."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import ssl
+
+from expertmail.faults import ExitCode, FaultError
+from expertmail.settings import Settings
+from expertmail.tables import plain
+from expertmail.world import World
+from smtp_gateway.gateway_settings import GatewaySettings, Limits, tls_context
+from smtp_gateway.routes import Mailboxes, OnForgery, OnTemperror, RouteKind, RoutePolicy
+from verifier.identity import Identity
+
+
+def settings_hash(settings: Settings, identities: tuple[Identity, ...]) -> str:
+    """Names what a verdict and its consequences depend on beside the message: identities, routes, our name."""
+    text = json.dumps(
+        {
+            "identities": plain(identities),
+            "routes": settings.routes.model_dump(),
+            "mail": settings.mail.model_dump(),
+            "hostname": settings.hostname,
+        },
+        sort_keys=True,
+    )
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def gateway_settings(world: World) -> GatewaySettings:
+    """What one listening gateway is told. Raises FaultError for a certificate that cannot be used."""
+    settings = world.settings
+    return GatewaySettings(
+        hostname=settings.hostname,
+        authserv_id=settings.hostname,
+        host=settings.smtp.host,
+        port=settings.smtp.port,
+        tls=_tls(settings),
+        limits=Limits(
+            message_bytes=settings.smtp.max_message_bytes,
+            connections=settings.smtp.max_connections,
+            tls_connections=settings.smtp.max_tls_connections,
+        ),
+        policy=RoutePolicy(OnTemperror(settings.routes.on_temperror), OnForgery(settings.routes.on_forgery)),
+        settings_hash=settings_hash(settings, world.identities),
+    )
+
+
+def mailboxes(world: World) -> Mailboxes:
+    """The addresses that exist."""
+    mail = world.settings.mail
+    return Mailboxes(
+        domains=frozenset(mail.domains),
+        reply_domain=mail.reply_domain,
+        mailboxes=(
+            (mail.query_address.lower(), RouteKind.QUERY),
+            (mail.verify_address.lower(), RouteKind.VERIFY),
+            (mail.service_address.lower(), RouteKind.SERVICE),
+        ),
+        read_token=world.replies.read,
+    )
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    certificate, key = settings.smtp.tls_certificate, settings.smtp.tls_key
+    if certificate is None or key is None:
+        return None
+    for name, path in (("smtp.tls_certificate", certificate), ("smtp.tls_key", key)):
+        try:
+            path.read_bytes()
+        except OSError as error:
+            raise FaultError(
+                f"{name} is {path}, which cannot be read ({error.strerror}); correct the path, or take "
+                "both TLS settings away to start without STARTTLS.",
+                ExitCode.CONFIG,
+            ) from error
+    try:
+        return tls_context(str(certificate), str(key))
+    except OSError as error:  # ssl.SSLError is one
+        raise FaultError(
+            f"The certificate {certificate} and the key {key} cannot be used together; both have to be PEM, "
+            "the key without a passphrase and made for this certificate.",
+            ExitCode.CONFIG,
+        ) from error

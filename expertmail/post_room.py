@@ -1,0 +1,101 @@
+"""What outgoing mail needs, made from the world: letterhead, signer, self-check, and the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+from expertmail.identities import own_identity
+from expertmail.judging import Judging
+from expertmail.settings import Settings
+from expertmail.world import World
+from outbound.compose import Office
+from outbound.delivery import Credentials, Tls, Transport, smarthost
+from outbound.dispatch import Signer
+from outbound.file_delivery import FileTransport
+from outbound.model import Letterhead, SelfCheck, Sender
+from outbound.mx import MxTransport
+from outbound.selfcheck import self_check
+from outbound.template_files import load_templates
+from verifier.driver import Budget
+from verifier.evidence import Answer, Question
+from verifier.resolver import Resolver
+
+
+def sender_of(settings: Settings) -> Sender:
+    """Who our mail is from."""
+    mail = settings.mail
+    return Sender(mail.sender_name, mail.sender_address, settings.sender_domain, settings.dkim.selector)
+
+
+def office_of(world: World) -> Office:
+    """Letterhead, templates and reply addresses."""
+    mail = world.settings.mail
+    letterhead = Letterhead(
+        sender=sender_of(world.settings),
+        service_name=mail.sender_name,
+        verify_address=mail.verify_address,
+        ask_address=mail.query_address,
+        reply_domain=mail.reply_domain,
+    )
+    return Office(letterhead, load_templates(), world.replies.mint)
+
+
+def signer_of(world: World) -> Signer:
+    """Who signs, and with what."""
+    return Signer(sender_of(world.settings), world.key)
+
+
+def checker_of(world: World, judging: Judging) -> Callable[[bytes], Awaitable[SelfCheck]]:
+    """Has our own verifier judge signed bytes before they may leave."""
+    sender = sender_of(world.settings)
+    identity = own_identity(world.settings.mail, world.identities)
+
+    async def check(raw: bytes) -> SelfCheck:
+        return await self_check(raw, judging.report, sender, identity)
+
+    return check
+
+
+def transport_of(world: World, resolver: Resolver) -> Transport:
+    """The way out that the settings name."""
+    settings, delivery = world.settings, world.settings.delivery
+    if delivery.mode == "files":
+        return FileTransport(world.outbox)
+    if delivery.mode == "smarthost":
+        credentials = None
+        if delivery.smarthost_user is not None and delivery.smarthost_password is not None:
+            credentials = Credentials(delivery.smarthost_user, delivery.smarthost_password.get_secret_value())
+        return smarthost(
+            delivery.smarthost,
+            delivery.smarthost_port,
+            tls=Tls(delivery.smarthost_tls),
+            hostname=settings.hostname,
+            credentials=credentials,
+        )
+
+    async def ask(questions: Iterable[Question]) -> Mapping[Question, Answer]:
+        return await resolver.ask(questions)
+
+    return MxTransport(ask, settings.hostname, delivery.mx_port)
+
+
+def resolver_of(world: World) -> Resolver:
+    """Our own zone first, then the resolvers of the settings or of the system."""
+    servers = [_server(text) for text in world.settings.dns.resolvers] or None
+    return Resolver(servers, world.zone)
+
+
+def _server(text: str) -> tuple[str, int]:
+    """ADDRESS or ADDRESS:PORT, as the settings have checked it."""
+    if text.startswith("["):
+        host, _, port = text.rpartition("]:")
+        return host.strip("[]") or text.strip("[]"), int(port) if host else 53
+    if text.count(":") == 1:
+        host, _, port = text.partition(":")
+        return host, int(port)
+    return text, 53
+
+
+def budget_of(settings: Settings) -> Budget:
+    """What one message may cost."""
+    return Budget(settings.dns.max_questions, settings.dns.max_seconds)
