@@ -11,7 +11,7 @@ import re
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from verifier.message import Field, Message
+from verifier.message import Defect, Message
 
 CHUNK: Final = 1 << 18  # bytes of body per step: 0.2 to 1 ms of work
 
@@ -32,21 +32,22 @@ class BodyHash(NamedTuple):
     length: int
 
 
-def relaxed_value(value: bytes) -> bytes:
-    """The value of a field under "relaxed" (RFC 6376 3.4.2), without its line end."""
-    if b"\x0b" in value or b"\x0c" in value or value.count(b"\n") != value.count(b"\r\n"):
-        # These are no WSP for DKIM, but bytes.split() takes them for blanks.
-        return _WSP_RUN.sub(b" ", value.replace(b"\r\n", b"")).strip(b" ")
-    if b"\r" in value and value.count(b"\r") != value.count(b"\r\n"):
-        return _WSP_RUN.sub(b" ", value.replace(b"\r\n", b"")).strip(b" ")
-    return b" ".join(value.split())
+def has_odd_blanks(message: Message) -> bool:
+    """Whether the header holds octets that bytes.split() takes for blanks and RFC 6376 does not."""
+    defects = message.defects
+    return (
+        Defect.BARE_CR in defects
+        or Defect.BARE_LF in defects
+        or message.raw.find(b"\x0b", 0, message.body_start) >= 0
+        or message.raw.find(b"\x0c", 0, message.body_start) >= 0
+    )
 
 
-def canonical_field(field: Field, method: Canonicalization) -> bytes:
-    """A field with its line end (RFC 6376 3.4.1, 3.4.2)."""
-    if method is Canonicalization.SIMPLE:
-        return field.raw
-    return field.lower + b":" + relaxed_value(field.value) + b"\r\n"
+def relaxed_value(value: bytes, *, odd_blanks: bool = True) -> bytes:
+    """The value of a field under "relaxed" (RFC 6376 3.4.2), without its line end; see ``has_odd_blanks``."""
+    if not odd_blanks:
+        return b" ".join(value.split())
+    return _WSP_RUN.sub(b" ", value.replace(b"\r\n", b"")).strip(b" ")
 
 
 class BodyHashes:

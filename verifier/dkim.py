@@ -7,11 +7,10 @@ change proves nothing to them. No result outlives its message.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from datetime import datetime
 from typing import Final
 
-from verifier.canonical import BodyHashes, Canonicalization, canonical_field, has_bare_line_ends
+from verifier.canonical import BodyHashes, Canonicalization, has_bare_line_ends, has_odd_blanks, relaxed_value
 from verifier.dkim_key import BadKey, Key, read_key
 from verifier.dkim_reason import RESULT_OF, DkimError, DkimReason, Weakness
 from verifier.dkim_signature import Origin, Signature, origin_of, read_signature
@@ -104,7 +103,7 @@ class _Work:
         self._message = message
         self._now = now
         self._bodies = BodyHashes(message)
-        self._relaxed: dict[Field, bytes] = {}
+        self._odd_blanks = has_odd_blanks(message)
         self._bare: bool | None = None
         self._fields: dict[bytes, list[Field]] = {}
         for field in message.fields:
@@ -135,7 +134,9 @@ class _Work:
 
     def judge(self, index: int, signature: Signature, evidence: Evidence) -> DkimResult:
         """Look at the key, the body and the signature value (RFC 6376 6.1.2, 6.1.3)."""
-        names = Counter(signature.headers)
+        names: dict[bytes, int] = {}
+        for name in signature.headers:
+            names[name] = names.get(name, 0) + 1
         error: DkimError | None = None
         testing = False
         try:
@@ -154,14 +155,16 @@ class _Work:
             signature.domain,
             signature.selector,
             signature.algorithm,
-            signed=tuple(name.decode() for name in names),
+            signed=tuple([name.decode() for name in names]),
             oversigned=tuple(
-                name.decode() for name, count in names.items() if count > len(self._fields.get(name, ()))
+                [name.decode() for name, count in names.items() if count > len(self._fields.get(name, ()))]
             ),
             unsigned=tuple(
-                name.decode()
-                for name, found in self._fields.items()
-                if len(found) > names[name] and name != b"dkim-signature"
+                [
+                    name.decode()
+                    for name, found in self._fields.items()
+                    if len(found) > names.get(name, 0) and name != b"dkim-signature"
+                ]
             ),
             acceptable=error is None and not weaknesses,
             testing=testing,
@@ -179,7 +182,7 @@ class _Work:
 
     def _check_value(self, signature: Signature, keys: list[Key]) -> Key:
         """RFC 6376 6.1.3 (4); of several keys the first that verifies counts."""
-        signed = self._signed_fields(signature) + signature.unsigned_form()
+        signed = self._signed_fields(signature) + signature.unsigned_form(odd_blanks=self._odd_blanks)
         digest = hashlib.sha256(signed).digest()
         for key in keys:
             if key.verifies(signature.signature, signed, digest):
@@ -201,17 +204,14 @@ class _Work:
             if number < 0:
                 continue
             left[name] = number
-            field = fields[number]
-            if not relaxed:
-                chosen.append(field.raw)
-                continue
-            form = self._relaxed.get(field)
-            if form is None:
-                form = self._relaxed[field] = canonical_field(field, signature.header_method)
-            chosen.append(form)
+            if relaxed:
+                value = relaxed_value(fields[number].value, odd_blanks=self._odd_blanks)
+                chosen += (name, b":", value, b"\r\n")
+            else:
+                chosen.append(fields[number].raw)
         return b"".join(chosen)
 
-    def _weaknesses(self, names: Counter[bytes], *, testing: bool) -> tuple[str, ...]:
+    def _weaknesses(self, names: dict[bytes, int], *, testing: bool) -> tuple[str, ...]:
         """Why a pass is not good enough for people (RFC 6376 5.4.1, 8.14, 8.15)."""
         weaknesses: list[str] = []
         defects = self._message.defects
@@ -225,12 +225,12 @@ class _Work:
             weaknesses.append(Weakness.BARE_LINE_END)
         for name in _ONCE:
             found = self._fields.get(name, ())
-            if len(found) > 1 and len(found) > names[name]:
+            if len(found) > 1 and len(found) > names.get(name, 0):
                 weaknesses.append(f"{Weakness.DUPLICATE_FIELD}:{name.decode()}")
         weaknesses += [
             f"{Weakness.UNSIGNED_FIELD}:{name.decode()}"
             for name in _SEEN
-            if name in self._fields and not names[name]
+            if name in self._fields and name not in names
         ]
         return tuple(weaknesses)
 

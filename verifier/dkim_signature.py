@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from verifier.canonical import Canonicalization, relaxed_value
 from verifier.dkim_reason import DkimError, DkimReason
@@ -33,8 +33,7 @@ _METHODS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """What a signature says. Names are lower case; ``headers`` in the order of h=; times in Unix seconds."""
 
     field: Field
@@ -57,17 +56,17 @@ class Signature:
         """Where the key is published (RFC 6376 3.6.2.1), without the final dot."""
         return f"{self.selector}._domainkey.{self.domain}"
 
-    def unsigned_form(self) -> bytes:
+    def unsigned_form(self, *, odd_blanks: bool) -> bytes:
         """The field as it was signed: without the value of b= and without its line end (RFC 6376 3.7)."""
         specs = self.field.value.split(b";")
-        for number, spec in enumerate(specs):
-            name, equals, _ = spec.partition(b"=")
+        for number in range(len(specs) - 1, -1, -1):
+            name, equals, _ = specs[number].partition(b"=")
             if name.strip() == b"b":
                 specs[number] = name + equals
                 break
         value = b";".join(specs)
         if self.header_method is Canonicalization.RELAXED:
-            return b"dkim-signature:" + relaxed_value(value)
+            return b"dkim-signature:" + relaxed_value(value, odd_blanks=odd_blanks)
         head, _, _ = self.field.raw.partition(b":")
         return head + b":" + value
 

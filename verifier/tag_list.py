@@ -7,6 +7,8 @@ from typing import Final
 MAX_TAGS: Final = 100  # the RFCs know 16; more is an attempt to cost time
 
 _VALUE_OCTETS: Final = bytes(range(0x20, 0x7F)) + b"\t"
+# Only to spare these the look at their letters: every message has a dozen.
+_KNOWN: Final = frozenset(b"v a b bh c d h i l q s t x z k n p".split())
 
 
 class TagListError(ValueError):
@@ -28,12 +30,16 @@ def read_tags(value: bytes) -> dict[bytes, bytes]:
     for spec in specs:
         name, equals, content = spec.partition(b"=")
         name = name.strip()
-        if not equals or not name.replace(b"_", b"a").isalnum() or not name[:1].isalpha():
+        if not equals or (name not in _KNOWN and not _is_tag_name(name)):
             raise TagListError("something that is no tag in a tag list")
         if name in tags:
             raise TagListError(f"the tag {name[:20].decode()} occurs twice")
         tags[name] = content.strip()
     return tags
+
+
+def _is_tag_name(name: bytes) -> bool:
+    return name.replace(b"_", b"a").isalnum() and name[:1].isalpha()
 
 
 def without_blanks(value: bytes) -> bytes:

@@ -184,8 +184,8 @@ def read_zone(text: str, name: str = "zone") -> Zone:
     """
     if len(text) > MAX_ZONE_CHARACTERS:
         raise ZoneError(f"{name} is larger than {MAX_ZONE_CHARACTERS} characters")
-    tokens = dns.tokenizer.Tokenizer(text, name)
-    collected = _Collector(tokens)
+    tokens = _Tokens(text, name)
+    collected = _Collector()
     try:
         dns.zonefile.Reader(
             tokens,
@@ -196,7 +196,8 @@ def read_zone(text: str, name: str = "zone") -> Zone:
             default_ttl=DEFAULT_TTL,
         ).read()
     except (dns.exception.DNSException, ValueError) as error:
-        raise ZoneError(f"{name} is no zone file: {error}") from error
+        said = " ".join(str(error).split()).removeprefix("{}:{}: ".format(*tokens.where()))
+        raise ZoneError(f"{name}:{tokens.entry_line}: {said or 'not a record'}") from error
     return _zone(
         {
             owner: {
@@ -208,11 +209,21 @@ def read_zone(text: str, name: str = "zone") -> Zone:
     )
 
 
+class _Tokens(dns.tokenizer.Tokenizer):
+    """Knows on which line an entry began: dnspython names the line it has read up to."""
+
+    entry_line = 1
+
+    def get(self, want_leading: bool = False, want_comment: bool = False) -> dns.tokenizer.Token:
+        if want_leading:
+            self.entry_line = self.line_number
+        return super().get(want_leading, want_comment)
+
+
 class _Collector:
     """What dnspython's reader writes into. Its own transactions hold one domain only (one SOA)."""
 
-    def __init__(self, tokens: dns.tokenizer.Tokenizer) -> None:
-        self._tokens = tokens
+    def __init__(self) -> None:
         self.sets: dict[str, dict[str, tuple[int, list[dns.rdata.Rdata]]]] = {}
         self.manager = self
 
@@ -234,8 +245,7 @@ class _Collector:
         types[rrtype] = (min(ttl, held_ttl), rdatas)
         # RFC 1034 3.6.2: a CNAME is alone at its name (RFC 4034 2.1: but for DNSSEC's own types).
         if "CNAME" in types and (len(rdatas) > 1 or any(t not in {"CNAME", "RRSIG", "NSEC"} for t in types)):
-            name, line = self._tokens.where()
-            raise ZoneError(f"{name}:{line - 1}: {owner} has a CNAME and other data")
+            raise ZoneError(f"{owner} has a CNAME and other data")
 
 
 def _zone(sets: Mapping[str, Mapping[str, RecordSet]]) -> Zone:
