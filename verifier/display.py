@@ -42,7 +42,7 @@ _IGNORABLE = frozenset(
         *range(0xFE00, 0xFE10),
     )
 )
-_CONTROLS = {code: " " for code in (*range(0x20), 0x7F)}
+_CONTROLS = dict.fromkeys((*range(32), 127), " ")
 _VARIATION_SUPPLEMENT = range(0xE0000, 0xE1000)
 
 

@@ -51,7 +51,7 @@ def _brands(message: Message, parts: tuple[Part, ...], protection: Protection) -
 
 
 def _fold_long(text: str) -> str:
-    if MAX_NAME < len(text) and text.isascii():
+    if len(text) > MAX_NAME and text.isascii():
         return fold_ascii(text)
     return "".join(fold(text[start : start + MAX_NAME]) for start in range(0, len(text), MAX_NAME))
 
