@@ -16,7 +16,6 @@ import dns.exception
 import dns.flags
 import dns.message
 import dns.name
-import dns.opcode
 import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
@@ -32,6 +31,7 @@ MAX_UDP_OCTETS: Final = 1232  # what passes everywhere without fragments (RFC 97
 NEGATIVE_TTL: Final = 60  # where the zone has no SOA to say it (RFC 2308 5)
 _PORT_TRIES: Final = 20  # a free UDP port may be taken for TCP
 _HEADER_OCTETS: Final = 12  # RFC 1035 4.1.1
+_OPCODE: Final = 0x78  # in the header's third octet
 
 _RCODE: Final = {
     AnswerStatus.NXDOMAIN: dns.rcode.NXDOMAIN,
@@ -46,18 +46,17 @@ def respond(zone: Zone, packet: bytes, *, tcp: bool = False) -> bytes | None:
     """
     if len(packet) < _HEADER_OCTETS or packet[2] & 0x80:
         return None
+    if packet[2] & _OPCODE:
+        return _bare(packet, dns.rcode.NOTIMP)  # nothing but a standard query (RFC 1035 4.1.1)
     try:
-        query = dns.message.from_wire(packet, ignore_trailing=False)
+        query = dns.message.from_wire(packet)
     except (dns.exception.DNSException, ValueError):
-        # RFC 1035 4.1.1: the same id, QR and RD set, nothing but FORMERR.
-        return packet[:2] + bytes((0x80 | packet[2] & 0x79, dns.rcode.FORMERR)) + bytes(8)
-    limit = (
-        65535
-        if tcp
-        else max(PLAIN_UDP_OCTETS, min(query.payload, MAX_UDP_OCTETS))
-        if query.edns >= 0
-        else 512
-    )
+        return _bare(packet, dns.rcode.FORMERR)
+    if len(query.question) != 1:
+        return _bare(packet, dns.rcode.FORMERR)  # RFC 9619 4: one question
+    limit = 65535 if tcp else PLAIN_UDP_OCTETS
+    if not tcp and query.edns >= 0:
+        limit = max(PLAIN_UDP_OCTETS, min(query.payload, MAX_UDP_OCTETS))
     try:
         return _answer(zone, query).to_wire(max_size=limit, prefer_truncation=True)
     except (dns.exception.DNSException, ValueError):
@@ -66,13 +65,12 @@ def respond(zone: Zone, packet: bytes, *, tcp: bool = False) -> bytes | None:
         return failure.to_wire(max_size=limit, prefer_truncation=True)
 
 
+def _bare(packet: bytes, rcode: int) -> bytes:
+    """A header that answers a packet whose rest is not worth repeating: same id, operation and RD."""
+    return packet[:2] + bytes((0x80 | packet[2] & (_OPCODE | 0x01), rcode)) + bytes(8)
+
+
 def _answer(zone: Zone, query: dns.message.Message) -> dns.message.Message:
-    if query.opcode() != dns.opcode.QUERY or len(query.question) != 1:
-        refusal = dns.message.Message(query.id)
-        refusal.flags = dns.flags.QR | dns.flags.RA
-        refusal.set_opcode(query.opcode())
-        refusal.set_rcode(dns.rcode.FORMERR if query.opcode() == dns.opcode.QUERY else dns.rcode.NOTIMP)
-        return refusal
     response = dns.message.make_response(query, recursion_available=True)
     asked = query.question[0]
     if asked.rdclass != dns.rdataclass.IN:
