@@ -201,7 +201,7 @@ def test_two_servers_get_ports_of_their_own_and_a_taken_port_is_an_oserror(zone:
     async def scenario() -> None:
         async with ZoneServer(zone) as one, ZoneServer(zone) as two:
             assert one.address[1] != two.address[1] != 0
-            with pytest.raises(OSError, match="(?i)address"):
+            with pytest.raises(OSError, match=r"(?i)address"):
                 await ZoneServer(zone, port=one.address[1]).start()
 
     asyncio.run(scenario())
