@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from verifier.opinion import SecondOpinion
+from verifier.opinion_worker import SecondOpinion
 
 from expertmail.default_identities import default_identities
 from expertmail.faults import ExitCode, FaultError
