@@ -30,7 +30,7 @@ MAX_QUESTIONS: Final = 40
 # records stay below 2 KB, terms below 255 octets.
 MAX_RECORD: Final = 8_192
 MAX_RECORDS_TOTAL: Final = 24_576
-MAX_TERM: Final = 512
+MAX_TERM: Final = 400
 MAX_EXPLANATION: Final = 512  # of a stranger's text, shown to a person only
 # Rounds of asking end by themselves, for each asks something new; this also ends the prefetching.
 MAX_ASKED: Final = 80
