@@ -38,20 +38,20 @@ class Sink:
         self.tls = None
         self.options = []
 
-    async def handle_MAIL(self, server, session, envelope, address, options):
+    async def handle_MAIL(self, _server, _session, envelope, address, options):  # noqa: N802 -- aiosmtpd's name
         if (answer := self.answers.get("mail")) is not None:
             return answer
         envelope.mail_from = address
         self.options = options
         return "250 OK"
 
-    async def handle_RCPT(self, server, session, envelope, address, options):
+    async def handle_RCPT(self, _server, _session, envelope, address, _options):  # noqa: N802 -- aiosmtpd's name
         if (answer := self.answers.get("rcpt")) is not None:
             return answer
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server, session, envelope):
+    async def handle_DATA(self, _server, session, envelope):  # noqa: N802 -- aiosmtpd's name
         if (answer := self.answers.get("data")) is not None:
             return answer
         self.tls = session.ssl is not None
@@ -243,7 +243,10 @@ def test_required_starttls_refuses_an_unknown_certificate_and_a_server_without_i
 
 
 def test_opportunistic_tls_falls_back_to_plaintext_when_the_handshake_fails():
+    talks = set()
+
     async def talk(reader, writer):
+        talks.add(asyncio.current_task())
         lines = {b"EHLO": b"250-mx\r\n250 STARTTLS\r\n", b"STAR": b"220 go\r\n"}
         writer.write(b"220 hi\r\n")
         with contextlib.suppress(ConnectionError):
@@ -258,6 +261,8 @@ def test_opportunistic_tls_falls_back_to_plaintext_when_the_handshake_fails():
                 writer.write(lines.get(command[:4], b"250 ok\r\n"))
                 await writer.drain()
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
     async def scenario():
         server = await asyncio.start_server(talk, "127.0.0.1", 0)
@@ -265,6 +270,8 @@ def test_opportunistic_tls_falls_back_to_plaintext_when_the_handshake_fails():
             return await to(server.sockets[0].getsockname()[1], Tls.OPPORTUNISTIC).deliver(mail())
         finally:
             server.close()
+            await asyncio.gather(*talks)
+            await server.wait_closed()
 
     done = run(scenario())
     assert done.failure is None, done

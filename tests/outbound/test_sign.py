@@ -35,7 +35,7 @@ def pem_of(path):
 def test_the_signature_is_byte_for_byte_that_of_plain_dkimpy_at_the_same_time(mail, tmp_path, monkeypatch):
     key = generate_key(tmp_path / "k.pem")
     ours = sign(mail, SENDER, key, NOW)
-    monkeypatch.setattr("dkim.time.time", lambda: NOW.timestamp())
+    monkeypatch.setattr("dkim.time.time", NOW.timestamp)
     named = [
         name.strip().lower().encode()
         for name in ours.raw.decode().replace("\r\n", "").split("h=")[1].split(";")[0].split(":")
@@ -79,9 +79,9 @@ def test_a_signature_verifies_by_the_published_record(mail, tmp_path, kind):
     signed = sign(mail, SENDER, key, NOW)
     record = dns_record(key)
     if kind == "rsa":
-        assert dkim.verify(signed.raw, dnsfunc=lambda _n, timeout=5: record.encode())
+        assert dkim.verify(signed.raw, dnsfunc=lambda _name, **_more: record.encode())
         changed = signed.raw.replace(b"Was this you?", b"Was this me??")
-        assert not dkim.verify(changed, dnsfunc=lambda _n, timeout=5: record.encode())
+        assert not dkim.verify(changed, dnsfunc=lambda _name, **_more: record.encode())
     else:
         assert record.startswith("v=DKIM1; k=ed25519; p=")
         assert b"a=ed25519-sha256" in signed.raw

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.dialects import postgresql
 
 from outbound.compose import compose, stamp
 from outbound.model import (
@@ -92,7 +93,10 @@ def order(record, key="o1", address="ana@contoso.test", at=NOW):
     )
 
 
-def attempt(failure=None, reply=Reply(250, "2.0.0 taken"), at=NOW):
+TAKEN = Reply(250, "2.0.0 taken")
+
+
+def attempt(failure=None, reply=TAKEN, at=NOW):
     return Attempt(at, at, "mx.contoso.test", reply, failure, tls=True)
 
 
@@ -305,3 +309,19 @@ def test_automatic_mail_is_capped_per_address_and_domain_and_day(do, record):
     assert outcome("6", "dan@other.test") is OrderOutcome.ORDERED
     assert outcome("7", "ana@contoso.test", NOW + timedelta(days=1)) is OrderOutcome.ORDERED
     assert len(do(next_orders, NOW + timedelta(days=1), "w", 10)) == 5
+
+
+def test_on_postgresql_leases_skip_what_another_node_is_leasing(record):
+    """SQLite has no row locks and leaves the words out; here only the statement is looked at."""
+    said = []
+
+    class Spy:
+        def execute(self, statement):
+            said.append(str(statement.compile(dialect=postgresql.dialect())))
+            raise LookupError
+
+    for lease in (lease_due, next_orders):
+        with pytest.raises(LookupError):
+            lease(Spy(), NOW, "w", 5)
+    assert all("FOR UPDATE SKIP LOCKED" in one for one in said)
+    assert len(said) == 2
