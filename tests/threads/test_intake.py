@@ -1,0 +1,180 @@
+"""Storing arrivals: once for each copy, and the better standing decides."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.threads.conftest import AT, World, arrival, filing
+from threads import store
+from threads.model import (
+    Direction,
+    Disposition,
+    EntryKind,
+    KnownMessage,
+    Mark,
+    Outcome,
+    ReplyToken,
+    StandingKind,
+    ThreadKeys,
+)
+
+
+def marks(world: World, conn: store.Connection) -> list[tuple[EntryKind, Mark]]:
+    return [(e.kind, e.mark) for e in store.timeline_of(conn, world.incident.id)[1:]]
+
+
+def test_a_filed_message_is_on_the_timeline_with_its_bytes_and_its_evidence(world: World) -> None:
+    message = arrival(b"From: a\r\n\r\n\x00\xff\r\n")
+    with world.database.writing() as conn:
+        stored = store.store_message(conn, message, filing(Disposition.FILED, thread_id=world.incident.id))
+    with world.database.reading() as conn:
+        assert stored.outcome is Outcome.STORED
+        assert store.raw_message(conn, stored.id) == message.raw
+        entry = store.timeline_of(conn, world.incident.id)[-1]
+        assert (entry.mark, entry.text, entry.quoted, entry.actor, entry.copy_id) == (
+            Mark.VERIFIED,
+            "hello",
+            "> old",
+            "alex@contoso.test",
+            stored.id,
+        )
+        (judgement,) = store.judgements(conn, stored.id)
+        assert (judgement.evidence, judgement.report) == (message.evidence, message.report)
+        copy = store.stored_copy(conn, stored.id)
+        assert (copy.client_ip, copy.received_at, copy.disposition) == ("192.0.2.1", AT, Disposition.FILED)
+
+
+def test_the_same_copy_again_changes_nothing(world: World) -> None:
+    with world.database.writing() as conn:
+        decision = filing(Disposition.FILED, thread_id=world.incident.id)
+        store.store_message(conn, arrival(), decision)
+        again = store.store_message(conn, arrival(copy_id="01B"), decision)
+        assert again == store.Stored("01A", Outcome.DUPLICATE)
+        assert len(marks(world, conn)) == 1
+
+
+def test_the_same_bytes_in_another_envelope_are_another_copy_of_one_stored_message(world: World) -> None:
+    with world.database.writing() as conn:
+        store.store_message(conn, arrival(), filing(Disposition.HELD))
+        store.store_message(conn, arrival(copy_id="01B", mail_from="evil@x.test"), filing(Disposition.HELD))
+        assert conn.exec_driver_sql("SELECT count(*) FROM raw_messages").scalar() == 1
+        assert store.count_copies(conn) == {Disposition.HELD: 2}
+
+
+@pytest.mark.parametrize("first", [Disposition.HELD, Disposition.TRIAGE, Disposition.DISCARDED])
+def test_nobody_suppresses_a_message_by_sending_its_bytes_first(world: World, first: Disposition) -> None:
+    with world.database.writing() as conn:
+        held = Disposition.HELD if first is Disposition.DISCARDED else first
+        store.store_message(
+            conn,
+            arrival(client_ip="203.0.113.9", evidence="{}"),
+            filing(held, StandingKind.UNAUTHENTICATED),
+        )
+        if first is Disposition.DISCARDED:
+            store.discard(conn, "01A", "spam", AT, by="Ana")
+        stored = store.store_message(
+            conn, arrival(copy_id="01B"), filing(Disposition.FILED, thread_id=world.incident.id)
+        )
+        assert stored.outcome is Outcome.REFILED
+        assert stored.id == "01A"
+        copy = store.stored_copy(conn, "01A")
+        assert (copy.disposition, copy.client_ip) == (Disposition.FILED, "192.0.2.1")
+        assert copy.discarded_at is None
+        assert marks(world, conn) == [(EntryKind.MAIL_IN, Mark.VERIFIED)]
+        assert [j.client_ip for j in store.judgements(conn, "01A")] == ["203.0.113.9", "192.0.2.1"]
+
+
+def test_a_worse_standing_never_takes_back_a_filed_message(world: World) -> None:
+    with world.database.writing() as conn:
+        store.store_message(conn, arrival(), filing(Disposition.FILED, thread_id=world.incident.id))
+        again = store.store_message(
+            conn, arrival(copy_id="01B"), filing(Disposition.HELD, StandingKind.UNAUTHENTICATED)
+        )
+        assert again.outcome is Outcome.DUPLICATE
+        assert store.stored_copy(conn, "01A").disposition is Disposition.FILED
+
+
+def test_a_released_copy_that_comes_again_authenticated_raises_the_mark_and_adds_no_entry(
+    world: World,
+) -> None:
+    with world.database.writing() as conn:
+        store.store_message(conn, arrival(), filing(Disposition.HELD, StandingKind.UNAUTHENTICATED))
+        store.release(conn, "01A", AT, by="Ana", thread_id=world.incident.id)
+        assert marks(world, conn) == [(EntryKind.MAIL_IN, Mark.UNVERIFIED)]
+        store.store_message(
+            conn, arrival(copy_id="01B"), filing(Disposition.FILED, thread_id=world.incident.id)
+        )
+        assert marks(world, conn) == [(EntryKind.MAIL_IN, Mark.VERIFIED)]
+
+
+def test_a_message_is_filed_on_a_thread_or_not_at_all(world: World) -> None:
+    with world.database.writing() as conn, pytest.raises(store.RefusedRecord):
+        store.store_message(conn, arrival(), filing(Disposition.FILED))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"subject": "\x00\ud800" * 2_000, "helo": "\x00" * 5_000, "author": "\ud800@x"},
+        {"message_id": "<" + "é" * 900 + ">"},
+        {"message_id": "<\x00\ud800@x>"},
+        {"message_id": "<>"},
+        {"mail_from": "é" * 300},
+        {"raw": b""},
+        {"raw": b"\x00" * 5_000_000},
+    ],
+)
+def test_hostile_values_are_stored_all_the_same(world: World, changes: dict[str, object]) -> None:
+    with world.database.writing() as conn:
+        message = arrival(**changes)  # type: ignore[arg-type]
+        decision = filing(Disposition.FILED, thread_id=world.incident.id, text="\x00\ud800")
+        stored = store.store_message(conn, message, decision)
+        assert store.store_message(conn, message, decision).outcome is Outcome.DUPLICATE
+        assert store.raw_message(conn, stored.id) == message.raw
+
+
+def test_candidates_are_what_the_keys_and_the_author_name(world: World) -> None:
+    with world.database.writing() as conn:
+        store.record_outgoing(conn, world.incident.id, "<out@x>", AT, actor="Ana", text="?")
+        store.store_message(conn, arrival(), filing(Disposition.FILED, thread_id=world.incident.id))
+        found = store.candidates(
+            conn,
+            ThreadKeys(
+                ReplyToken(world.incident.id, 1),
+                ("out@x",),
+                ("m1@contoso.test", "unknown@x"),
+                ("INC-000001", "INC-000099"),
+            ),
+            "ALEX@contoso.test",
+        )
+    assert set(found.threads) == {world.incident.id}
+    assert found.known == {
+        "out@x": (KnownMessage(world.incident.id, Direction.OUT),),
+        "m1@contoso.test": (KnownMessage(world.incident.id, Direction.IN),),
+    }
+    assert found.tagged == {"INC-000001": world.incident.id}
+    assert found.contacts == (world.alex,)
+    assert found.domain_organisations == (world.contoso.id,)
+
+
+def test_candidates_of_nothing_are_none(world: World) -> None:
+    with world.database.reading() as conn:
+        found = store.candidates(conn, ThreadKeys(), None)
+    assert (found.threads, found.contacts, found.domain_organisations) == ({}, (), ())
+
+
+def test_an_unverified_domain_lets_nobody_speak(world: World) -> None:
+    with world.database.writing() as conn:
+        store.add_domain(conn, world.contoso.id, "contoso.test", AT, verified=False)
+        assert store.candidates(conn, ThreadKeys(), "x@contoso.test").domain_organisations == ()
+
+
+def test_only_a_filed_message_makes_its_message_id_known(world: World) -> None:
+    with world.database.writing() as conn:
+        store.store_message(
+            conn, arrival(), filing(Disposition.HELD, StandingKind.UNKNOWN, thread_id=world.incident.id)
+        )
+        keys = ThreadKeys(None, ("m1@contoso.test",))
+        assert store.candidates(conn, keys, None).known == {}
+        store.release(conn, "01A", AT, by="Ana")
+        assert store.candidates(conn, keys, None).known != {}

@@ -1,0 +1,124 @@
+"""The schema comes from its migrations, and they give exactly what the tables in the code say."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+import outbound.schema  # noqa: F401 -- its tables belong to the same chain
+from tests.threads.conftest import World
+from threads import store
+from threads.migrations.run import configuration
+from threads.schema import metadata
+from threads.store import migration
+
+
+def test_migrated_and_declared_schema_are_equal(database: store.Database) -> None:
+    with database.reading() as conn:
+        context = MigrationContext.configure(conn, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_the_newest_revision_is_the_one_the_program_names() -> None:
+    assert ScriptDirectory.from_config(configuration()).get_heads() == [migration.HEAD]
+
+
+def test_an_upgrade_is_done_once(tmp_path: Path) -> None:
+    database = store.open_database(f"sqlite:///{tmp_path / 'new.db'}")
+    assert store.schema_version(database) is None
+    assert store.check(database) == ("The schema is not up to date; run `expertmail db upgrade`.",)
+    assert store.upgrade(database)
+    assert not store.upgrade(database)
+    assert store.schema_version(database) == migration.HEAD
+    assert store.check(database) == ()
+    database.close()
+
+
+def test_an_upgrade_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    database = store.open_database(f"sqlite:///{tmp_path / 'new.db'}")
+    with database.writing() as conn:
+        conn.exec_driver_sql("CREATE TABLE timeline (id INTEGER)")  # in the way of the first revision
+    with pytest.raises(store.StoreError):
+        store.upgrade(database)
+    with database.reading() as conn:
+        tables = conn.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars().all()
+    assert tables == ["timeline"]
+    database.close()
+
+
+def test_a_newer_database_is_left_alone(database: store.Database) -> None:
+    with database.writing() as conn:
+        conn.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    for action in (store.upgrade, store.check):
+        with pytest.raises(store.StoreError, match="use the newer program"):
+            action(database)
+
+
+def test_a_backup_of_a_database_in_use_is_complete(world: World, tmp_path: Path) -> None:
+    target = tmp_path / "copy.db"
+    with world.database.writing() as conn:
+        store.add_note(conn, world.incident.id, "before", world.incident.opened_at, actor="x")
+    store.backup(world.database, target)
+    copy = store.open_database(f"sqlite:///{target}")
+    with copy.reading() as conn:
+        assert [entry.text for entry in store.timeline_of(conn, world.incident.id)][-1] == "before"
+    assert store.check(copy) == ()
+    copy.close()
+    with pytest.raises(store.StoreError, match="exists already"):
+        store.backup(world.database, target)
+    with pytest.raises(store.StoreError, match="cannot be written"):
+        store.backup(world.database, tmp_path / "no folder" / "copy.db")
+
+
+def test_a_damaged_file_is_reported(world: World) -> None:
+    path = world.database.path
+    assert path is not None
+    with world.database.writing() as conn:
+        for number in range(200):
+            store.add_note(conn, world.incident.id, "x" * 4_000, world.incident.opened_at, actor=str(number))
+    world.database.close()
+    with sqlite3.connect(path) as plain:
+        plain.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    plain.close()
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2 // 4_096 * 4_096
+    data[middle : middle + 16_384] = b"\xff" * 16_384
+    path.write_bytes(bytes(data))
+    try:
+        database = store.open_database(f"sqlite:///{path}")
+        try:
+            assert store.check(database)
+        finally:
+            database.close()
+    except store.StoreError as error:
+        assert "damaged" in str(error)  # noqa: PT017 -- either answer tells the person
+
+
+@pytest.mark.parametrize(
+    ("prepare", "url", "says"),
+    [
+        ("file", "sqlite:///{}/file", "is not a database"),
+        ("", "sqlite:////proc/nowhere/record.db", "writable folder"),
+        ("", "sqlite://", "must be a file"),
+        ("", "sqlite:///:memory:", "must be a file"),
+        ("", "mysql://x/y", "Only SQLite and PostgreSQL"),
+        ("", "nonsense", "not understood"),
+    ],
+)
+def test_what_cannot_be_opened_is_told_in_one_sentence(
+    tmp_path: Path, prepare: str, url: str, says: str
+) -> None:
+    if prepare:
+        (tmp_path / prepare).write_bytes(b"This is no database, whatever its name says. " * 100)
+    with pytest.raises(store.StoreError, match=says):
+        store.open_database(url.format(tmp_path))
+
+
+def test_the_database_is_for_its_owner_only(database: store.Database) -> None:
+    assert database.path is not None
+    assert database.path.stat().st_mode & 0o077 == 0
