@@ -20,6 +20,8 @@ from verifier.driver import Budget
 from verifier.evidence import Answer, Question
 from verifier.resolver import Resolver
 
+_SMTP_PORT = 25
+
 
 def sender_of(settings: Settings) -> Sender:
     """Who our mail is from."""
@@ -76,7 +78,9 @@ def transport_of(world: World, resolver: Resolver) -> Transport:
     async def ask(questions: Iterable[Question]) -> Mapping[Question, Answer]:
         return await resolver.ask(questions)
 
-    return MxTransport(ask, settings.hostname, delivery.mx_port)
+    # A stranger's MX record must not lead into our own network; another port than 25 is a test's, on loopback.
+    private = delivery.mx_port != _SMTP_PORT
+    return MxTransport(ask, settings.hostname, delivery.mx_port, private_networks=private)
 
 
 def resolver_of(world: World) -> Resolver:
