@@ -68,6 +68,8 @@ class BodyHashes:
 
 def hash_body(raw: bytes, start: int, method: Canonicalization, length: int | None = None) -> BodyHash:
     """Canonicalise ``raw[start:]`` and hash its first ``length`` octets, or all of them."""
+    if length is None and len(raw) - start <= CHUNK:
+        return _hash_small_body(raw[start:], method)
     sink = _Sink(length)
     relaxed = method is Canonicalization.RELAXED
     size = len(raw)
@@ -87,6 +89,19 @@ def hash_body(raw: bytes, start: int, method: Canonicalization, length: int | No
     else:
         sink.end_simple()
     return BodyHash(sink.sha.digest(), sink.length)
+
+
+def _hash_small_body(body: bytes, method: Canonicalization) -> BodyHash:
+    """The same for a body of one chunk, without the bookkeeping: most mail is that small."""
+    if method is Canonicalization.RELAXED:
+        body = _relaxed_lines(body)
+        if body.endswith(b" "):
+            body = body[:-1]
+        end = len(body) - _trailing_line_ends(body)
+        form = body[:end] + b"\r\n" if end else b""
+    else:
+        form = body[: len(body) - _trailing_line_ends(body)] + b"\r\n"
+    return BodyHash(hashlib.sha256(form).digest(), len(form))
 
 
 def _cut(piece: bytes, *, relaxed: bool) -> tuple[bytes, bytes]:

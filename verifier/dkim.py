@@ -6,7 +6,7 @@ change proves nothing to them. No result outlives its message.
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
@@ -14,7 +14,7 @@ from verifier.canonical import BodyHashes, Canonicalization, has_bare_line_ends,
 from verifier.dkim_key import BadKey, Key, read_key
 from verifier.dkim_reason import RESULT_OF, DkimError, DkimReason, Weakness
 from verifier.dkim_signature import Origin, Signature, origin_of, read_signature
-from verifier.evidence import Answer, AnswerStatus, Check, Evidence, Question, ask
+from verifier.evidence import Answer, AnswerStatus, Check, Question, ask
 from verifier.message import Defect, Field, Message
 from verifier.report import AuthResult, DkimResult
 
@@ -33,27 +33,31 @@ _UNREADABLE: Final = frozenset(
     }
 )
 # RFC 5322 3.6 allows each of them once, and people are shown the first or the last.
-_ONCE: Final = (
-    b"from",
-    b"subject",
-    b"to",
-    b"cc",
-    b"date",
-    b"reply-to",
-    b"message-id",
-    b"content-type",
-    b"content-transfer-encoding",
-    b"mime-version",
+_ONCE: Final = frozenset(
+    {
+        b"from",
+        b"subject",
+        b"to",
+        b"cc",
+        b"date",
+        b"reply-to",
+        b"message-id",
+        b"content-type",
+        b"content-transfer-encoding",
+        b"mime-version",
+    }
 )
 # What decides what a person reads and whom he answers. To and Cc are not among them: Microsoft 365 signs
 # neither, and whom a message was addressed to does not change who wrote it.
-_SEEN: Final = (
-    b"subject",
-    b"date",
-    b"reply-to",
-    b"content-type",
-    b"content-transfer-encoding",
-    b"mime-version",
+_SEEN: Final = frozenset(
+    {
+        b"subject",
+        b"date",
+        b"reply-to",
+        b"content-type",
+        b"content-transfer-encoding",
+        b"mime-version",
+    }
 )
 
 
@@ -64,24 +68,21 @@ def check_dkim(message: Message, at: datetime) -> Check[tuple[DkimResult, ...]]:
     if not fields:
         return ()
     work = _Work(message, at.timestamp())
-    read: list[Signature | DkimError] = [work.read(field) for field in fields[:MAX_SIGNATURES]]
-    evidence = yield from ask(
-        evidence, (_question(signature) for signature in read if isinstance(signature, Signature))
-    )
-    results = [
-        work.judge(index, signature, evidence)
-        if isinstance(signature, Signature)
-        else _refused(index, signature, origin_of(fields[index]))
-        for index, signature in enumerate(read)
+    read = [work.read(field) for field in fields[:MAX_SIGNATURES]]
+    questions = [
+        Question(found.key_name + ".", "TXT") if isinstance(found, Signature) else None for found in read
     ]
+    evidence = yield from ask(evidence, filter(None, questions))
+    results: list[DkimResult] = []
+    for index, (found, question) in enumerate(zip(read, questions, strict=True)):
+        if isinstance(found, DkimError):
+            results.append(_refused(index, found, origin_of(fields[index])))
+        else:
+            results.append(work.judge(index, found, evidence.get(question) if question else None))
     for index in range(MAX_SIGNATURES, len(fields)):
         error = DkimError(DkimReason.TOO_MANY_SIGNATURES, f"only {MAX_SIGNATURES} signatures are looked at")
         results.append(_refused(index, error, Origin()))
     return tuple(results)
-
-
-def _question(signature: Signature) -> Question:
-    return Question(signature.key_name + ".", "TXT")
 
 
 def _refused(index: int, error: DkimError, origin: Origin) -> DkimResult:
@@ -132,7 +133,7 @@ class _Work:
             return DkimError(DkimReason.EXTRA_FROM, "a From field is not covered by the signature")
         return None
 
-    def judge(self, index: int, signature: Signature, evidence: Evidence) -> DkimResult:
+    def judge(self, index: int, signature: Signature, answer: Answer | None) -> DkimResult:
         """Look at the key, the body and the signature value (RFC 6376 6.1.2, 6.1.3)."""
         names: dict[bytes, int] = {}
         for name in signature.headers:
@@ -140,14 +141,22 @@ class _Work:
         error: DkimError | None = None
         testing = False
         try:
-            keys = _keys(signature, evidence.get(_question(signature)))
+            keys = _keys(signature, answer)
             testing = keys[0].testing
             self._check_body(signature)
             testing = self._check_value(signature, keys).testing
             _check_length(signature)
-        except DkimError as found:
-            error = found
-        weaknesses = () if error else self._weaknesses(names, testing=testing)
+        except DkimError as refusal:
+            error = refusal
+        unsigned: list[bytes] = []
+        oversigned: list[bytes] = []
+        for name, found in self._fields.items():
+            if len(found) > names.get(name, 0) and name != b"dkim-signature":
+                unsigned.append(name)
+        for name, count in names.items():
+            if count > len(self._fields.get(name, ())):
+                oversigned.append(name)
+        weaknesses = () if error else self._weaknesses(names, unsigned, testing=testing)
         return DkimResult(
             index,
             AuthResult.PASS if error is None else RESULT_OF[error.reason],
@@ -155,17 +164,9 @@ class _Work:
             signature.domain,
             signature.selector,
             signature.algorithm,
-            signed=tuple([name.decode() for name in names]),
-            oversigned=tuple(
-                [name.decode() for name, count in names.items() if count > len(self._fields.get(name, ()))]
-            ),
-            unsigned=tuple(
-                [
-                    name.decode()
-                    for name, found in self._fields.items()
-                    if len(found) > names.get(name, 0) and name != b"dkim-signature"
-                ]
-            ),
+            _texts(names),
+            _texts(oversigned),
+            _texts(unsigned),
             acceptable=error is None and not weaknesses,
             testing=testing,
             weaknesses=weaknesses,
@@ -183,9 +184,8 @@ class _Work:
     def _check_value(self, signature: Signature, keys: list[Key]) -> Key:
         """RFC 6376 6.1.3 (4); of several keys the first that verifies counts."""
         signed = self._signed_fields(signature) + signature.unsigned_form(odd_blanks=self._odd_blanks)
-        digest = hashlib.sha256(signed).digest()
         for key in keys:
-            if key.verifies(signature.signature, signed, digest):
+            if key.verifies(signature.signature, signed):
                 return key
         raise DkimError(
             DkimReason.SIGNATURE_MISMATCH, "a signed header field has changed, or another key was used"
@@ -211,7 +211,9 @@ class _Work:
                 chosen.append(fields[number].raw)
         return b"".join(chosen)
 
-    def _weaknesses(self, names: dict[bytes, int], *, testing: bool) -> tuple[str, ...]:
+    def _weaknesses(
+        self, names: dict[bytes, int], unsigned: list[bytes], *, testing: bool
+    ) -> tuple[str, ...]:
         """Why a pass is not good enough for people (RFC 6376 5.4.1, 8.14, 8.15)."""
         weaknesses: list[str] = []
         defects = self._message.defects
@@ -223,15 +225,11 @@ class _Work:
             weaknesses.append(Weakness.NUL)
         if self._has_bare_line_ends():
             weaknesses.append(Weakness.BARE_LINE_END)
-        for name in _ONCE:
-            found = self._fields.get(name, ())
-            if len(found) > 1 and len(found) > names.get(name, 0):
+        for name in unsigned:
+            if name in _ONCE and len(self._fields[name]) > 1:
                 weaknesses.append(f"{Weakness.DUPLICATE_FIELD}:{name.decode()}")
-        weaknesses += [
-            f"{Weakness.UNSIGNED_FIELD}:{name.decode()}"
-            for name in _SEEN
-            if name in self._fields and name not in names
-        ]
+            elif name in _SEEN and name not in names:
+                weaknesses.append(f"{Weakness.UNSIGNED_FIELD}:{name.decode()}")
         return tuple(weaknesses)
 
     def _has_bare_line_ends(self) -> bool:
@@ -243,6 +241,10 @@ class _Work:
                 or has_bare_line_ends(self._message.raw, self._message.body_start)
             )
         return self._bare
+
+
+def _texts(names: Iterable[bytes]) -> tuple[str, ...]:
+    return tuple([name.decode() for name in names])
 
 
 def _check_length(signature: Signature) -> None:

@@ -25,7 +25,7 @@ _SELECTOR: Final = re.compile(
 _DOMAIN: Final = re.compile(
     rb"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+"
 )
-_FTEXT: Final = bytes(c for c in range(33, 127) if c not in b":;")  # RFC 6376 3.5: hdr-name without ";"
+_HEADER_LIST: Final = bytes(c for c in range(33, 127) if c != ord(";"))  # names (RFC 5322 3.6.8) and colons
 _SIGNATURE_TAGS: Final = (b"v", b"a", b"b", b"bh", b"d", b"h", b"s")
 _METHODS: Final = {
     b"simple": Canonicalization.SIMPLE,
@@ -100,9 +100,9 @@ def read_signature(field: Field) -> Signature:
         tags = read_tags(field.value)
     except TagListError as error:
         raise DkimError(DkimReason.SIGNATURE_SYNTAX, str(error)) from error
-    for name in _SIGNATURE_TAGS:
-        if not tags.get(name):
-            raise DkimError(DkimReason.MISSING_TAG, f"the signature has no {name.decode()}=")
+    if not all(map(tags.get, _SIGNATURE_TAGS)):
+        missing = next(name for name in _SIGNATURE_TAGS if not tags.get(name))
+        raise DkimError(DkimReason.MISSING_TAG, f"the signature has no {missing.decode()}=")
     if tags[b"v"] != b"1":
         raise DkimError(DkimReason.UNSUPPORTED_VERSION, "v= is not 1")
     domain, selector = _names(tags[b"d"], tags[b"s"])
@@ -136,11 +136,9 @@ def read_signature(field: Field) -> Signature:
 
 
 def _is_name(pattern: re.Pattern[bytes], name: bytes) -> bool:
-    return (
-        len(name) <= MAX_DOMAIN
-        and pattern.fullmatch(name) is not None
-        and all(len(label) <= MAX_LABEL for label in name.split(b"."))
-    )
+    if len(name) > MAX_DOMAIN or not pattern.fullmatch(name):
+        return False
+    return len(name) <= MAX_LABEL or max(map(len, name.split(b"."))) <= MAX_LABEL
 
 
 def _names(domain: bytes, selector: bytes) -> tuple[str, str]:
@@ -164,8 +162,9 @@ def _algorithm(value: bytes) -> str:
 
 def _headers(value: bytes) -> tuple[bytes, ...]:
     """RFC 6376 3.5 h=: names that do not occur are allowed, an empty one is not; From must be there."""
-    names = tuple(without_blanks(value).lower().split(b":"))
-    if not all(names) or any(name.translate(None, _FTEXT) for name in names):
+    listed = without_blanks(value).lower()
+    names = tuple(listed.split(b":"))
+    if listed.translate(None, _HEADER_LIST) or not all(names):
         raise DkimError(DkimReason.SIGNATURE_SYNTAX, "h= is no list of field names")
     if b"from" not in names:
         raise DkimError(DkimReason.FROM_NOT_SIGNED, "the signature does not cover From")

@@ -107,16 +107,20 @@ def _read_fields(
     if len(lines) > MAX_FIELDS + 1:
         del lines[MAX_FIELDS:]
         defects.add(Defect.TOO_MANY_FIELDS)
+    crlf_only = field_end is _FIELD_END
     fields: list[Field] = []
     start = 0
     for line in lines:
-        stop = start + len(line)
-        # A CR before the LF is part of the line end, else the pattern would not have matched there.
-        after = stop + (1 if message[stop : stop + 1] == b"\n" else 2)
-        raw = message[start:after] if after <= len(message) else line + b"\r\n"
-        start = after
+        if crlf_only:
+            raw = line + b"\r\n"
+        else:
+            stop = start + len(line)
+            # A CR before the LF is part of the line end, else the pattern would not have matched there.
+            after = stop + (1 if message[stop : stop + 1] == b"\n" else 2)
+            raw = message[start:after] if after <= len(message) else line + b"\r\n"
+            start = after
         name, colon, value = line.partition(b":")
-        if name.translate(None, _FTEXT) or not name or not colon:
+        if not colon or not name or name.translate(None, _FTEXT):
             name = name.rstrip(_BLANKS)  # obsolete blanks before the colon, folded or not (RFC 5322 4.5.8)
             if not colon or not name or name.translate(None, _FTEXT):
                 if line:
