@@ -14,8 +14,8 @@ class Observer(Protocol):
     def disconnected(self) -> None:
         """A client is gone."""
 
-    def accepted(self, disposition: str, seconds: float) -> None:
-        """A copy was stored with that disposition, ``seconds`` after its last octet."""
+    def accepted(self, disposition: str, verdict: str, seconds: float) -> None:
+        """A copy was stored with that disposition and verdict, ``seconds`` after its last octet."""
 
     def rejected(self, code: int) -> None:
         """A message was refused for good with that reply code."""
@@ -33,7 +33,7 @@ class NobodyWatching:
     def disconnected(self) -> None:
         """Nothing."""
 
-    def accepted(self, disposition: str, seconds: float) -> None:
+    def accepted(self, disposition: str, verdict: str, seconds: float) -> None:
         """Nothing."""
 
     def rejected(self, code: int) -> None:

@@ -1,0 +1,218 @@
+"""From a received message to its reply: judge, record, and only then 250. The asynchronous shell of the room."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from time import perf_counter
+from typing import Protocol, TypeVar
+
+import structlog
+from sqlalchemy import Connection
+
+from outbound.model import AutomaticCaps
+from smtp_gateway import replies
+from smtp_gateway.authentication_results import forged_fields
+from smtp_gateway.envelope import Envelope
+from smtp_gateway.gateway_settings import GatewaySettings
+from smtp_gateway.judging import Judge, Judged
+from smtp_gateway.observer import NobodyWatching, Observer
+from smtp_gateway.plan import may_be_answered, refusal
+from smtp_gateway.received import looping
+from smtp_gateway.record import Copy, Intake, Recorded, record, tokens_shared
+from smtp_gateway.replies import SmtpRefusal, SmtpReply
+from threads.match import thread_keys
+from threads.model import Arrival
+from threads.store.errors import StorageFull, StoreError
+from verifier.driver import Budget, HasOpinion, Resolves
+from verifier.evaluate import EVALUATOR_VERSION, Context
+from verifier.evidence import Session, SessionOrigin
+from verifier.evidence_file import write_evidence
+from verifier.identity import Identity
+from verifier.report_json import as_json
+
+TIMELINE_TEXT_MAX = 200_000
+"""Characters of new and of quoted text that the timeline keeps; the whole is in the stored bytes."""
+ROW_OVERHEAD = 16 * 1024
+"""Octets that a message adds to its transaction beside its own: verdict, evidence, texts."""
+
+T = TypeVar("T")
+_log = structlog.get_logger("smtp_gateway")
+
+
+class Writes(Protocol):
+    """Runs a work in a transaction (``threads.store.writer.Writer``)."""
+
+    async def submit(self, work: Callable[[Connection], T], *, size_hint: int = ...) -> T:
+        """Return the work's value once it is committed."""
+
+
+class MailIntake:
+    """Takes messages from the SMTP side; ``take`` is what ``GatewayServer`` is given."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        *,
+        identities: tuple[Identity, ...],
+        own_domains: frozenset[str],
+        resolver: Resolves,
+        opinion: HasOpinion | None,
+        writer: Writes,
+        observer: Observer | None = None,
+        budget: Budget | None = None,
+        caps: AutomaticCaps | None = None,
+    ) -> None:
+        """``own_domains``: those we operate or take replies at; their addresses are never answered automatically."""
+        self._settings = settings
+        self._identities = identities
+        self._own_domains = own_domains
+        self._writer = writer
+        self._observer: Observer = observer or NobodyWatching()
+        self._caps = caps or AutomaticCaps()
+        self._seconds = settings.limits.judging_seconds
+        self._judge = Judge(resolver, opinion, budget or Budget(seconds=min(20.0, self._seconds)))
+
+    def close(self) -> None:
+        """End the judging threads."""
+        self._judge.close()
+
+    async def take(self, envelope: Envelope) -> SmtpReply:
+        """Judge and store; positive only after the commit. Never raises: every fault is a reply and a log entry."""
+        started = perf_counter()
+        log = _log.bind(message=envelope.id, connection=envelope.peer.connection_id, client=envelope.peer.ip)
+        try:
+            judged = await self._judged(envelope)
+            recorded = await self._recorded(envelope, judged, log)
+        except SmtpRefusal as refused:
+            log.info("not accepted", reply=str(refused.reply), cause=refused.cause)
+            self._count(refused.reply)
+            return refused.reply
+        except StorageFull as error:
+            log.warning("storage full", cause=str(error))
+            self._count(replies.STORAGE_FULL)
+            return replies.STORAGE_FULL
+        except StoreError as error:
+            log.warning("store unavailable", reference=envelope.id, cause=str(error))
+            return self._fault(envelope)
+        except Exception as error:  # a fault of ours is 451, never 5xx, and is logged
+            log.exception("fault", reference=envelope.id, exc_info=error)
+            return self._fault(envelope)
+        self._accepted(envelope, judged, recorded, perf_counter() - started, log)
+        return replies.accepted(recorded[0].id)
+
+    async def _judged(self, envelope: Envelope) -> Judged:
+        session = _session(envelope)
+        context = Context(
+            identities=self._identities,
+            at=envelope.received_at,
+            session=session,
+            receiver=self._settings.hostname,
+        )
+        async with asyncio.timeout(
+            self._seconds * 2
+        ):  # the budget of DNS, and as much again for a busy machine
+            judged = await self._judge.judged(envelope.raw, context)
+        if looping(judged.message, self._settings.limits.received_fields):
+            raise SmtpRefusal(replies.LOOP, "too many Received fields")
+        route = envelope.recipients[0].route
+        refused = refusal(judged.report, route, self._settings.policy, bounce=envelope.mail_from.empty)
+        if refused is not None:
+            raise SmtpRefusal(refused.reply, refused.cause)
+        return judged
+
+    async def _recorded(
+        self, envelope: Envelope, judged: Judged, log: structlog.typing.FilteringBoundLogger
+    ) -> tuple[Recorded, ...]:
+        forged = forged_fields(judged.message, self._settings.authserv_id)
+        if forged:
+            log.warning("forged Authentication-Results with our id", fields=forged)
+        intake = self._intake(envelope, judged)
+        size = len(envelope.raw) + ROW_OVERHEAD
+        return await self._writer.submit(partial(record, intake=intake, caps=self._caps), size_hint=size)
+
+    def _intake(self, envelope: Envelope, judged: Judged) -> Intake:
+        reading, report = judged.reading, judged.report
+        keys = thread_keys(judged.message)
+        copies = tuple(
+            Copy(str(recipient.path), recipient.route, replace(keys, reply=recipient.route.token))
+            for recipient in envelope.recipients
+        )
+        bounce = envelope.mail_from.empty
+        tls = envelope.peer.tls
+        arrival = Arrival(
+            id=envelope.id,
+            raw=envelope.raw,
+            sha256=envelope.digest.hex(),
+            mail_from=str(envelope.mail_from),
+            rcpt_to=copies[0].rcpt_to,
+            received_at=envelope.received_at,
+            client_ip=envelope.peer.ip,
+            helo=envelope.peer.helo,
+            tls=None if tls is None else str(tls),
+            message_id=reading.message_id,
+            subject=reading.subject,
+            author=None if report.author is None else report.author.address,
+            kind=reading.kind,
+            verdict=report.verdict.value,
+            report=json.dumps(as_json(report, None), ensure_ascii=True, separators=(",", ":")),
+            evidence=write_evidence(judged.evidence, _session(envelope)),
+            evaluator=EVALUATOR_VERSION,
+            settings_hash=self._settings.settings_hash,
+        )
+        return Intake(
+            arrival=arrival,
+            copies=tokens_shared(copies),
+            report=report,
+            answerable=may_be_answered(
+                judged.message, reading.kind, report, self._own_domains, bounce=bounce
+            ),
+            text=reading.body.new[:TIMELINE_TEXT_MAX],
+            quoted=reading.body.quoted[:TIMELINE_TEXT_MAX],
+        )
+
+    def _accepted(
+        self,
+        envelope: Envelope,
+        judged: Judged,
+        recorded: tuple[Recorded, ...],
+        seconds: float,
+        log: structlog.typing.FilteringBoundLogger,
+    ) -> None:
+        for copy, recipient in zip(recorded, envelope.recipients, strict=True):
+            self._observer.accepted(copy.disposition.value, judged.report.verdict.value, seconds)
+            log.info(
+                "accepted",
+                id=copy.id,
+                route=recipient.route.kind.value,
+                outcome=copy.outcome.value,
+                disposition=copy.disposition.value,
+                thread=copy.thread,
+                verdict=judged.report.verdict.value,
+                size=len(envelope.raw),
+                seconds=round(seconds, 4),
+            )
+
+    def _fault(self, envelope: Envelope) -> SmtpReply:
+        reply = replies.internal_fault(envelope.id)
+        self._count(reply)
+        return reply
+
+    def _count(self, reply: SmtpReply) -> None:
+        if reply.transient:
+            self._observer.deferred(reply.code)
+        else:
+            self._observer.rejected(reply.code)
+
+
+def _session(envelope: Envelope) -> Session:
+    return Session(
+        client_ip=envelope.peer.ip,
+        helo=envelope.peer.helo,
+        mail_from=str(envelope.mail_from),
+        rcpt_to=tuple(str(recipient.path) for recipient in envelope.recipients),
+        origin=SessionOrigin.LIVE,
+    )

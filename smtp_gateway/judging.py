@@ -1,0 +1,100 @@
+"""Judges and reads one message: on the event loop when it is small, in a thread when it is large.
+
+Nothing here holds the loop for long. A large message is worked on by a thread with an event loop of its own,
+whose questions to DNS and to the second implementation are asked from the main loop, where their caches are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from threads.reading import Reading, read_parsed
+from verifier.driver import Budget, HasOpinion, Resolves, drive
+from verifier.evaluate import Context, judge
+from verifier.evidence import Answer, Evidence, Opinion, Question
+from verifier.message import Message, read_message
+from verifier.report import Report
+
+ON_THE_LOOP = 64 * 1024
+"""Octets of a message that is judged on the event loop: reading and hashing them takes a few milliseconds."""
+THREADS = 2
+"""Large messages judged at one time; each holds its bytes several times over."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A message, read and judged, with the evidence that decided."""
+
+    message: Message
+    report: Report
+    evidence: Evidence
+    reading: Reading
+
+
+class Judge:
+    """Judges messages against live DNS. ``opinion`` None means that nothing is ever called genuine."""
+
+    def __init__(self, resolver: Resolves, opinion: HasOpinion | None, budget: Budget) -> None:
+        self._resolver = resolver
+        self._opinion = opinion
+        self._budget = budget
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="judge")
+
+    async def judged(self, raw: bytes, context: Context) -> Judged:
+        """Read and judge ``raw`` in the given context."""
+        if len(raw) <= ON_THE_LOOP:
+            return await self._judged(raw, context, self._resolver, self._opinion)
+        loop = asyncio.get_running_loop()
+        resolver = _ResolverOf(self._resolver, loop)
+        opinion = None if self._opinion is None else _OpinionOf(self._opinion, loop)
+        work: Callable[[], Judged] = lambda: asyncio.run(self._judged(raw, context, resolver, opinion))  # noqa: E731 - a name for its type
+        return await loop.run_in_executor(self._threads, work)
+
+    async def _judged(
+        self, raw: bytes, context: Context, resolver: Resolves, opinion: HasOpinion | None
+    ) -> Judged:
+        message = read_message(raw)
+        report, evidence = await drive(
+            judge(message, context), Evidence(at=context.at), resolver, opinion, raw=raw, budget=self._budget
+        )
+        return Judged(message, report, evidence, read_parsed(message, attachments=False))
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown()
+
+
+async def _there(work: Awaitable[T]) -> T:
+    return await work
+
+
+@dataclass(frozen=True, slots=True)
+class _ResolverOf:
+    """A resolver that lives on another event loop."""
+
+    resolver: Resolves
+    loop: asyncio.AbstractEventLoop
+
+    async def ask(
+        self, questions: Iterable[Question], seconds: float | None = None
+    ) -> Mapping[Question, Answer]:
+        asked = asyncio.run_coroutine_threadsafe(_there(self.resolver.ask(questions, seconds)), self.loop)
+        return await asyncio.wrap_future(asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _OpinionOf:
+    """A second implementation that is talked to from another event loop."""
+
+    opinion: HasOpinion
+    loop: asyncio.AbstractEventLoop
+
+    async def ask(self, raw: bytes, index: int, txt: Mapping[str, str]) -> Opinion:
+        asked = asyncio.run_coroutine_threadsafe(_there(self.opinion.ask(raw, index, txt)), self.loop)
+        return await asyncio.wrap_future(asked)

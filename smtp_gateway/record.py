@@ -1,0 +1,243 @@
+"""THE transaction: message, verdict, evidence, timeline, state and any automatic answer, all or nothing.
+
+Runs in the writer's thread on its connection. What was matched is decided here and nowhere before, on the
+record as it stands at this moment. A work may run twice (see ``threads.store.writer``): nothing outside the
+connection is touched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from outbound.model import AutomaticCaps, AutomaticOrder, Finding
+from outbound.orders import acknowledgement, verdict_report
+from outbound.store import order_automatic
+from smtp_gateway.envelope import copy_id
+from smtp_gateway.plan import Arrived, Plan, plan
+from smtp_gateway.routes import Route, RouteKind
+from threads.match import match
+from threads.model import (
+    Arrival,
+    Assignee,
+    Candidates,
+    Disposition,
+    Filing,
+    Mark,
+    Outcome,
+    Standing,
+    State,
+    StoredCopy,
+    Thread,
+    ThreadKeys,
+    ThreadKind,
+    ThreadMatch,
+)
+from threads.standing import may_speak
+from threads.store import (
+    candidates,
+    find_copy,
+    open_inquiry,
+    open_service,
+    set_state,
+    store_message,
+    supersedes,
+    thread_by_id,
+)
+from threads.store.errors import UnknownRecord
+from verifier.report import Report
+
+ACTOR = "gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One recipient's copy to record. ``keys`` hold the token of this recipient's reply address, if it is one."""
+
+    rcpt_to: str
+    route: Route
+    keys: ThreadKeys
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """All that one SMTP transaction wants recorded. ``arrival`` is the first copy's; the others differ in recipient."""
+
+    arrival: Arrival
+    copies: tuple[Copy, ...]
+    report: Report
+    answerable: bool
+    text: str
+    quoted: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of one copy: ``id`` is on record, now or since an earlier try."""
+
+    id: str
+    disposition: Disposition
+    outcome: Outcome
+    thread: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    plan: Plan
+    match: ThreadMatch
+    standing: Standing
+    candidates: Candidates
+    earlier: StoredCopy | None
+
+
+def record(conn: Connection, intake: Intake, caps: AutomaticCaps) -> tuple[Recorded, ...]:
+    """Record every copy of one message; the caller commits. Raises StoreError, and then nothing is recorded."""
+    done: list[Recorded] = []
+    filed: dict[int, Recorded] = {}  # threads that hold this very message by an earlier copy of it
+    opened: int | None = None
+    for number, copy in enumerate(intake.copies):
+        arrival = replace(intake.arrival, id=copy_id(intake.arrival.id, number), rcpt_to=copy.rcpt_to)
+        decided = _decide(conn, intake, arrival, copy, opened)
+        earlier = decided.earlier
+        if earlier is not None and not supersedes(decided.standing.kind, earlier):
+            done.append(Recorded(earlier.id, earlier.disposition, Outcome.DUPLICATE))
+            if earlier.thread_id is not None:
+                filed.setdefault(earlier.thread_id, done[-1])
+            continue
+        if (
+            earlier is None
+            and decided.plan.thread_id in filed
+            and decided.plan.disposition is Disposition.FILED
+        ):
+            # Two of our addresses on one message and one thread: its words stand there already.
+            done.append(filed[decided.plan.thread_id])
+            continue
+        recorded, thread = _carry_out(conn, intake, arrival, decided, caps)
+        done.append(recorded)
+        if thread is not None:
+            filed.setdefault(thread.id, recorded)
+            opened = thread.id if decided.plan.opens is not None else opened
+    return tuple(done)
+
+
+def _decide(conn: Connection, intake: Intake, arrival: Arrival, copy: Copy, opened: int | None) -> _Decided:
+    author = intake.report.author
+    address = None if author is None else author.address
+    found = candidates(conn, copy.keys, address)
+    matched = match(copy.keys, found)
+    standing = may_speak(intake.report, found, found.thread(matched.thread_id))
+    planned = plan(
+        Arrived(copy.route, intake.report, intake.arrival.kind, intake.answerable), matched, standing, found
+    )
+    if planned.opens is not None and opened is not None:
+        planned = replace(planned, thread_id=opened, opens=None, acknowledges=False)
+    earlier = find_copy(conn, arrival.sha256, arrival.mail_from, arrival.rcpt_to)
+    return _Decided(planned, matched, standing, found, earlier)
+
+
+def _carry_out(
+    conn: Connection,
+    intake: Intake,
+    arrival: Arrival,
+    decided: _Decided,
+    caps: AutomaticCaps,
+) -> tuple[Recorded, Thread | None]:
+    planned = decided.plan
+    thread = _thread_for(conn, arrival, decided)
+    filing = Filing(
+        disposition=planned.disposition,
+        reason=planned.reason,
+        standing=decided.standing,
+        match=decided.match,
+        thread_id=None if thread is None else thread.id,
+        text=intake.text,
+        quoted=intake.quoted,
+    )
+    stored = store_message(conn, arrival, filing)
+    if planned.resumes and thread is not None:
+        set_state(
+            conn,
+            thread.id,
+            State.IN_PROGRESS,
+            arrival.received_at,
+            actor=ACTOR,
+            assigned_to=Assignee.DEFENDER_EXPERTS,
+            mark=Mark.AUTOMATION,
+        )
+    order = _order(intake, arrival, decided, thread, stored.id)
+    if order is not None:
+        order_automatic(conn, order, caps)
+    reference = None if thread is None else thread.reference
+    is_filed = planned.disposition is Disposition.FILED
+    return Recorded(stored.id, planned.disposition, stored.outcome, reference), thread if is_filed else None
+
+
+def _thread_for(conn: Connection, arrival: Arrival, decided: _Decided) -> Thread | None:
+    planned, organisation = decided.plan, decided.standing.organisation_id
+    if planned.opens is None:
+        known = decided.candidates.thread(planned.thread_id)
+        if known is not None or planned.thread_id is None:
+            return known
+        return thread_by_id(conn, planned.thread_id)
+    earlier = decided.earlier
+    if earlier is not None and earlier.thread_id is not None:
+        # These bytes opened a thread, or were released on one, when they came with a worse standing.
+        return thread_by_id(conn, earlier.thread_id)
+    if organisation is None:
+        raise UnknownRecord("There is no organisation to open a thread for.")
+    open_thread = open_service if planned.opens is ThreadKind.SERVICE else open_inquiry
+    return open_thread(conn, organisation, arrival.subject, arrival.received_at, actor=ACTOR)
+
+
+def _order(
+    intake: Intake, arrival: Arrival, decided: _Decided, thread: Thread | None, stored_id: str
+) -> AutomaticOrder | None:
+    """The automatic answer that the plan asks for. It goes to the authenticated author and nobody else."""
+    author = intake.report.author
+    if author is None:
+        return None
+    if decided.plan.acknowledges and thread is not None:
+        return acknowledgement(
+            thread_id=thread.id,
+            contact_id=decided.standing.contact_id,
+            address=author.address,
+            idempotency_key=f"acknowledgement:{stored_id}",
+            ordered_at=arrival.received_at,
+            in_reply_to=arrival.message_id,
+        )
+    if decided.plan.answers and decided.candidates.contacts:
+        contact = decided.standing.contact_id or decided.candidates.contacts[0].id
+        return verdict_report(
+            contact_id=contact,
+            address=author.address,
+            findings=tuple(map(finding, intake.report.inner)),
+            idempotency_key=f"verdict-report:{stored_id}",
+            ordered_at=arrival.received_at,
+            in_reply_to=arrival.message_id,
+        )
+    return None
+
+
+def finding(report: Report) -> Finding:
+    """The facts of one verdict that automatic mail may state: words of ours, a domain, codes."""
+    return Finding(
+        verdict=report.verdict.value,
+        identity=report.claims[0].identity if report.claims else "",
+        author_domain=report.author.domain if report.author is not None else "",
+        reasons=tuple(reason.code for reason in report.reasons),
+    )
+
+
+def tokens_shared(copies: tuple[Copy, ...]) -> tuple[Copy, ...]:
+    """Let a copy for a general mailbox follow the one reply address that the same message went to."""
+    named = {copy.keys.reply for copy in copies if copy.keys.reply is not None}
+    if len(named) != 1:
+        return copies
+    token = next(iter(named))
+    return tuple(
+        replace(copy, keys=replace(copy.keys, reply=token))
+        if copy.route.kind is not RouteKind.VERIFY
+        else copy
+        for copy in copies
+    )
