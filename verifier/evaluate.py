@@ -31,9 +31,10 @@ from verifier.identity import Identity
 from verifier.mentions import mentions_of
 from verifier.message import Message, read_message
 from verifier.parts import Part, attached_messages, walk
+from verifier.proofs import Proofs
 from verifier.report import ArcResult, AuthorView, DkimResult, Report
 from verifier.spf import check_spf
-from verifier.verdict import Proofs, candidates, decide
+from verifier.verdict import candidates, decide
 
 EVALUATOR_VERSION: Final = (
     "1"  # stored beside each verdict; raised whenever the same evidence may judge otherwise

@@ -8,13 +8,24 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 
 from verifier.charset import to_text
-from verifier.content_value import ContentValue, read_content_value
-from verifier.encoded_word import decode
 from verifier.message import Field, Message
+from verifier.part import MESSAGE_TYPES, Part, PartDefect, describe
 from verifier.transfer import IDENTITY, decode_transfer
+
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_PARTS",
+    "Part",
+    "PartDefect",
+    "attached_messages",
+    "body_bytes",
+    "body_text",
+    "is_attached_message",
+    "raw_body",
+    "walk",
+]
 
 MAX_PARTS = 1_000  # the fattest real message known (a digest) has under 300
 MAX_DEPTH = 50  # multiparts inside multiparts that are opened; real mail stays under 10
@@ -22,60 +33,7 @@ MAX_HEADER_BYTES = 65_536  # of one part's header
 MAX_HEADER_FIELDS = 100  # of one part's header that are kept
 MAX_BOUNDARY = 200  # RFC 2046 5.1.1 says 70; some mailers write more
 
-MESSAGE_TYPES = frozenset({"message/rfc822", "message/global", "message/news"})
-_ENCODINGS = IDENTITY | {"base64", "quoted-printable"}
-_MEDIA_TYPE = re.compile(r"[!#$&^_.+a-z0-9-]{1,127}/[!#$&^_.+a-z0-9-]{1,127}")
 _EML = re.compile(r"\.eml\s*$", re.IGNORECASE)
-
-
-class PartDefect(StrEnum):
-    """What was wrong with a part's structure."""
-
-    NO_FINAL_BOUNDARY = "no-final-boundary"  # RFC 2046 5.1.2
-    NO_BOUNDARY = "no-boundary"  # multipart without a usable boundary parameter
-    BOUNDARY_IN_USE = "boundary-in-use"  # the same boundary as an enclosing multipart
-    ENCODED_MULTIPART = "encoded-multipart"  # RFC 2045 6.4 allows 7bit, 8bit and binary only
-    BAD_CONTENT_TYPE = "bad-content-type"
-    UNKNOWN_ENCODING = "unknown-encoding"
-    SEVERAL_CONTENT_TYPES = "several-content-types"
-    BAD_HEADER = "bad-header"  # a line that is no field: the body starts there
-    HEADER_TOO_LARGE = "header-too-large"
-    TOO_DEEP = "too-deep"
-    TOO_MANY_PARTS = "too-many-parts"  # on the part after which no more were opened
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One part. Spans index the message's ``raw``: ``raw[header_start:header_end]``, ``raw[body_start:body_end]``.
-
-    The line end before a boundary belongs to the boundary (RFC 2046 5.1.1) and so to no part. ``parent`` is
-    an index into the walked tuple, None for the message itself, which is part 0 with depth 0.
-    """
-
-    index: int
-    parent: int | None
-    depth: int
-    content_type: str  # lower case, "text/plain" when absent or unreadable
-    parameters: tuple[tuple[str, str], ...]  # of Content-Type
-    charset: str | None
-    disposition: str | None  # lower case, such as "attachment"
-    filename: str | None  # decoded, as written otherwise: never a path to trust
-    encoding: str  # lower case, "7bit" when absent
-    fields: tuple[Field, ...]
-    header_start: int
-    header_end: int
-    body_start: int
-    body_end: int
-    defects: tuple[PartDefect, ...] = ()
-
-    @property
-    def multipart(self) -> bool:
-        """Whether this part is a container of parts."""
-        return self.content_type.startswith("multipart/")
-
-    def parameter(self, name: str) -> str | None:
-        """A parameter of Content-Type by its lower-case name."""
-        return next((value for key, value in self.parameters if key == name), None)
 
 
 @dataclass(slots=True)
@@ -287,7 +245,7 @@ class _Walker:
         spans: tuple[int, int, int],
     ) -> None:
         index = len(self.parts)
-        described = _describe(fields, default)
+        described = describe(fields, default)
         part = Part(index, parent, depth, *described.values, fields, *spans, len(self.raw), described.defects)
         self.parts.append(part)
         if not part.multipart:
@@ -312,58 +270,6 @@ class _Walker:
         if boundary in self.active:
             return None, PartDefect.BOUNDARY_IN_USE
         return boundary, PartDefect.ENCODED_MULTIPART if part.encoding not in IDENTITY else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Described:
-    values: tuple[str, tuple[tuple[str, str], ...], str | None, str | None, str | None, str]
-    defects: tuple[PartDefect, ...]
-
-
-_PLAIN = ContentValue("")
-
-
-def _describe(fields: tuple[Field, ...], default: str) -> _Described:
-    """Content-Type, Content-Disposition and Content-Transfer-Encoding of a header; the first of each counts."""
-    first: dict[bytes, bytes] = {}
-    defects: list[PartDefect] = []
-    for field in fields:
-        name = field.lower
-        if name.startswith(b"content-"):
-            if name == b"content-type" and name in first:
-                defects.append(PartDefect.SEVERAL_CONTENT_TYPES)
-            first.setdefault(name, field.value)
-    raw_type = first.get(b"content-type")
-    content_type = _PLAIN if raw_type is None else read_content_value(raw_type)
-    raw_disposition = first.get(b"content-disposition")
-    disposition = _PLAIN if raw_disposition is None else read_content_value(raw_disposition)
-    media = content_type.token if raw_type is not None else default
-    if not _MEDIA_TYPE.fullmatch(media):
-        defects.append(PartDefect.BAD_CONTENT_TYPE)
-        media = "text/plain"  # RFC 2045 5.2
-    encoding = _encoding(first.get(b"content-transfer-encoding"))
-    if encoding not in _ENCODINGS:
-        defects.append(PartDefect.UNKNOWN_ENCODING)
-    filename = disposition.get("filename") or content_type.get("name")
-    if filename and "=?" in filename:
-        filename = decode(filename)  # not allowed inside quotes (RFC 2047 5), but usual
-    values = (
-        media,
-        content_type.parameters,
-        content_type.get("charset"),
-        disposition.token or None,
-        filename or None,
-        encoding,
-    )
-    return _Described(values, tuple(dict.fromkeys(defects)))
-
-
-def _encoding(value: bytes | None) -> str:
-    """The mechanism of Content-Transfer-Encoding, lower case (RFC 2045 6.1)."""
-    if value is None:
-        return "7bit"
-    word = value.strip().lower().decode("latin-1")
-    return word if word in _ENCODINGS else read_content_value(value).token or "7bit"
 
 
 def _field(raw: bytes) -> Field:

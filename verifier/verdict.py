@@ -9,45 +9,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from verifier.claims import Claims
 from verifier.evidence import Opinion, SessionOrigin
 from verifier.identity import Identity
-from verifier.mentions import Mentions
-from verifier.reason_codes import RFC, ReasonCode
-from verifier.report import (
-    ArcResult,
-    AuthorView,
-    AuthResult,
-    ClaimedBy,
-    DkimResult,
-    DmarcResult,
-    Effect,
-    Reason,
-    SpfResult,
-    Verdict,
+from verifier.proofs import Proofs
+from verifier.reason_codes import ReasonCode
+from verifier.reasons import (
+    claim_reason,
+    imitation_reason,
+    informing,
+    passes,
+    reason,
+    session_facts,
+    signature_failing,
+    spf_only,
 )
+from verifier.report import AuthResult, DkimResult, Effect, Reason, Verdict
 
 _FIELDS_SHOWN = ("from", "to", "cc", "subject", "date", "reply-to", "message-id")  # what a reader relies on
 _OWN_SESSION = (SessionOrigin.LIVE, SessionOrigin.STORED)
-
-
-@dataclass(frozen=True, slots=True)
-class Proofs:
-    """All that was found out about a message. ``opinions`` is keyed by a signature's number."""
-
-    claims: Claims
-    author: AuthorView | None
-    dkim: tuple[DkimResult, ...]
-    spf: SpfResult
-    dmarc: DmarcResult
-    arc: ArcResult
-    origin: SessionOrigin | None
-    opinions: Mapping[int, Opinion]
-    mentions: Mentions = field(default_factory=Mentions)
-    supplied: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +45,13 @@ def candidates(claims: Claims, dkim: tuple[DkimResult, ...]) -> tuple[DkimResult
     """The signatures that could prove the claim, if a second implementation agrees (row 2)."""
     if claims.owner is None or claims.imitations:
         return ()
-    return tuple(
-        r for r in dkim if _passes(r) and r.acceptable and r.aligned and claims.owner.signs(r.domain)
-    )
+    return tuple(r for r in dkim if passes(r) and r.acceptable and r.aligned and claims.owner.signs(r.domain))
 
 
 def decide(proofs: Proofs) -> Decision:
     """The verdict on one message; pure, total, the first matching row wins."""
     claims = proofs.claims
-    told = (*_session_facts(proofs), *_informs(proofs))
+    told = (*session_facts(proofs), *informing(proofs))
     if not claims.claims:
         return _no_claim(proofs, told)
     if claims.imitations:
@@ -80,7 +60,7 @@ def decide(proofs: Proofs) -> Decision:
     agreed = next((r for r in proven if proofs.opinions.get(r.index) is Opinion.PASS), None)
     if agreed is not None and claims.owner is not None:
         return _proven(proofs, claims.owner, agreed, told)
-    claimed = tuple(_claim_reason(claim.by, claim.detail) for claim in claims.claims)
+    claimed = tuple(claim_reason(claim.by, claim.detail) for claim in claims.claims)
     failings = _failings(proofs, proven)
     temporary = _temporary(proofs)
     who = _who(proofs)
@@ -92,7 +72,7 @@ def decide(proofs: Proofs) -> Decision:
         return Decision(Verdict.UNPROVEN, sentence, (*claimed, *temporary, *failings, *told))
     if _fails_live(proofs):
         policy = proofs.dmarc.policy or "none"
-        reason = _reason(
+        found = reason(
             ReasonCode.LIVE_SESSION_DMARC_FAIL,
             f"It came to us from a sender that {proofs.dmarc.policy_domain or who} does not vouch for; "
             f"its policy for such mail is “{policy}”.",
@@ -102,13 +82,13 @@ def decide(proofs: Proofs) -> Decision:
             f"Forged: it says it is from {who}, but the domain's owner neither signed it nor lists the computer that "
             "sent it. Do not act on it; report it."
         )
-        return Decision(Verdict.FORGED, sentence, (*claimed, reason, *failings, *told))
+        return Decision(Verdict.FORGED, sentence, (*claimed, found, *failings, *told))
     sentence = _unproven_sentence(proofs, proven, who)
     return Decision(Verdict.UNPROVEN, sentence, (*claimed, *failings, *told))
 
 
 def _no_claim(proofs: Proofs, told: tuple[Reason, ...]) -> Decision:
-    reason = _reason(
+    found = reason(
         ReasonCode.NOTHING_CLAIMED,
         "Its author does not say it is one of the protected senders.",
         Effect.INFORMS,
@@ -123,7 +103,7 @@ def _no_claim(proofs: Proofs, told: tuple[Reason, ...]) -> Decision:
         sentence = (
             f"It says it is from {author.domain}, which is not proven, and not from a protected sender."
         )
-    return Decision(Verdict.NO_CLAIM, sentence, (reason, *told))
+    return Decision(Verdict.NO_CLAIM, sentence, (found, *told))
 
 
 def _imitation(proofs: Proofs, told: tuple[Reason, ...]) -> Decision:
@@ -131,7 +111,7 @@ def _imitation(proofs: Proofs, told: tuple[Reason, ...]) -> Decision:
     reasons: list[Reason] = []
     if claims.malformed is not None:
         reasons.append(
-            _reason(
+            reason(
                 ReasonCode.MALFORMED_AUTHOR,
                 f"Its author field is broken ({claims.malformed}), so mail programs may show different authors.",
                 Effect.CONTRADICTS,
@@ -139,13 +119,13 @@ def _imitation(proofs: Proofs, told: tuple[Reason, ...]) -> Decision:
         )
     if claims.several:
         reasons.append(
-            _reason(
+            reason(
                 ReasonCode.SEVERAL_AUTHORS,
                 "It names several authors, so mail programs may show different ones.",
                 Effect.CONTRADICTS,
             )
         )
-    reasons += [_imitation_reason(claim.by, claim.detail) for claim in claims.imitations]
+    reasons += [imitation_reason(claim.by, claim.detail) for claim in claims.imitations]
     name = claims.imitations[0].identity
     if claims.malformed is not None or claims.several:
         sentence = (
@@ -162,13 +142,13 @@ def _proven(proofs: Proofs, owner: Identity, agreed: DkimResult, told: tuple[Rea
     author = proofs.author
     address = author.address if author else ""
     reasons = [
-        _reason(
+        reason(
             ReasonCode.SIGNED_BY_IDENTITY,
             f"{agreed.domain} signed this very message, its author included, and nothing that it signed was changed.",
             Effect.PROVES,
             evidence=f"{agreed.selector}._domainkey.{agreed.domain} TXT",
         ),
-        _reason(
+        reason(
             ReasonCode.IMPLEMENTATIONS_AGREE,
             "A second, independent program checked the signature too.",
             Effect.PROVES,
@@ -177,7 +157,7 @@ def _proven(proofs: Proofs, owner: Identity, agreed: DkimResult, told: tuple[Rea
     unsigned = tuple(name for name in agreed.unsigned if name in _FIELDS_SHOWN)
     if unsigned:
         reasons.append(
-            _reason(
+            reason(
                 ReasonCode.UNSIGNED_FIELDS,
                 f"The signature does not cover {', '.join(unsigned)}: anybody may have changed that.",
                 Effect.INFORMS,
@@ -185,14 +165,14 @@ def _proven(proofs: Proofs, owner: Identity, agreed: DkimResult, told: tuple[Rea
         )
     if proofs.claims.pinned:
         reasons.append(
-            _reason(
+            reason(
                 ReasonCode.ADDRESS_PINNED, f"{address} is a pinned address of “{owner.name}”.", Effect.PROVES
             )
         )
         sentence = f"Genuine: {address} is a known address of “{owner.name}”, and {agreed.domain} signed this message."
         return Decision(Verdict.GENUINE, sentence, (*reasons, *told))
     reasons.append(
-        _reason(
+        reason(
             ReasonCode.ADDRESS_NOT_PINNED,
             f"{address} is not among the pinned addresses of “{owner.name}”: somebody else at {agreed.domain} "
             "could have written it.",
@@ -210,7 +190,7 @@ def _temporary(proofs: Proofs) -> tuple[Reason, ...]:
     """Row 3: only an answer that could have changed the verdict counts."""
     owner = proofs.claims.owner
     reasons = [
-        _reason(
+        reason(
             ReasonCode.SIGNATURE_TEMPORARY_ERROR,
             f"The key of {r.domain} could not be fetched just now, so its signature could not be checked.",
             Effect.WEAKENS,
@@ -221,7 +201,7 @@ def _temporary(proofs: Proofs) -> tuple[Reason, ...]:
     ]
     if proofs.origin in _OWN_SESSION and proofs.dmarc.result is AuthResult.TEMPERROR:
         reasons.append(
-            _reason(
+            reason(
                 ReasonCode.DMARC_TEMPORARY_ERROR,
                 "The author domain's DMARC policy could not be worked out just now.",
                 Effect.WEAKENS,
@@ -245,81 +225,18 @@ def _failings(proofs: Proofs, proven: tuple[DkimResult, ...]) -> tuple[Reason, .
     opinions = proofs.opinions
     if any(opinions.get(r.index) is Opinion.FAIL for r in proven):
         text = "Our own check accepts the signature and a second program refuses it, so it proves nothing."
-        return (_reason(ReasonCode.IMPLEMENTATIONS_DISAGREE, text, Effect.WEAKENS),)
+        return (reason(ReasonCode.IMPLEMENTATIONS_DISAGREE, text, Effect.WEAKENS),)
     if proven:
         text = "The signature passes our own check, but a second program could not check it in time."
-        return (_reason(ReasonCode.SECOND_OPINION_UNAVAILABLE, text, Effect.WEAKENS),)
+        return (reason(ReasonCode.SECOND_OPINION_UNAVAILABLE, text, Effect.WEAKENS),)
     if not proofs.dkim:
         text = "It carries no signature of its sender's domain."
-        extra = (_spf_only(proofs),) if "spf" in proofs.dmarc.aligned_by else ()
-        return (_reason(ReasonCode.NO_SIGNATURE, text, Effect.WEAKENS), *extra)
-    reasons = [_signature_failing(r, owner) for r in proofs.dkim]
+        extra = (spf_only(proofs),) if "spf" in proofs.dmarc.aligned_by else ()
+        return (reason(ReasonCode.NO_SIGNATURE, text, Effect.WEAKENS), *extra)
+    reasons = [signature_failing(r, owner) for r in proofs.dkim]
     if "spf" in proofs.dmarc.aligned_by:
-        reasons.append(_spf_only(proofs))
-    return tuple(reason for reason in reasons if reason is not None)
-
-
-def _spf_only(proofs: Proofs) -> Reason:
-    return _reason(
-        ReasonCode.SPF_ONLY,
-        f"The computer that sent it may send for {proofs.spf.domain}; that alone does not prove who wrote it.",
-        Effect.INFORMS,
-    )
-
-
-def _signature_failing(result: DkimResult, owner: Identity | None) -> Reason | None:
-    domain = result.domain or "an unreadable domain"
-    if result.result is AuthResult.TEMPERROR:
-        return None
-    if owner is not None and result.domain is not None and not owner.signs(result.domain):
-        text = f"The signature of {domain} proves nothing about “{owner.name}”."
-        return _reason(ReasonCode.SIGNED_BY_OTHERS, text, Effect.INFORMS)
-    why = f" ({result.reason})" if result.reason else ""
-    detail = result.detail or None
-    if not _passes(result):
-        text = f"The signature of {domain} does not hold{why}: the message was changed, or the signature is not real."
-        return _reason(ReasonCode.SIGNATURE_FAILS, text, Effect.WEAKENS, evidence=detail)
-    if not result.aligned:
-        text = f"The signature of {domain} is not one of the author's domain."
-        return _reason(ReasonCode.SIGNED_BY_OTHERS, text, Effect.INFORMS)
-    weak = ", ".join(result.weaknesses) or ("the key is in test mode" if result.testing else "too weak")
-    text = f"The signature of {domain} holds but is not accepted as proof: {weak}."
-    return _reason(ReasonCode.SIGNATURE_NOT_ACCEPTABLE, text, Effect.WEAKENS, evidence=detail)
-
-
-def _session_facts(proofs: Proofs) -> tuple[Reason, ...]:
-    """DMARC as it stands: an ordinary fact beside the verdict."""
-    dmarc = proofs.dmarc
-    domain = proofs.author.domain if proofs.author else "the author's domain"
-    if dmarc.result is AuthResult.PASS:
-        by = " and ".join(word.upper() for word in dmarc.aligned_by) or "DMARC"
-        text = f"{domain} vouches for it by {by}."
-        return (_reason(ReasonCode.DMARC_PASS, text, Effect.INFORMS),)
-    if dmarc.result is AuthResult.FAIL:
-        text = f"Neither a signature nor the sending computer is {domain}'s; its policy is “{dmarc.policy or 'none'}”."
-        if proofs.origin is None:
-            text = f"No signature of {domain} holds; how the message travelled is not known."
-        return (_reason(ReasonCode.DMARC_FAIL, text, Effect.WEAKENS),)
-    if dmarc.result is AuthResult.NONE and proofs.author is not None:
-        return (_reason(ReasonCode.DMARC_NONE, f"{domain} publishes no DMARC policy.", Effect.INFORMS),)
-    return ()
-
-
-def _informs(proofs: Proofs) -> tuple[Reason, ...]:
-    reasons: list[Reason] = []
-    if proofs.arc.trusted:
-        text = f"A trusted relay ({', '.join(proofs.arc.sealers)}) vouches for what it saw."
-        reasons.append(_reason(ReasonCode.ARC_TRUSTED, text, Effect.INFORMS))
-    if proofs.mentions.reply_to:
-        text = f"Answers would go elsewhere: {', '.join(proofs.mentions.reply_to[:5])}."
-        reasons.append(_reason(ReasonCode.REPLY_TO_ELSEWHERE, text, Effect.INFORMS))
-    if proofs.mentions.brands:
-        text = f"Its text names {', '.join(f'“{term}”' for term in proofs.mentions.brands[:5])}; that claims nothing."
-        reasons.append(_reason(ReasonCode.BRAND_IN_TEXT, text, Effect.INFORMS))
-    if proofs.supplied:
-        text = f"Taken as supplied and not seen by us: {', '.join(proofs.supplied)}."
-        reasons.append(_reason(ReasonCode.SUPPLIED_FACTS, text, Effect.INFORMS))
-    return tuple(reasons)
+        reasons.append(spf_only(proofs))
+    return tuple(each for each in reasons if each is not None)
 
 
 def _unproven_sentence(proofs: Proofs, proven: tuple[DkimResult, ...], who: str) -> str:
@@ -330,7 +247,7 @@ def _unproven_sentence(proofs: Proofs, proven: tuple[DkimResult, ...], who: str)
     ours = [r for r in proofs.dkim if owner is not None and owner.signs(r.domain)]
     if not ours:
         return f"Not proven: it says it is from {who}, and no signature of theirs proves it. {advice}"
-    if any(_passes(r) for r in ours):
+    if any(passes(r) for r in ours):
         return f"Not proven: it says it is from {who}, but its signature is not good enough to prove it. {advice}"
     return (
         f"Not proven: it says it is from {who}, but its signature does not hold, as happens when a message is changed "
@@ -342,37 +259,3 @@ def _who(proofs: Proofs) -> str:
     if proofs.author is not None and proofs.claims.owner is not None:
         return proofs.author.address
     return f"“{proofs.claims.claims[0].identity}”"
-
-
-def _claim_reason(by: ClaimedBy, detail: str) -> Reason:
-    if by is ClaimedBy.AUTHOR_ADDRESS:
-        return _reason(ReasonCode.CLAIMS_AUTHOR_ADDRESS, f"Its author is given as {detail}.", Effect.INFORMS)
-    if by is ClaimedBy.AUTHOR_DOMAIN:
-        return _reason(ReasonCode.CLAIMS_AUTHOR_DOMAIN, f"Its author is given as {detail}.", Effect.INFORMS)
-    return _reason(
-        ReasonCode.CLAIMS_DISPLAY_NAME, f"It claims the name of a protected sender: {detail}.", Effect.INFORMS
-    )
-
-
-def _imitation_reason(by: ClaimedBy, detail: str) -> Reason:
-    if by is ClaimedBy.LOOKALIKE_DOMAIN:
-        return _reason(
-            ReasonCode.IMITATES_DOMAIN,
-            f"The domain is made to look like another: {detail}.",
-            Effect.CONTRADICTS,
-        )
-    if by is ClaimedBy.DISPLAY_NAME:
-        text = f"The name is a protected sender's, the address is not: {detail}."
-        return _reason(ReasonCode.IMITATES_DISPLAY_NAME, text, Effect.CONTRADICTS)
-    if by is ClaimedBy.HIDDEN_ADDRESS:
-        text = f"A protected sender's address is shown where the author's name belongs: {detail}."
-        return _reason(ReasonCode.IMITATES_BY_HIDDEN_ADDRESS, text, Effect.CONTRADICTS)
-    return _claim_reason(by, detail)
-
-
-def _passes(result: DkimResult) -> bool:
-    return result.result is AuthResult.PASS
-
-
-def _reason(code: ReasonCode, text: str, effect: Effect, evidence: str | None = None) -> Reason:
-    return Reason(code, text, RFC.get(code), effect, evidence)

@@ -10,6 +10,7 @@ from verifier.claims import Claims
 from verifier.evidence import Opinion, SessionOrigin
 from verifier.identity import Identity
 from verifier.mentions import Mentions
+from verifier.proofs import Proofs
 from verifier.report import (
     ArcResult,
     AuthorView,
@@ -22,7 +23,7 @@ from verifier.report import (
     SpfResult,
     Verdict,
 )
-from verifier.verdict import Decision, Proofs, candidates, decide
+from verifier.verdict import Decision, candidates, decide
 
 OWNER = Identity(
     "operated",

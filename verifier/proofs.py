@@ -1,0 +1,27 @@
+"""All that was found out about a message, as one value: what the verdict is decided on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from verifier.claims import Claims
+from verifier.evidence import Opinion, SessionOrigin
+from verifier.mentions import Mentions
+from verifier.report import ArcResult, AuthorView, DkimResult, DmarcResult, SpfResult
+
+
+@dataclass(frozen=True, slots=True)
+class Proofs:
+    """All that was found out about a message. ``opinions`` is keyed by a signature's number."""
+
+    claims: Claims
+    author: AuthorView | None
+    dkim: tuple[DkimResult, ...]
+    spf: SpfResult
+    dmarc: DmarcResult
+    arc: ArcResult
+    origin: SessionOrigin | None
+    opinions: Mapping[int, Opinion]
+    mentions: Mentions = field(default_factory=Mentions)
+    supplied: tuple[str, ...] = ()

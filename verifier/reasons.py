@@ -1,0 +1,112 @@
+"""Reasons in a person's words: one plain sentence for each fact, with its code, RFC section and effect."""
+
+from __future__ import annotations
+
+from verifier.identity import Identity
+from verifier.proofs import Proofs
+from verifier.reason_codes import RFC, ReasonCode
+from verifier.report import AuthResult, ClaimedBy, DkimResult, Effect, Reason
+
+
+def spf_only(proofs: Proofs) -> Reason:
+    """SPF aligned, but nothing else (RFC 7208 11.2)."""
+    return reason(
+        ReasonCode.SPF_ONLY,
+        f"The computer that sent it may send for {proofs.spf.domain}; that alone does not prove who wrote it.",
+        Effect.INFORMS,
+    )
+
+
+def signature_failing(result: DkimResult, owner: Identity | None) -> Reason | None:
+    """Why a signature does not prove the claim; None for a temporary error, which has a row of its own."""
+    domain = result.domain or "an unreadable domain"
+    if result.result is AuthResult.TEMPERROR:
+        return None
+    if owner is not None and result.domain is not None and not owner.signs(result.domain):
+        text = f"The signature of {domain} proves nothing about “{owner.name}”."
+        return reason(ReasonCode.SIGNED_BY_OTHERS, text, Effect.INFORMS)
+    why = f" ({result.reason})" if result.reason else ""
+    detail = result.detail or None
+    if not passes(result):
+        text = f"The signature of {domain} does not hold{why}: the message was changed, or the signature is not real."
+        return reason(ReasonCode.SIGNATURE_FAILS, text, Effect.WEAKENS, evidence=detail)
+    if not result.aligned:
+        text = f"The signature of {domain} is not one of the author's domain."
+        return reason(ReasonCode.SIGNED_BY_OTHERS, text, Effect.INFORMS)
+    weak = ", ".join(result.weaknesses) or ("the key is in test mode" if result.testing else "too weak")
+    text = f"The signature of {domain} holds but is not accepted as proof: {weak}."
+    return reason(ReasonCode.SIGNATURE_NOT_ACCEPTABLE, text, Effect.WEAKENS, evidence=detail)
+
+
+def session_facts(proofs: Proofs) -> tuple[Reason, ...]:
+    """DMARC as it stands: an ordinary fact beside the verdict."""
+    dmarc = proofs.dmarc
+    domain = proofs.author.domain if proofs.author else "the author's domain"
+    if dmarc.result is AuthResult.PASS:
+        by = " and ".join(word.upper() for word in dmarc.aligned_by) or "DMARC"
+        text = f"{domain} vouches for it by {by}."
+        return (reason(ReasonCode.DMARC_PASS, text, Effect.INFORMS),)
+    if dmarc.result is AuthResult.FAIL:
+        text = f"Neither a signature nor the sending computer is {domain}'s; its policy is “{dmarc.policy or 'none'}”."
+        if proofs.origin is None:
+            text = f"No signature of {domain} holds; how the message travelled is not known."
+        return (reason(ReasonCode.DMARC_FAIL, text, Effect.WEAKENS),)
+    if dmarc.result is AuthResult.NONE and proofs.author is not None:
+        return (reason(ReasonCode.DMARC_NONE, f"{domain} publishes no DMARC policy.", Effect.INFORMS),)
+    return ()
+
+
+def informing(proofs: Proofs) -> tuple[Reason, ...]:
+    """What is told beside the verdict and never changes it."""
+    reasons: list[Reason] = []
+    if proofs.arc.trusted:
+        text = f"A trusted relay ({', '.join(proofs.arc.sealers)}) vouches for what it saw."
+        reasons.append(reason(ReasonCode.ARC_TRUSTED, text, Effect.INFORMS))
+    if proofs.mentions.reply_to:
+        text = f"Answers would go elsewhere: {', '.join(proofs.mentions.reply_to[:5])}."
+        reasons.append(reason(ReasonCode.REPLY_TO_ELSEWHERE, text, Effect.INFORMS))
+    if proofs.mentions.brands:
+        text = f"Its text names {', '.join(f'“{term}”' for term in proofs.mentions.brands[:5])}; that claims nothing."
+        reasons.append(reason(ReasonCode.BRAND_IN_TEXT, text, Effect.INFORMS))
+    if proofs.supplied:
+        text = f"Taken as supplied and not seen by us: {', '.join(proofs.supplied)}."
+        reasons.append(reason(ReasonCode.SUPPLIED_FACTS, text, Effect.INFORMS))
+    return tuple(reasons)
+
+
+def claim_reason(by: ClaimedBy, detail: str) -> Reason:
+    """What is claimed, where the claim alone says nothing against the message."""
+    if by is ClaimedBy.AUTHOR_ADDRESS:
+        return reason(ReasonCode.CLAIMS_AUTHOR_ADDRESS, f"Its author is given as {detail}.", Effect.INFORMS)
+    if by is ClaimedBy.AUTHOR_DOMAIN:
+        return reason(ReasonCode.CLAIMS_AUTHOR_DOMAIN, f"Its author is given as {detail}.", Effect.INFORMS)
+    return reason(
+        ReasonCode.CLAIMS_DISPLAY_NAME, f"It claims the name of a protected sender: {detail}.", Effect.INFORMS
+    )
+
+
+def imitation_reason(by: ClaimedBy, detail: str) -> Reason:
+    """How a protected sender is imitated."""
+    if by is ClaimedBy.LOOKALIKE_DOMAIN:
+        return reason(
+            ReasonCode.IMITATES_DOMAIN,
+            f"The domain is made to look like another: {detail}.",
+            Effect.CONTRADICTS,
+        )
+    if by is ClaimedBy.DISPLAY_NAME:
+        text = f"The name is a protected sender's, the address is not: {detail}."
+        return reason(ReasonCode.IMITATES_DISPLAY_NAME, text, Effect.CONTRADICTS)
+    if by is ClaimedBy.HIDDEN_ADDRESS:
+        text = f"A protected sender's address is shown where the author's name belongs: {detail}."
+        return reason(ReasonCode.IMITATES_BY_HIDDEN_ADDRESS, text, Effect.CONTRADICTS)
+    return claim_reason(by, detail)
+
+
+def passes(result: DkimResult) -> bool:
+    """Whether a signature holds by the protocol."""
+    return result.result is AuthResult.PASS
+
+
+def reason(code: ReasonCode, text: str, effect: Effect, evidence: str | None = None) -> Reason:
+    """A reason with the RFC section of its code."""
+    return Reason(code, text, RFC.get(code), effect, evidence)
