@@ -158,10 +158,18 @@ async def _judged(desk: Desk, mails: Sequence[Rendered]) -> list[Ready]:
         async with resolver_of(desk.world) as resolver:
             world = desk.world
             judging = Judging(
-                world.identities, resolver, opinion, desk.settings.hostname, budget_of(desk.settings), now
+                world.identities,
+                resolver,
+                opinion,
+                desk.settings.hostname,
+                budget=budget_of(desk.settings),
+                clock=now,
             )
             check = checker_of(world, judging)
-            return [await prepare(mail, signer_of(world), check, now()) for mail in mails]
+            try:
+                return [await prepare(mail, signer_of(world), check, now()) for mail in mails]
+            finally:
+                judging.close()
     finally:
         await opinion.close()
 

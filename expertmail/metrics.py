@@ -9,8 +9,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_JUDGING = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 _COMMIT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+_INTAKE = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 
 
 class Metrics:
@@ -20,19 +20,25 @@ class Metrics:
         self.registry = CollectorRegistry(auto_describe=True)
         self.messages = Counter(
             "expertmail_messages",
-            "Messages that ended in an SMTP answer, by what became of them.",
-            ("disposition", "verdict"),
+            "Copies that ended in an SMTP answer: filed, held, triage or answered, by verdict; rejected or deferred, without.",
+            ("outcome", "verdict"),
             registry=self.registry,
         )
-        self.judging = Histogram(
-            "expertmail_judging_seconds",
-            "From the last byte of a message to its verdict, DNS included.",
-            buckets=_JUDGING,
+        self.refusals = Counter(
+            "expertmail_refusals",
+            "Messages that were not taken, by SMTP reply code.",
+            ("code",),
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "expertmail_intake_seconds",
+            "From the last byte of a message to its commit, judging included.",
+            buckets=_INTAKE,
             registry=self.registry,
         )
         self.commit = Histogram(
             "expertmail_commit_seconds",
-            "From the verdict to the commit.",
+            "From a verdict to its commit, waiting for the writer included.",
             buckets=_COMMIT,
             registry=self.registry,
         )

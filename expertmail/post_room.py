@@ -12,7 +12,7 @@ from outbound.compose import Office
 from outbound.delivery import Credentials, Tls, Transport, smarthost
 from outbound.dispatch import Signer
 from outbound.file_delivery import FileTransport
-from outbound.model import Letterhead, SelfCheck, Sender
+from outbound.model import AutomaticCaps, Letterhead, SelfCheck, Sender
 from outbound.mx import MxTransport
 from outbound.selfcheck import self_check
 from outbound.template_files import load_templates
@@ -103,3 +103,9 @@ def _server(text: str) -> tuple[str, int]:
 def budget_of(settings: Settings) -> Budget:
     """What one message may cost."""
     return Budget(settings.dns.max_questions, settings.dns.max_seconds)
+
+
+def caps_of(settings: Settings) -> AutomaticCaps:
+    """How much automatic mail one day may hold."""
+    delivery = settings.delivery
+    return AutomaticCaps(delivery.daily_automatic_per_address, delivery.daily_automatic_per_domain)

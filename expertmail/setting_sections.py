@@ -130,6 +130,18 @@ class DeliverySettings(_Section):
     mx_port: Port = Field(
         default=25, description="Port of the recipients' servers in mode `mx`; another one is for tests."
     )
+    daily_automatic_per_address: int = Field(
+        default=20,
+        ge=0,
+        le=10_000,
+        description="Automatic answers to one address a day (UTC). A loop of robots ends here.",
+    )
+    daily_automatic_per_domain: int = Field(
+        default=200,
+        ge=0,
+        le=1_000_000,
+        description="Automatic answers to one domain a day (UTC): a flood must not make us a mail source.",
+    )
 
 
 class DkimSettings(_Section):

@@ -1,0 +1,130 @@
+"""One process, one event loop: gateway, delivery and console on the same record.
+
+Start: everything that can refuse does so before the first client is let in. Stop: no new mail, what is in the
+middle of a transaction ends, deliveries under way end, then the record is closed. Nothing is kept in memory
+that a restart would miss.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+import structlog
+from verifier.opinion_worker import SecondOpinion
+
+from expertmail.console.app import ConsoleParts
+from expertmail.console.server import console_server, listening, readiness
+from expertmail.desk import now
+from expertmail.faults import ExitCode, FaultError
+from expertmail.gateway import gateway_settings, mailboxes
+from expertmail.judging import Judging
+from expertmail.metrics import Metrics
+from expertmail.post_room import (
+    budget_of,
+    caps_of,
+    checker_of,
+    office_of,
+    resolver_of,
+    signer_of,
+    transport_of,
+)
+from expertmail.watching import GatewayWatch, TimedWriter, tell_worker_event, watch_queues
+from expertmail.world import World
+from outbound.worker import OutboundWorker
+from smtp_gateway.intake import MailIntake
+from smtp_gateway.server import GatewayServer, ListenError
+from threads.store.engine import Database
+from threads.store.writer import Writer
+
+_log = structlog.get_logger("expertmail")
+
+
+async def serve(world: World, database: Database, announce: Callable[[int, int], None]) -> None:
+    """Run until SIGTERM or SIGINT. ``announce`` hears the SMTP and console ports once both listen.
+
+    Raises FaultError when something cannot be started, or a part of it ends by itself.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    settings, metrics, budget = world.settings, Metrics(), budget_of(world.settings)
+    gateway_values = gateway_settings(world)
+    async with AsyncExitStack() as stack:
+        # Left in the opposite order: the record is closed last.
+        console_socket = stack.enter_context(listening(settings.console.host, settings.console.port))
+        writer = Writer(database)
+        stack.push_async_callback(asyncio.to_thread, writer.close)
+        resolver = await stack.enter_async_context(resolver_of(world))
+        opinion = SecondOpinion()
+        stack.push_async_callback(opinion.close)
+        judging = Judging(world.identities, resolver, opinion, settings.hostname, budget=budget, clock=now)
+        # Threads that judge ask from this loop, so that it has to run while they end.
+        stack.push_async_callback(asyncio.to_thread, judging.close)
+        observer = GatewayWatch(metrics)
+        intake = MailIntake(
+            gateway_values,
+            world.identities,
+            frozenset((*settings.mail.domains, settings.mail.reply_domain)),
+            resolver,
+            opinion,
+            TimedWriter(writer, metrics),
+            observer,
+            budget=budget,
+            caps=caps_of(settings),
+        )
+        stack.push_async_callback(asyncio.to_thread, intake.close)
+        gateway = GatewayServer(gateway_values, mailboxes(world), intake.take, now, observer)
+        worker = OutboundWorker(
+            writer=writer,
+            database=database,
+            office=office_of(world),
+            transport=transport_of(world, resolver),
+            signer=signer_of(world),
+            check=checker_of(world, judging),
+            clock=now,
+            observe=tell_worker_event,
+        )
+        watch_queues(metrics, database, writer, resolver)
+        console = console_server(
+            ConsoleParts(
+                judging.saved, readiness(gateway, writer), metrics, settings.console.max_verify_bytes
+            )
+        )
+        try:
+            await gateway.start()
+        except ListenError as error:
+            raise FaultError(f"{str(error).rstrip('.')} (smtp.port).") from error
+        stack.push_async_callback(gateway.stop)
+        parts = {
+            "delivery": asyncio.create_task(worker.run()),
+            "console": asyncio.create_task(console.serve([console_socket])),
+        }
+        announce(gateway.port, console_socket.getsockname()[1])
+        try:
+            await _until_stopped(parts, stop)
+        finally:
+            _log.info("stopping")
+            worker.stop()
+            console.should_exit = True
+            await asyncio.gather(*parts.values(), return_exceptions=True)
+    _log.info("stopped")
+
+
+async def _until_stopped(parts: dict[str, asyncio.Task[None]], stop: asyncio.Event) -> None:
+    """Wait for the signal; a part that ends before it ends everything, for a half gateway helps nobody."""
+    asked = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({asked, *parts.values()}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        asked.cancel()
+    for name, task in parts.items():
+        if task.done() and not stop.is_set():
+            fault = None if task.cancelled() else task.exception()
+            _log.error("part ended", part=name, fault=type(fault).__name__)
+            raise FaultError(
+                f"The {name} ended by itself; the log says more. Start again.", ExitCode.SOFTWARE
+            )

@@ -1,0 +1,62 @@
+"""``expertmail serve``: everything in one start."""
+
+from __future__ import annotations
+
+import asyncio
+
+import typer
+
+from expertmail import logs
+from expertmail.desk import Config, opened
+from expertmail.serve import serve
+from expertmail.settings import load
+from expertmail.tables import say
+from expertmail.world import SAMPLE_CUSTOMER, World, open_world
+
+
+def register(app: typer.Typer) -> None:
+    """Put the command on an app."""
+    app.command("serve")(serve_)
+
+
+def serve_(config: Config = None) -> None:
+    """Start gateway, delivery and console, and run until Ctrl-C or SIGTERM.
+
+    Without settings everything stays on this machine: data in ./var, SMTP on 127.0.0.1:2525, the console on
+    127.0.0.1:8025, and mail goes to files in var/outbox only.
+    """
+    settings = load(config)
+    logs.configure(settings.log)
+    world = open_world(settings)
+    with opened(settings) as database:
+        asyncio.run(serve(world, database, lambda smtp, console: _announce(world, smtp, console)))
+
+
+def _announce(world: World, smtp_port: int, console_port: int) -> None:
+    """What listens where, and what to do next."""
+    settings = world.settings
+    for made in world.made:
+        say(f"Made the {made}.")
+    tls = "with STARTTLS" if settings.smtp.tls_certificate else "without STARTTLS (no certificate is set)"
+    say(f"SMTP     {settings.smtp.host}:{smtp_port}, {tls}, for {', '.join(settings.mail.domains)}")
+    say(f"Console  http://{settings.console.host}:{console_port}/readyz, /metrics, POST /api/v1/verify")
+    ways = {
+        "files": f"files in {world.outbox}; nobody is mailed",
+        "smarthost": f"through {settings.delivery.smarthost}:{settings.delivery.smarthost_port}",
+        "mx": "to the recipients' own servers",
+    }
+    say(f"Delivery {ways[settings.delivery.mode]}")
+    say(f"Data     {settings.data_dir.absolute()}")
+    say()
+    if settings.delivery.mode == "files":
+        say("Next, in a second terminal in this folder:")
+        say(
+            f"  expertmail contacts add alice@{SAMPLE_CUSTOMER} --name Alice --org Contoso --domain {SAMPLE_CUSTOMER}"
+        )
+        say('  expertmail incidents open --org Contoso --title "Odd sign-ins"')
+        say(
+            f'  expertmail compose request INC-000001 --to alice@{SAMPLE_CUSTOMER} --question "Was this you?"'
+        )
+        say("  expertmail incidents show INC-000001")
+    else:
+        say("Next: publish the records of `expertmail dns show`, then send a message to yourself.")

@@ -1,0 +1,121 @@
+"""Binds what the rooms tell about their work to metrics and logs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+from sqlalchemy import Connection
+
+from expertmail.metrics import Metrics
+from outbound.store import count_outbox
+from outbound.worker import EventKind, WorkerEvent
+from threads.store.engine import Database
+from threads.store.errors import StoreError
+from threads.store.read import count_copies
+from threads.store.writer import DEFAULT_SIZE, Writer
+from verifier.resolver import Resolver
+
+T = TypeVar("T")
+_log = structlog.get_logger("expertmail")
+
+
+class GatewayWatch:
+    """Counts what the gateway does (``smtp_gateway.observer.Observer``)."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def connected(self) -> None:
+        """A client connected."""
+        self._metrics.connections.inc()
+
+    def disconnected(self) -> None:
+        """A client is gone."""
+        self._metrics.connections.dec()
+
+    def accepted(self, disposition: str, verdict: str, seconds: float) -> None:
+        """A copy was stored."""
+        self._metrics.messages.labels(outcome=disposition, verdict=verdict).inc()
+        self._metrics.seconds.observe(seconds)
+
+    def rejected(self, code: int) -> None:
+        """A message was refused for good."""
+        self._metrics.messages.labels(outcome="rejected", verdict="").inc()
+        self._metrics.refusals.labels(code=str(code)).inc()
+
+    def deferred(self, code: int) -> None:
+        """A message was put off."""
+        self._metrics.messages.labels(outcome="deferred", verdict="").inc()
+        self._metrics.refusals.labels(code=str(code)).inc()
+
+
+class TimedWriter:
+    """Times each work of the gateway from its submission to its commit."""
+
+    def __init__(self, writer: Writer, metrics: Metrics) -> None:
+        self._writer = writer
+        self._metrics = metrics
+
+    async def submit(self, work: Callable[[Connection], T], *, size_hint: int = DEFAULT_SIZE) -> T:
+        """The same as ``Writer.submit``."""
+        with self._metrics.commit.time():
+            return await self._writer.submit(work, size_hint=size_hint)
+
+
+def tell_worker_event(event: WorkerEvent) -> None:
+    """One line for each step of a delivery; only the recipient's domain, not the address."""
+    tell = _log.warning if event.kind in (EventKind.FAULT, EventKind.WITHHELD) else _log.info
+    tell(
+        f"outbound {event.kind.value}",
+        outgoing=event.outgoing_id,
+        domain=event.rcpt_to.rpartition("@")[2],
+        state=None if event.state is None else event.state.value,
+        detail=event.detail,
+    )
+
+
+def watch_queues(metrics: Metrics, database: Database, writer: Writer, resolver: Resolver) -> None:
+    """Export what waits: in the record, before the writer; and how much DNS was asked."""
+
+    def copies() -> dict[str, float]:
+        with database.reading() as conn:
+            return {disposition.value: float(count) for disposition, count in count_copies(conn).items()}
+
+    def outbox() -> dict[str, float]:
+        with database.reading() as conn:
+            return {state.value: float(count) for state, count in count_outbox(conn).items()}
+
+    metrics.watch(
+        "expertmail_copies", "Messages on record, by what became of them.", "disposition", _or_nothing(copies)
+    )
+    metrics.watch("expertmail_outbox", "Outgoing mail, by state.", "state", _or_nothing(outbox))
+    metrics.watch(
+        "expertmail_writer",
+        "The writer: works that wait, works and commits since the start.",
+        "what",
+        lambda: {
+            "waiting": float(writer.waiting),
+            "works": float(writer.works),
+            "commits": float(writer.commits),
+        },
+    )
+    metrics.watch(
+        "expertmail_dns_questions",
+        "Questions sent to name servers since the start.",
+        "to",
+        lambda: {"name-servers": float(resolver.sent)},
+    )
+
+
+def _or_nothing(read: Callable[[], dict[str, float]]) -> Callable[[], dict[str, float]]:
+    """Leave a gauge out while the database cannot be had; /readyz tells what is wrong with it."""
+
+    def guarded() -> dict[str, float]:
+        try:
+            return read()
+        except StoreError:
+            return {}
+
+    return guarded
