@@ -135,8 +135,9 @@ def has_bare_line_ends(raw: bytes, start: int) -> bool:
     for at in range(start, len(raw), CHUNK):
         piece = carry + raw[at : at + CHUNK]
         carry = b"\r" if piece.endswith(b"\r") else b""
-        rest = piece.replace(b"\r\n", b"")
-        if b"\n" in rest or rest.find(b"\r", 0, len(rest) - len(carry)) >= 0:
+        # Without any CR, and then with one before each LF, only clean line ends come out as they were. Two
+        # searches for one octet are twice as fast as one for a pair.
+        if piece.replace(b"\r", b"").replace(b"\n", b"\r\n") + carry != piece:
             return True
     return bool(carry)
 
