@@ -23,6 +23,8 @@ _MAX_HEADING_LINES = 6
 _MAX_BLOCK_LINES = 12
 # A signature with more lines than this below its "-- " is taken for text.
 _MAX_SIGNATURE_LINES = 15
+# Programs wrap at 72 to 80 characters; what follows a shorter quoted line was not wrapped off it.
+_WRAPPED_WIDTH = 60
 
 _WORD = re.compile(r"\w+")
 _ISO_DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}\b")
@@ -154,16 +156,13 @@ class _Lines:
         self.kind[start:end] = [kind] * (end - start)
 
     def _quote_run(self, start: int) -> int:
-        """Marked lines, with blank ones and single wrapped ones between them; returns the line after them."""
+        """Marked lines, with blank ones and wrapped links between them; returns the line after them."""
         number = start
         while number < self.count and self.marked[number]:
             end = number + 1
             following = self.solid[end]
-            wrapped = (
-                following == end and end + 1 < self.count and self.marked[end + 1] and not self.blank[end]
-            )
             self._mark(number, end, SpanKind.QUOTED)
-            if wrapped and self._is_wrapped(end):
+            if self._is_wrapped_link(end):
                 self._mark(end, end + 1, SpanKind.QUOTED)
                 number = end + 1
             elif following < self.count and self.marked[following]:
@@ -173,10 +172,12 @@ class _Lines:
                 return end
         return number
 
-    def _is_wrapped(self, number: int) -> bool:
-        """Whether a line between quoted ones is the rest of the one above: one short word, or a bare URL."""
-        short = self.short[number]
-        return short is not None and len(short.split()) == 1 and (len(short) <= 15 or "://" in short)  # noqa: PLR2004 -- a word
+    def _is_wrapped_link(self, number: int) -> bool:
+        """Whether an unmarked line is a link that a program broke off the long quoted line above it."""
+        if number + 1 >= self.count or not self.marked[number + 1]:
+            return False
+        above, short = self.short[number - 1], self.short[number]
+        return bool(short and above and "://" in short and " " not in short and len(above) >= _WRAPPED_WIDTH)
 
     def _above(self, number: int) -> int:
         """Where the separator above a heading begins: a line of dashes, blank lines between."""
@@ -310,4 +311,6 @@ def _is_attribution(joined: str) -> bool:
         return False
     if "@" not in bare and not any(character.isdigit() for character in bare):
         return False
+    if "@" in bare and joined[:1].isdigit() and bare.endswith((">:", ">：")):
+        return True  # Gmail in Japanese and others: date, name, address, no verb
     return not VERBS.isdisjoint(_WORD.findall(bare)) or any(part in bare for part in VERB_PARTS)

@@ -9,10 +9,14 @@ everybody else has to wait for an expert.
 from __future__ import annotations
 
 from threads.model import Candidates, Contact, Standing, StandingKind, Strength, Thread
+from verifier.reason_codes import ReasonCode
 from verifier.report import AuthResult, Report
 
 # The organisation publishes no usable DMARC record, or it could not be had: an exact match decides.
 _NO_DMARC_WORD = frozenset({AuthResult.NONE, AuthResult.PERMERROR, AuthResult.TEMPERROR})
+
+# A From field that two mail programs may read as two authors proves none of them.
+_NOT_ONE_AUTHOR = frozenset({ReasonCode.SEVERAL_AUTHORS, ReasonCode.MALFORMED_AUTHOR})
 
 
 def authentication(report: Report) -> tuple[Strength, str]:
@@ -20,7 +24,7 @@ def authentication(report: Report) -> tuple[Strength, str]:
 
     The text says why, for a person.
     """
-    if report.author is None:
+    if report.author is None or not _NOT_ONE_AUTHOR.isdisjoint(reason.code for reason in report.reasons):
         return Strength.NONE, "it has no single, well-formed author"
     if report.dmarc.result is AuthResult.PASS:
         if "dkim" in report.dmarc.aligned_by:
