@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import structlog
-from sqlalchemy import Connection
 
 from expertmail.metrics import Metrics
 from outbound.store import count_outbox
 from outbound.worker import EventKind, WorkerEvent
+from threads.store import Connection
 from threads.store.engine import Database
 from threads.store.errors import StoreError
 from threads.store.read import count_copies

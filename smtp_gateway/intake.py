@@ -11,7 +11,6 @@ from time import perf_counter
 from typing import Protocol, TypeVar
 
 import structlog
-from sqlalchemy import Connection
 
 from outbound.model import AutomaticCaps
 from smtp_gateway import replies
@@ -26,6 +25,7 @@ from smtp_gateway.record import Copy, Intake, Recorded, record, tokens_shared
 from smtp_gateway.replies import SmtpRefusal, SmtpReply
 from threads.match import thread_keys
 from threads.model import Arrival
+from threads.store import Connection
 from threads.store.errors import StorageFull, StoreError
 from verifier.driver import Budget, HasOpinion, Resolves
 from verifier.evaluate import EVALUATOR_VERSION, Context

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection
-
 from outbound.model import AutomaticCaps, AutomaticOrder, Finding
 from outbound.orders import acknowledgement, verdict_report
 from outbound.store import order_automatic
@@ -36,6 +34,7 @@ from threads.model import (
 )
 from threads.standing import may_speak
 from threads.store import (
+    Connection,
     candidates,
     find_copy,
     open_inquiry,
