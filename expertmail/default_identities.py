@@ -25,7 +25,7 @@ def operated_identity(
 ) -> Identity:
     """The identity of the gateway's own sender; its one address is pinned."""
     return Identity(
-        name="operated",
+        name=domain,
         display_names=(display,),
         domains=(domain,),
         addresses=(sender.lower(),),

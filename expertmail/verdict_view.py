@@ -30,7 +30,9 @@ def show(judged: list[tuple[SavedMessage, Report]], *, explain: bool) -> None:
     for saved, report in judged:
         _message(console, saved.file, report, saved, explain=explain)
     if len(judged) > 1:
-        table = Table("verdict", "author", "file")
+        table = Table("verdict")
+        for title in ("author", "file"):
+            table.add_column(title, overflow="fold")
         for saved, report in judged:
             author = report.author.address if report.author else "(none that can be read)"
             table.add_row(

@@ -6,6 +6,7 @@ from verifier.identity import Identity
 from verifier.proofs import Proofs
 from verifier.reason_codes import RFC, ReasonCode
 from verifier.report import AuthResult, ClaimedBy, DkimResult, Effect, Reason
+from verifier.signature_words import why_not
 
 
 def spf_only(proofs: Proofs) -> Reason:
@@ -25,16 +26,14 @@ def signature_failing(result: DkimResult, owner: Identity | None) -> Reason | No
     if owner is not None and result.domain is not None and not owner.signs(result.domain):
         text = f"The signature of {domain} proves nothing about “{owner.name}”."
         return reason(ReasonCode.SIGNED_BY_OTHERS, text, Effect.INFORMS)
-    why = f" ({result.reason})" if result.reason else ""
     detail = result.detail or None
     if not passes(result):
-        text = f"The signature of {domain} does not hold{why}: the message was changed, or the signature is not real."
+        text = f"The signature of {domain} does not hold: {why_not(result)}."
         return reason(ReasonCode.SIGNATURE_FAILS, text, Effect.WEAKENS, evidence=detail)
     if not result.aligned:
         text = f"The signature of {domain} is not one of the author's domain."
         return reason(ReasonCode.SIGNED_BY_OTHERS, text, Effect.INFORMS)
-    weak = ", ".join(result.weaknesses) or ("the key is in test mode" if result.testing else "too weak")
-    text = f"The signature of {domain} holds but is not accepted as proof: {weak}."
+    text = f"The signature of {domain} holds but is not accepted as proof: {why_not(result)}."
     return reason(ReasonCode.SIGNATURE_NOT_ACCEPTABLE, text, Effect.WEAKENS, evidence=detail)
 
 

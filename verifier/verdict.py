@@ -27,6 +27,7 @@ from verifier.reasons import (
     spf_only,
 )
 from verifier.report import AuthResult, DkimResult, Effect, Reason, Verdict
+from verifier.signature_words import why_not
 
 _FIELDS_SHOWN = ("from", "to", "cc", "subject", "date", "reply-to", "message-id")  # what a reader relies on
 _OWN_SESSION = (SessionOrigin.LIVE, SessionOrigin.STORED)
@@ -247,11 +248,14 @@ def _unproven_sentence(proofs: Proofs, proven: tuple[DkimResult, ...], who: str)
     ours = [r for r in proofs.dkim if owner is not None and owner.signs(r.domain)]
     if not ours:
         return f"Not proven: it says it is from {who}, and no signature of theirs proves it. {advice}"
-    if any(passes(r) for r in ours):
-        return f"Not proven: it says it is from {who}, but its signature is not good enough to prove it. {advice}"
+    holding = next((r for r in ours if passes(r)), None)
+    if holding is not None:
+        why = why_not(holding) if holding.aligned else "it is not one of the author's domain"
+        return f"Not proven: it says it is from {who}, but its signature is no proof: {why}. {advice}"
+    why = why_not(ours[0])
     return (
-        f"Not proven: it says it is from {who}, but its signature does not hold, as happens when a message is changed "
-        f"or saved in another form. {advice}"
+        f"Not proven: it says it is from {who}, but its signature does not hold: {why}. That may be a forgery, or come "
+        f"from how the message was forwarded or saved. {advice}"
     )
 
 
