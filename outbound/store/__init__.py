@@ -1,0 +1,54 @@
+"""The queue of outgoing mail, as functions on a connection inside the caller's transaction.
+
+What the queue promises:
+
+- Nothing is queued twice for one idempotency key, and nothing is delivered again once it is known to be
+  delivered. Between the moment the next server says 250 and the moment that is recorded a crash can make a
+  second copy: the mail is tried again when the lease runs out. That window is at-least-once, as SMTP itself
+  is (RFC 5321 4.1.1.4, 6.1); both copies are the same bytes with the same Message-ID.
+- Every try sends the stored bytes. No lock is held while one runs: a try is a lease (owner, until) that is
+  taken in one transaction and closed in another.
+- A mail that our own verifier did not call genuine is kept and shown, and never leased for sending.
+
+Times are aware datetimes in UTC and come in as arguments.
+"""
+
+from __future__ import annotations
+
+from outbound.store.orders import CAPS, close_order, next_orders, order_automatic
+from outbound.store.outbox import LIST_LIMIT, cancel, count_outbox, list_outbox, retry_now, show_outbox
+from outbound.store.queue import (
+    RECHECK,
+    lease_due,
+    next_due,
+    queue_ordered,
+    queue_outgoing,
+    record_attempt,
+    record_check,
+    release,
+    work_waits,
+)
+from outbound.store.rows import LEASE
+
+__all__ = [
+    "CAPS",
+    "LEASE",
+    "LIST_LIMIT",
+    "RECHECK",
+    "cancel",
+    "close_order",
+    "count_outbox",
+    "lease_due",
+    "list_outbox",
+    "next_due",
+    "next_orders",
+    "order_automatic",
+    "queue_ordered",
+    "queue_outgoing",
+    "record_attempt",
+    "record_check",
+    "release",
+    "retry_now",
+    "show_outbox",
+    "work_waits",
+]

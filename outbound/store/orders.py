@@ -1,0 +1,124 @@
+"""Orders for automatic mail: taken inside the intake transaction, capped, composed once."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, or_, select, update
+
+from outbound.model import (
+    AutomaticCaps,
+    AutomaticOrder,
+    LeasedOrder,
+    MailKind,
+    OrderOutcome,
+    OrderState,
+)
+from outbound.schema import automatic_orders
+from outbound.store.rows import LEASE
+from threads.store.statements import insert_or_keep
+from threads.store.values import MAX_LINE, address_key, storable
+
+CAPS = AutomaticCaps()
+
+
+def order_automatic(conn: Connection, order: AutomaticOrder, caps: AutomaticCaps = CAPS) -> OrderOutcome:
+    """Order one automatic mail, for use inside the intake transaction; the worker composes it later.
+
+    Orders of one UTC day are counted per address and per domain; one above a cap is recorded as capped and
+    never sent. A known idempotency key changes nothing.
+    """
+    key = address_key(order.address)
+    domain = key.rpartition("@")[2]
+    day = order.ordered_at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    capped = (
+        _ordered_since(conn, automatic_orders.c.address_key == key, day) >= caps.per_address
+        or _ordered_since(conn, automatic_orders.c.domain_key == domain, day) >= caps.per_domain
+    )
+    state = OrderState.CAPPED if capped else OrderState.ORDERED
+    inserted = insert_or_keep(
+        conn,
+        automatic_orders,
+        {
+            "idempotency_key": order.idempotency_key,
+            "kind": order.kind.value,
+            "thread_id": order.thread_id,
+            "contact_id": order.contact_id,
+            "address": order.address,
+            "address_key": key,
+            "domain_key": domain,
+            "params": json.dumps(dict(order.params), sort_keys=True),
+            "in_reply_to": None if order.in_reply_to is None else storable(order.in_reply_to, MAX_LINE),
+            "ordered_at": order.ordered_at,
+            "state": state.value,
+            "reason": "a daily cap on automatic mail was reached" if capped else "",
+        },
+    )
+    if not inserted:
+        return OrderOutcome.DUPLICATE
+    return OrderOutcome.CAPPED if capped else OrderOutcome.ORDERED
+
+
+def _ordered_since(conn: Connection, who: Any, day: datetime) -> int:
+    query = select(func.count()).where(
+        who,
+        automatic_orders.c.ordered_at >= day,
+        automatic_orders.c.ordered_at < day + timedelta(days=1),
+        automatic_orders.c.state != OrderState.CAPPED.value,
+    )
+    return conn.execute(query.select_from(automatic_orders)).scalar_one()
+
+
+def next_orders(conn: Connection, now: datetime, owner: str, n: int) -> tuple[LeasedOrder, ...]:
+    """Lease up to ``n`` open orders, oldest first; each must be closed with ``close_order``."""
+    table = automatic_orders
+    rows = conn.execute(
+        select(table)
+        .where(
+            table.c.state == OrderState.ORDERED.value,
+            or_(table.c.lease_until.is_(None), table.c.lease_until <= now),
+        )
+        .order_by(table.c.id)
+        .limit(n)
+        .with_for_update(skip_locked=True)
+    ).all()
+    if rows:
+        conn.execute(
+            update(table)
+            .where(table.c.id.in_([row.id for row in rows]))
+            .values(lease_owner=owner, lease_until=now + LEASE)
+        )
+    return tuple(LeasedOrder(row.id, _order_of(row)) for row in rows)
+
+
+def _order_of(row: Row[Any]) -> AutomaticOrder:
+    return AutomaticOrder(
+        kind=MailKind(row.kind),
+        thread_id=row.thread_id,
+        contact_id=row.contact_id,
+        address=row.address,
+        idempotency_key=row.idempotency_key,
+        ordered_at=row.ordered_at,
+        params=MappingProxyType(json.loads(row.params)),
+        in_reply_to=row.in_reply_to,
+    )
+
+
+def close_order(
+    conn: Connection, order_id: int, state: OrderState, *, reason: str = "", outgoing_id: int | None = None
+) -> None:
+    """Close an order as composed or refused; a closed one stays as it is."""
+    conn.execute(
+        update(automatic_orders)
+        .where(automatic_orders.c.id == order_id, automatic_orders.c.state == OrderState.ORDERED.value)
+        .values(
+            state=state.value,
+            reason=storable(reason, MAX_LINE),
+            outgoing_id=outgoing_id,
+            lease_owner=None,
+            lease_until=None,
+        )
+    )

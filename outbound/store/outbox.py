@@ -1,0 +1,145 @@
+"""What a person sees of outgoing mail, and may do with it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from outbound.model import (
+    Attempt,
+    DeliveryState,
+    Failure,
+    MailKind,
+    OutboxEntry,
+    OutboxItem,
+    Reply,
+)
+from outbound.schema import attempts, deliveries, outgoing
+from outbound.store.rows import change, note, outgoing_row, state_of
+from threads.store.errors import RefusedRecord
+from threads.store.values import MAX_LINE, storable
+
+# Lines of ``outbox list`` at most, unless the caller asks for more.
+LIST_LIMIT = 1_000
+
+
+_ITEM = (
+    outgoing.c.id,
+    outgoing.c.kind,
+    outgoing.c.thread_id,
+    outgoing.c.rcpt_to,
+    outgoing.c.subject,
+    outgoing.c.message_id,
+    outgoing.c.created_at,
+    deliveries.c.state,
+    deliveries.c.attempts,
+    deliveries.c.next_attempt_at,
+    deliveries.c.last_reply,
+)
+
+
+def list_outbox(
+    conn: Connection,
+    *,
+    state: DeliveryState | None = None,
+    thread_id: int | None = None,
+    limit: int = LIST_LIMIT,
+) -> tuple[OutboxItem, ...]:
+    """Outgoing mail, the newest first."""
+    query = (
+        select(*_ITEM)
+        .join(deliveries, deliveries.c.outgoing_id == outgoing.c.id)
+        .order_by(outgoing.c.id.desc())
+        .limit(limit)
+    )
+    if state is not None:
+        query = query.where(deliveries.c.state == state.value)
+    if thread_id is not None:
+        query = query.where(outgoing.c.thread_id == thread_id)
+    return tuple(_item_of(row) for row in conn.execute(query))
+
+
+def count_outbox(conn: Connection) -> dict[DeliveryState, int]:
+    """How many mails are in each state, for the metrics."""
+    rows = conn.execute(select(deliveries.c.state, func.count()).group_by(deliveries.c.state))
+    return dict.fromkeys(DeliveryState, 0) | {DeliveryState(row[0]): row[1] for row in rows}
+
+
+def _item_of(row: Any) -> OutboxItem:
+    return OutboxItem(
+        outgoing_id=row.id,
+        kind=MailKind(row.kind),
+        thread_id=row.thread_id,
+        rcpt_to=row.rcpt_to,
+        subject=row.subject,
+        message_id=row.message_id,
+        created=row.created_at,
+        state=DeliveryState(row.state),
+        attempts=row.attempts,
+        next_attempt_at=row.next_attempt_at,
+        last_reply=row.last_reply,
+    )
+
+
+def show_outbox(conn: Connection, outgoing_id: int) -> OutboxEntry:
+    """One mail with its bytes and every try; UnknownRecord when there is none."""
+    mail = outgoing_row(conn, outgoing_id)
+    row = conn.execute(
+        select(*_ITEM, outgoing.c.raw)
+        .join(deliveries, deliveries.c.outgoing_id == outgoing.c.id)
+        .where(outgoing.c.id == outgoing_id)
+    ).one()
+    tries = conn.execute(
+        select(attempts).where(attempts.c.outgoing_id == outgoing_id).order_by(attempts.c.id)
+    )
+    return OutboxEntry(
+        item=_item_of(row),
+        raw=row.raw,
+        sha256=mail.sha256,
+        mail_from=mail.mail_from,
+        said=mail.said,
+        template_version=mail.template_version,
+        language=mail.language,
+        actor=mail.actor,
+        attempts=tuple(
+            Attempt(
+                started=t.started_at,
+                finished=t.finished_at,
+                host=t.host,
+                reply=Reply(t.code, t.reply),
+                failure=None if t.failure is None else Failure(t.failure),
+                tls=t.tls,
+            )
+            for t in tries
+        ),
+    )
+
+
+def retry_now(conn: Connection, outgoing_id: int, now: datetime) -> None:
+    """Make a mail due at once: a waiting one, a failed one (for one more try), or a withheld one.
+
+    A withheld mail is judged by our own verifier again before anything is sent. RefusedRecord for one that
+    is delivered or being sent.
+    """
+    mail = outgoing_row(conn, outgoing_id)
+    state = state_of(conn, outgoing_id)
+    if state in (DeliveryState.DELIVERED, DeliveryState.LEASED):
+        word = "delivered already" if state is DeliveryState.DELIVERED else "being sent right now"
+        raise RefusedRecord(f"Outgoing mail {mail.id} is {word}.")
+    change(conn, outgoing_id, now, state=DeliveryState.QUEUED.value, next_attempt_at=now)
+
+
+def cancel(conn: Connection, outgoing_id: int, now: datetime, *, actor: str) -> None:
+    """Give a mail up for a person; RefusedRecord for one that is delivered or being sent."""
+    mail = outgoing_row(conn, outgoing_id)
+    state = state_of(conn, outgoing_id)
+    if state in (DeliveryState.DELIVERED, DeliveryState.LEASED):
+        word = "delivered already" if state is DeliveryState.DELIVERED else "being sent right now"
+        raise RefusedRecord(f"Outgoing mail {mail.id} is {word} and cannot be cancelled.")
+    if state is DeliveryState.FAILED:
+        return
+    reason = f"cancelled by {storable(actor, MAX_LINE)}"
+    change(conn, outgoing_id, now, state=DeliveryState.FAILED.value, next_attempt_at=None, last_reply=reason)
+    note(conn, mail, now, f"The mail to {mail.rcpt_to} was {reason}.")

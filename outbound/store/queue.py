@@ -1,0 +1,274 @@
+"""The queue itself: a mail goes in once, is leased for each try, and its fate is recorded."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
+
+from outbound.model import (
+    Attempt,
+    Delivery,
+    DeliveryState,
+    LeasedOrder,
+    MailKind,
+    OrderState,
+    Queued,
+    SelfCheck,
+    Signed,
+)
+from outbound.retry import Decision
+from outbound.schema import attempts, automatic_orders, deliveries, outgoing
+from outbound.store.orders import close_order
+from outbound.store.rows import LEASE, change, note, outgoing_row
+from threads.model import Mark
+from threads.store.thread import record_outgoing
+from threads.store.values import MAX_LINE, storable
+
+# A mail that our verifier could not judge, for DNS did not answer, is judged again after this time.
+RECHECK = timedelta(minutes=1)
+
+
+def queue_outgoing(
+    conn: Connection, signed: Signed, *, idempotency_key: str, actor: str, checked: SelfCheck, now: datetime
+) -> Queued:
+    """Put a signed mail in the queue, once for each idempotency key.
+
+    A genuine one is due at once, its Message-ID is known for its thread, and the timeline has what it says;
+    any other is withheld with the reason, and the timeline says so; one that could not be judged for now
+    waits to be judged again. A known key changes nothing.
+    """
+    mail = signed.rendered
+    there = conn.execute(select(outgoing.c.id).where(outgoing.c.idempotency_key == idempotency_key)).scalar()
+    if there is not None:
+        return Queued(int(there), duplicate=True)
+    made: int = conn.execute(
+        insert(outgoing)
+        .values(
+            idempotency_key=idempotency_key,
+            raw=signed.raw,
+            sha256=hashlib.sha256(signed.raw).hexdigest(),
+            message_id=mail.message_id.strip("<>"),
+            kind=mail.kind.value,
+            template_version=mail.template_version,
+            language=mail.language,
+            selector=signed.selector,
+            thread_id=mail.thread_id,
+            contact_id=mail.contact_id,
+            mail_from=mail.mail_from,
+            rcpt_to=mail.rcpt_to,
+            subject=mail.subject,
+            said=storable(mail.said),
+            actor=storable(actor, MAX_LINE),
+            created_at=mail.created,
+        )
+        .returning(outgoing.c.id)
+    ).scalar_one()
+    conn.execute(
+        insert(deliveries).values(
+            outgoing_id=made,
+            state=DeliveryState.QUEUED.value,
+            checked_at=None,
+            attempts=0,
+            next_attempt_at=now,
+            last_reply="",
+            updated_at=now,
+        )
+    )
+    record_check(conn, made, checked, now)
+    return Queued(made, duplicate=False)
+
+
+def queue_ordered(
+    conn: Connection, leased: LeasedOrder, signed: Signed, *, checked: SelfCheck, now: datetime
+) -> Queued:
+    """Queue the mail of an order and close the order, both or neither: the order's key is the mail's key."""
+    key = f"order:{leased.order.idempotency_key}"
+    queued = queue_outgoing(conn, signed, idempotency_key=key, actor="automation", checked=checked, now=now)
+    close_order(conn, leased.order_id, OrderState.COMPOSED, outgoing_id=queued.outgoing_id)
+    return queued
+
+
+def record_check(conn: Connection, outgoing_id: int, checked: SelfCheck, now: datetime) -> None:
+    """Record what our own verifier said of a mail: it may be sent from now on, or is withheld, or waits."""
+    mail = outgoing_row(conn, outgoing_id)
+    if checked.temporary:
+        change(
+            conn,
+            outgoing_id,
+            now,
+            state=DeliveryState.QUEUED.value,
+            next_attempt_at=now + RECHECK,
+            lease_owner=None,
+            lease_until=None,
+            last_reply=storable(checked.reason, MAX_LINE),
+        )
+        return
+    if checked.genuine:
+        change(conn, outgoing_id, now, checked_at=now)
+        if mail.thread_id is not None:
+            record_outgoing(
+                conn,
+                mail.thread_id,
+                mail.message_id,
+                now,
+                actor=mail.actor,
+                text=mail.said,
+                mark=Mark.AUTOMATION if MailKind(mail.kind).automatic else Mark.EXPERT,
+            )
+        return
+    change(
+        conn,
+        outgoing_id,
+        now,
+        state=DeliveryState.WITHHELD.value,
+        next_attempt_at=None,
+        lease_owner=None,
+        lease_until=None,
+        last_reply=storable(checked.reason, MAX_LINE),
+    )
+    note(conn, mail, now, f"Not sent to {mail.rcpt_to}: {checked.reason}")
+
+
+def lease_due(conn: Connection, now: datetime, owner: str, n: int) -> tuple[Delivery, ...]:
+    """Lease up to ``n`` mails that are due, or whose lease ran out, oldest first.
+
+    Each counts as a try from here on. On PostgreSQL rows that another node is leasing are skipped; on SQLite
+    the transaction itself is the lock.
+    """
+    waiting = (DeliveryState.QUEUED.value, DeliveryState.DEFERRED.value)
+    due = conn.execute(
+        select(deliveries.c.outgoing_id)
+        .where(
+            or_(
+                and_(deliveries.c.state.in_(waiting), deliveries.c.next_attempt_at <= now),
+                and_(deliveries.c.state == DeliveryState.LEASED.value, deliveries.c.lease_until <= now),
+            )
+        )
+        .order_by(deliveries.c.next_attempt_at, deliveries.c.outgoing_id)
+        .limit(n)
+        .with_for_update(skip_locked=True)
+    )
+    ids = list(due.scalars())
+    if not ids:
+        return ()
+    conn.execute(
+        update(deliveries)
+        .where(deliveries.c.outgoing_id.in_(ids))
+        .values(
+            state=DeliveryState.LEASED.value,
+            attempts=deliveries.c.attempts + 1,
+            lease_owner=owner,
+            lease_until=now + LEASE,
+            updated_at=now,
+        )
+    )
+    rows = conn.execute(
+        select(outgoing, deliveries.c.attempts, deliveries.c.checked_at)
+        .join(deliveries, deliveries.c.outgoing_id == outgoing.c.id)
+        .where(outgoing.c.id.in_(ids))
+        .order_by(deliveries.c.next_attempt_at, outgoing.c.id)
+    )
+    return tuple(
+        Delivery(
+            outgoing_id=row.id,
+            raw=row.raw,
+            message_id=row.message_id,
+            mail_from=row.mail_from,
+            rcpt_to=row.rcpt_to,
+            created=row.created_at,
+            attempts=row.attempts,
+            checked=row.checked_at is not None,
+        )
+        for row in rows
+    )
+
+
+def release(conn: Connection, outgoing_ids: Sequence[int], owner: str, now: datetime) -> None:
+    """Give leases back for which no try was begun, as a worker that stops does; they are due again at once."""
+    conn.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.outgoing_id.in_(list(outgoing_ids)),
+            deliveries.c.state == DeliveryState.LEASED.value,
+            deliveries.c.lease_owner == owner,
+        )
+        .values(
+            state=DeliveryState.QUEUED.value,
+            attempts=deliveries.c.attempts - 1,
+            next_attempt_at=now,
+            lease_owner=None,
+            lease_until=None,
+            updated_at=now,
+        )
+    )
+
+
+def record_attempt(
+    conn: Connection, outgoing_id: int, owner: str, attempt: Attempt, decision: Decision
+) -> bool:
+    """Record a try and what follows from it; returns whether this owner's lease still held.
+
+    When it did not, another worker has the mail: the try is recorded, and only a delivery changes the state,
+    for it is a fact whoever made it.
+    """
+    mail = outgoing_row(conn, outgoing_id)
+    conn.execute(
+        insert(attempts).values(
+            outgoing_id=outgoing_id,
+            started_at=attempt.started,
+            finished_at=attempt.finished,
+            host=storable(attempt.host, MAX_LINE),
+            tls=attempt.tls,
+            code=attempt.reply.code,
+            reply=storable(attempt.reply.text, MAX_LINE),
+            failure=None if attempt.failure is None else attempt.failure.value,
+        )
+    )
+    where = [deliveries.c.outgoing_id == outgoing_id, deliveries.c.state != DeliveryState.DELIVERED.value]
+    if decision.state is not DeliveryState.DELIVERED:
+        where += [deliveries.c.state == DeliveryState.LEASED.value, deliveries.c.lease_owner == owner]
+    held = conn.execute(
+        update(deliveries)
+        .where(*where)
+        .values(
+            state=decision.state.value,
+            next_attempt_at=decision.next_attempt_at,
+            lease_owner=None,
+            lease_until=None,
+            last_reply=storable(decision.reason, MAX_LINE),
+            updated_at=attempt.finished,
+        )
+    )
+    if held.rowcount and decision.state is DeliveryState.FAILED:
+        note(conn, mail, attempt.finished, f"Could not be delivered to {mail.rcpt_to}: {decision.reason}")
+    return held.rowcount > 0
+
+
+def work_waits(conn: Connection, now: datetime) -> bool:
+    """Whether an order is open or a mail is due: a cheap look that takes no lock."""
+    table = automatic_orders
+    open_order = conn.execute(
+        select(table.c.id)
+        .where(
+            table.c.state == OrderState.ORDERED.value,
+            or_(table.c.lease_until.is_(None), table.c.lease_until <= now),
+        )
+        .limit(1)
+    ).scalar()
+    due = next_due(conn)
+    return open_order is not None or (due is not None and due <= now)
+
+
+def next_due(conn: Connection) -> datetime | None:
+    """When the next mail is due or the next lease runs out; None when nothing waits."""
+    waiting = (DeliveryState.QUEUED.value, DeliveryState.DEFERRED.value)
+    times = (
+        conn.execute(select(func.min(deliveries.c.next_attempt_at)).where(deliveries.c.state.in_(waiting))),
+        conn.execute(
+            select(func.min(deliveries.c.lease_until)).where(deliveries.c.state == DeliveryState.LEASED.value)
+        ),
+    )
+    return min((time for time in (result.scalar() for result in times) if time is not None), default=None)
