@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from threads.store.engine import Database
 from threads.store.errors import StoreUnavailable
@@ -128,7 +129,8 @@ class Writer:
             if ends:
                 return
 
-    def _together(self, batch: list[_Work[Any]]) -> list[_Done]:
+    def _together(self, batch: list[_Work[Any]], *, again: bool = True) -> list[_Done]:
+        """One transaction. A work whose row another node has just written runs once more and then sees it."""
         begun = False
         try:
             with self._database.writing() as connection:
@@ -136,6 +138,8 @@ class Writer:
                 values = [work.run(connection) for work in batch]
         except BaseException as error:  # noqa: BLE001 -- whatever it is belongs to a waiter; the thread lives on
             if len(batch) == 1:
+                if again and isinstance(error.__cause__, IntegrityError):
+                    return self._together(batch, again=False)
                 return [_Done(error=error)]
             if not begun:  # locked or gone: alone each would only wait as long again
                 return [_Done(error=error) for _ in batch]

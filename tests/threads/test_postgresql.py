@@ -1,0 +1,192 @@
+"""The record on PostgreSQL: the same statements, the same answers. Starts a server of its own on a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+import outbound.schema  # noqa: F401 -- its tables belong to the same chain
+from tests.threads.conftest import AT, World, arrival, filing, populate
+from threads import store
+from threads.model import Disposition, Mark, Outcome, StandingKind, ThreadKeys
+from threads.schema import metadata
+
+
+def programs() -> Path | None:
+    """Where initdb and pg_ctl are: on the path, or where Debian keeps them."""
+    found = shutil.which("pg_ctl")
+    places = [Path(found).resolve().parent] if found else []
+    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((p for p in places if (p / "initdb").exists() and (p / "pg_ctl").exists()), None)
+
+
+def as_somebody(folder: Path) -> list[str]:
+    """PostgreSQL refuses to run as root: then an unprivileged user owns the folder and runs it."""
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("PostgreSQL does not run as root, and setpriv (util-linux) is not installed")
+    nobody = pwd.getpwnam("nobody")
+    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    return ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    pytest.importorskip("psycopg", reason="psycopg, the driver for PostgreSQL, is not installed")
+    there = programs()
+    if there is None:
+        pytest.skip("PostgreSQL's server programs are not installed (Debian: postgresql)")
+    # A short path: the socket's name has room for 107 characters. Outside pytest's folder, which is closed to others.
+    with tempfile.TemporaryDirectory(prefix="pg-") as name:
+        folder = Path(name)
+        user = as_somebody(folder)
+        data = folder / "data"
+
+        def run(*command: str) -> None:
+            done = subprocess.run(
+                [*user, *command], capture_output=True, text=True, timeout=60, check=False, cwd=folder
+            )
+            assert done.returncode == 0, done.stderr
+
+        run(
+            str(there / "initdb"),
+            "-D",
+            str(data),
+            "-U",
+            "expertmail",
+            "--auth=trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "-N",
+        )
+        options = f"-c listen_addresses= -c fsync=off -k {folder}"
+        run(str(there / "pg_ctl"), "-D", str(data), "-o", options, "-l", str(folder / "log"), "-w", "start")
+        try:
+            yield f"postgresql+psycopg://expertmail@/postgres?host={folder}"
+        finally:
+            run(str(there / "pg_ctl"), "-D", str(data), "-m", "immediate", "-w", "stop")
+
+
+@pytest.fixture
+def world(server: str) -> Iterator[World]:
+    database = store.open_database(server)
+    with database.writing() as conn:
+        conn.exec_driver_sql("DROP SCHEMA public CASCADE")
+        conn.exec_driver_sql("CREATE SCHEMA public")
+    assert store.upgrade(database)
+    yield populate(database)
+    database.close()
+
+
+def test_migrated_and_declared_schema_are_equal(world: World) -> None:
+    with world.database.reading() as conn:
+        context = MigrationContext.configure(conn, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+    assert store.check(world.database) == ()
+
+
+def test_a_message_is_stored_once_filed_held_released_and_refiled(world: World) -> None:
+    hostile = {"subject": "\x00\ud800", "helo": "\x00", "message_id": "<" + "x" * 998 + ">"}
+    with world.database.writing() as conn:
+        stored = store.store_message(
+            conn, arrival(b"\x00\xff", **hostile), filing(Disposition.HELD, StandingKind.UNKNOWN)
+        )
+        assert store.raw_message(conn, stored.id) == b"\x00\xff"
+        store.release(conn, stored.id, AT, by="Ana", thread_id=world.incident.id)
+        better = filing(Disposition.FILED, thread_id=world.incident.id)
+        again = store.store_message(conn, arrival(b"\x00\xff", copy_id="01B", **hostile), better)
+        assert again.outcome is Outcome.REFILED
+        once_more = store.store_message(conn, arrival(b"\x00\xff", copy_id="01C", **hostile), better)
+        assert once_more.outcome is Outcome.DUPLICATE
+        entry = store.timeline_of(conn, world.incident.id)[-1]
+        assert (entry.mark, entry.at) == (Mark.VERIFIED, AT)
+        found = store.candidates(
+            conn, ThreadKeys(None, ("x" * 998,), (), ("INC-000001",)), "alex@contoso.test"
+        )
+        assert found.contacts == (world.alex,)
+        assert list(found.known) == ["x" * 998]
+
+
+def test_the_writer_keeps_the_good_works_of_a_batch(world: World) -> None:
+    writer = store.Writer(world.database)
+
+    def bad(conn: store.Connection) -> None:
+        conn.exec_driver_sql("SELECT nonsense")
+
+    async def scenario() -> list[object]:
+        good = [
+            writer.submit(lambda conn, n=n: store.open_incident(conn, world.contoso.id, str(n), AT).reference)
+            for n in range(10)
+        ]
+        return await asyncio.gather(*good[:5], writer.submit(bad), *good[5:], return_exceptions=True)
+
+    answers = asyncio.run(scenario())
+    writer.close()
+    assert isinstance(answers.pop(5), store.StoreError)
+    assert sorted(map(str, answers)) == [f"INC-{number:06d}" for number in range(2, 12)]
+
+
+def test_two_nodes_never_give_one_reference_twice(world: World, server: str) -> None:
+    nodes = [store.open_database(server) for _ in range(2)]
+    writers = [store.Writer(node) for node in nodes]
+
+    async def scenario() -> list[str]:
+        return await asyncio.gather(
+            *(
+                writer.submit(lambda conn: store.open_inquiry(conn, world.contoso.id, "x", AT).reference)
+                for _ in range(40)
+                for writer in writers
+            )
+        )
+
+    references = asyncio.run(scenario())
+    for writer, node in zip(writers, nodes, strict=True):
+        writer.close()
+        node.close()
+    assert len(set(references)) == 80
+
+
+def test_two_nodes_that_take_the_same_copy_store_it_once(world: World, server: str) -> None:
+    nodes = [store.open_database(server) for _ in range(2)]
+    writers = [store.Writer(node) for node in nodes]
+    decision = filing(Disposition.FILED, thread_id=world.incident.id)
+
+    async def scenario() -> list[store.Stored]:
+        return await asyncio.gather(
+            *(
+                writer.submit(
+                    lambda conn, n=n, w=w: store.store_message(
+                        conn, arrival(str(n).encode(), copy_id=f"{w}-{n}"), decision
+                    )
+                )
+                for n in range(30)
+                for w, writer in enumerate(writers)
+            )
+        )
+
+    outcomes = [stored.outcome for stored in asyncio.run(scenario())]
+    assert sorted(outcomes) == [Outcome.DUPLICATE] * 30 + [Outcome.STORED] * 30
+    for writer, node in zip(writers, nodes, strict=True):
+        writer.close()
+        node.close()
+    with world.database.reading() as conn:
+        assert store.count_copies(conn) == {Disposition.FILED: 30}
+        assert len(store.timeline_of(conn, world.incident.id)) == 31
+
+
+def test_a_server_that_is_gone_is_told_in_one_sentence(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg", reason="psycopg, the driver for PostgreSQL, is not installed")
+    with pytest.raises(store.StoreError, match="cannot be reached; check its address"):
+        store.open_database(f"postgresql+psycopg://x@/postgres?host={tmp_path}")
