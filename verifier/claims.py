@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from verifier.address import AuthorField, AuthorRefusal, Mailbox
-from verifier.display import names_same, skeleton, visible
+from verifier.display import fold, names_same, skeleton, visible
 from verifier.encoded_word import decode
 from verifier.identity import Identity, a_label_name
 from verifier.lookalike import Lookalikes
@@ -56,6 +56,7 @@ class Protection:
                 if key:
                     names.setdefault(key, []).append(identity)
         self.names = tuple((key, tuple(owners)) for key, owners in names.items())
+        self.terms = tuple({fold(t): t for identity in self.identities for t in identity.brand_terms}.items())
         self.owned: dict[str, Identity] = {}
         for identity in self.identities:
             for domain in identity.domains:

@@ -69,12 +69,7 @@ def fold(text: str) -> str:
         seen = disarm.skeleton_key(seen, digit_policy="tr39")
         decomposed = unicodedata.normalize("NFKD", seen)
         seen = "".join(c for c in decomposed if not unicodedata.combining(c))
-    return fold_ascii(seen)
-
-
-def fold_ascii(text: str) -> str:
-    """The last step of folding; all there is to do for ASCII, of any length."""
-    return text.casefold().translate(_FOLD).replace("rn", "m").replace("vv", "w")
+    return seen.casefold().translate(_FOLD).replace("rn", "m").replace("vv", "w")
 
 
 def skeleton(text: str) -> str:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from verifier.charset import to_text
 from verifier.claims import Claims, Protection, named_addresses
-from verifier.display import MAX_NAME, fold, fold_ascii
+from verifier.display import MAX_NAME, fold
 from verifier.encoded_word import decode
 from verifier.message import Message
 from verifier.parts import Part, body_bytes
 
 MAX_TEXT = 32_768  # bytes of text searched for brand words; a notification's own words come first
 MAX_SUBJECT = 1_000
+MAX_DISGUISED = 4_096  # characters of it that are also compared by their looks
 
 # Where quoted text begins in the ways common clients write it; all that follows is somebody else's.
 _QUOTE_STARTS = re.compile(
@@ -40,19 +41,22 @@ def mentions_of(
 
 
 def _brands(message: Message, parts: tuple[Part, ...], protection: Protection) -> tuple[str, ...]:
-    terms = {fold(t): t for identity in protection.identities for t in identity.brand_terms}
-    if not terms:
+    if not protection.terms:
         return ()
-    subject = " ".join(f.value.decode("utf-8", "replace") for f in message.named(b"subject")[:1])[
-        :MAX_SUBJECT
-    ]
-    seen = fold(decode(subject)) + "\n" + " ".join(_fold_long(_new_text(message, parts)).split())
-    return tuple(term for key, term in terms.items() if key in seen)
+    subject = b" ".join(f.value for f in message.named(b"subject")[:1])[:MAX_SUBJECT]
+    title = fold(decode(subject.decode("utf-8", "replace")))
+    text = _new_text(message, parts)
+    plain = " ".join(text.casefold().split())
+    # Only words in other letters need the dearer comparison, and only where a reader looks first.
+    disguised = "" if text.isascii() else " ".join(_fold(text[:MAX_DISGUISED]).split())
+    return tuple(
+        term
+        for folded, term in protection.terms
+        if folded in title or term.casefold() in plain or folded in disguised
+    )
 
 
-def _fold_long(text: str) -> str:
-    if len(text) > MAX_NAME and text.isascii():
-        return fold_ascii(text)
+def _fold(text: str) -> str:
     return "".join(fold(text[start : start + MAX_NAME]) for start in range(0, len(text), MAX_NAME))
 
 
