@@ -73,7 +73,7 @@ def register(app: typer.Typer, identities: Callable[[], tuple[Identity, ...]] | 
     def verify(
         paths: Annotated[
             list[str],
-            typer.Argument(metavar="PATH…", help="Files (.eml, mbox), folders, or - for standard input."),
+            typer.Argument(metavar="PATH", help="Files (.eml, mbox), folders, or - for standard input."),
         ],
         *,
         as_lines: Annotated[

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
+import queue
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from expertmail.cli import run
 from expertmail.saved_messages import Note, repaired, split_mbox
+from verifier.zone import read_zone
+from verifier.zone_server import ZoneServer
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 ZONE = ["--zone", str(SAMPLES / "zone.db")]
@@ -163,6 +169,36 @@ def test_saved_evidence_gives_the_same_verdict_offline(capsys, tmp_path: Path) -
     code, (again,), _ = found(capsys, str(GENUINE), "--evidence", str(file))
     assert (code, again["verdict"]) == (0, "genuine")
     assert again["supplied"] == ["evidence", "clock"]
+
+
+@pytest.fixture
+def name_server() -> Iterator[str]:
+    """The sample zone on a loopback port, served from a thread of its own."""
+    ready: queue.SimpleQueue[tuple[asyncio.AbstractEventLoop, asyncio.Event, int]] = queue.SimpleQueue()
+
+    async def serve() -> None:
+        done = asyncio.Event()
+        async with ZoneServer(read_zone((SAMPLES / "zone.db").read_text("utf-8"), "samples")) as server:
+            ready.put((asyncio.get_running_loop(), done, server.address[1]))
+            await done.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    loop, done, port = ready.get(timeout=10)
+    yield f"127.0.0.1:{port}"
+    loop.call_soon_threadsafe(done.set)
+    thread.join(timeout=10)
+
+
+def test_a_name_server_is_asked_and_its_answers_are_saved(capsys, tmp_path: Path, name_server: str) -> None:
+    file = tmp_path / "evidence.json"
+    asked = ["--resolver", name_server, "--save-evidence", str(file)]
+    code, (found_object,), _ = found(capsys, str(GENUINE), *asked)
+    assert (code, found_object["verdict"], found_object["supplied"]) == (0, "genuine", [])
+    names = {a["name"] for a in json.loads(file.read_text())["answers"]}
+    assert "s1._domainkey.experts.test." in names
+    code, (again,), _ = found(capsys, str(GENUINE), "--evidence", str(file))
+    assert (code, again["verdict"]) == (0, "genuine")
 
 
 def test_evidence_without_the_key_is_a_temporary_error_not_a_forgery(capsys, tmp_path: Path) -> None:
