@@ -15,7 +15,9 @@ from expertmail.faults import ExitCode, FaultError
 from expertmail.saved_messages import NOTE_TEXT, SavedMessage, load
 from threads.inspect_json import as_json
 from threads.match import subject_tags
+from threads.people_view import people_view
 from threads.reading import Reading, read
+from verifier.message import read_message
 
 # Lines of quoted text and signature that a person is shown; --json has all.
 _SHOWN_QUOTE = 6
@@ -67,6 +69,7 @@ def _show(console: Console, saved: SavedMessage, reading: Reading) -> None:
     rows = [
         ("Kind", reading.kind.value),
         ("From", reading.author or "no single, well-formed author"),
+        *_people(saved.raw),
         ("Subject", reading.subject),
         ("Base subject", reading.base_subject),
         ("Message-ID", reading.message_id or "-"),
@@ -93,6 +96,17 @@ def _show(console: Console, saved: SavedMessage, reading: Reading) -> None:
     _block(console, "New text", reading.body.new, _SHOWN_TEXT)
     _block(console, "Quoted text", reading.body.quoted, _SHOWN_QUOTE)
     _block(console, "Signature", reading.body.signature, _SHOWN_QUOTE)
+
+
+def _people(raw: bytes) -> list[tuple[str, str]]:
+    """To, Cc and Date as the sender wrote them."""
+    view = people_view(read_message(raw))
+    if view is None:
+        return []
+    rows = [("To", ", ".join(view.to)), ("Cc", ", ".join(view.cc))]
+    return [row for row in rows if row[1]] + (
+        [("Date", f"{view.date:%Y-%m-%d %H:%M} UTC")] if view.date else []
+    )
 
 
 def _block(console: Console, title: str, text: str, most: int) -> None:

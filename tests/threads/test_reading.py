@@ -1,0 +1,288 @@
+"""How messages are read: kinds, text, attachments, bounces; and that no input raises or takes long."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from threads.html_text import html_to_text
+from threads.inspect_json import as_json
+from threads.model import MessageKind
+from threads.people_view import people_view
+from threads.reading import ReadingFlag, read, read_parsed
+from threads.subject import base_subject
+from verifier.message import read_message
+
+
+def mail(body: str | bytes, *fields: str, kind: str = "text/plain; charset=utf-8") -> bytes:
+    header = [*fields, "From: Alex <alex@contoso.test>", "Subject: Re: hello", f"Content-Type: {kind}"]
+    text = body.encode() if isinstance(body, str) else body
+    return "\r\n".join(header).encode() + b"\r\n\r\n" + text.replace(b"\n", b"\r\n")
+
+
+def multipart(subtype: str, *parts: str, rest: str = "") -> bytes:
+    body = "".join(f"--B\n{part}\n" for part in parts) + "--B--\n"
+    return mail(body, kind=f"multipart/{subtype}; boundary=B{rest}")
+
+
+REPORT = (
+    "Content-Type: text/plain\n\nYour mail was not delivered.",
+    (
+        "Content-Type: message/delivery-status\n\nReporting-MTA: dns; mx.contoso.test\n\n"
+        "Final-Recipient: rfc822; gone@contoso.test\nAction: {}\nStatus: {}\n"
+        "Diagnostic-Code: smtp; 550 5.1.1 no such\n user"
+    ),
+    "Content-Type: text/rfc822-headers\n\nMessage-ID: <ours@experts.test>\nSubject: x",
+)
+
+
+def report(action: str, status: str) -> bytes:
+    parts = [part.format(action, status) for part in REPORT]
+    return multipart("report", *parts, rest="; report-type=delivery-status")
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw"),
+    [
+        (MessageKind.HUMAN, mail("hello")),
+        (MessageKind.HUMAN, mail("hello", "Auto-Submitted: no")),
+        (MessageKind.AUTO_REPLY, mail("I am away", "Auto-Submitted: auto-replied")),
+        (MessageKind.AUTO_REPLY, mail("I am away", "Auto-Submitted: auto-generated (x); y=z")),
+        (MessageKind.AUTO_REPLY, mail("I am away", "X-Autoreply: yes")),
+        (MessageKind.AUTO_REPLY, mail("x", "Subject: Automatic reply: hello")),
+        (MessageKind.AUTO_REPLY, mail("x", "Subject: =?utf-8?b?6Ieq5YuV5b+c562UOiBoZWxsbw==?=")),
+        (MessageKind.BOUNCE, report("failed", "5.1.1")),
+        (MessageKind.BOUNCE, report("Failed (bad mailbox)", "5.1.1")),
+        (MessageKind.DELAY, report("delayed", "4.4.1")),
+        (MessageKind.DELIVERED, report("delivered", "2.0.0")),
+        (MessageKind.BOUNCE, mail("no such user", "X-Failed-Recipients: gone@contoso.test")),
+        (
+            MessageKind.DISPOSITION,
+            multipart(
+                "report",
+                "Content-Type: text/plain\n\nread",
+                "Content-Type: message/disposition-notification\n\nDisposition: manual-action/x; displayed",
+            ),
+        ),
+        (
+            MessageKind.FEEDBACK_REPORT,
+            multipart(
+                "report",
+                "Content-Type: text/plain\n\nspam",
+                "Content-Type: message/feedback-report\n\nFeedback-Type: abuse",
+            ),
+        ),
+        (
+            MessageKind.CALENDAR,
+            multipart("alternative", "\n\nMeeting", "Content-Type: text/calendar; method=REQUEST\n\nBEGIN:VCALENDAR"),
+        ),
+        (MessageKind.UNSUBSCRIBE, mail("", "Subject: unsubscribe")),
+        (MessageKind.HUMAN, mail("Please tell me how I can unsubscribe the other team from this. " * 3, "Subject: Unsubscribe")),
+    ],
+)  # fmt: skip
+def test_kinds(kind: MessageKind, raw: bytes) -> None:
+    # A case's own Subject stands first, and the first one is read.
+    assert read(raw).kind is kind
+
+
+def test_a_bounce_tells_whom_why_and_which_mail_of_ours() -> None:
+    bounce = read(report("failed", "5.1.1")).bounce
+    assert bounce is not None
+    assert (bounce.recipient, bounce.status, bounce.action) == ("gone@contoso.test", "5.1.1", "failed")
+    assert bounce.original_message_id == "ours@experts.test"
+    assert bounce.diagnostic == "550 5.1.1 no such user"
+
+
+ALTERNATIVE = ("Content-Type: text/plain\n\nplain words", "Content-Type: text/html\n\n<p>html words</p>")
+ATTACHED = (
+    "Content-Type: application/pdf; name=a.pdf\nContent-Disposition: attachment\nContent-Transfer-Encoding: base64\n\n"
+    + base64.b64encode(b"%PDF-1.7").decode()
+)
+
+
+@pytest.mark.parametrize(
+    ("raw", "text", "attached"),
+    [
+        (multipart("alternative", *ALTERNATIVE), "plain words", 0),
+        (multipart("alternative", ALTERNATIVE[1]), "html words", 0),
+        (multipart("alternative", "Content-Type: text/plain\n\n \n", ALTERNATIVE[1]), "html words", 0),
+        (multipart("mixed", ALTERNATIVE[0], ATTACHED), "plain words", 1),
+        (multipart("mixed", ALTERNATIVE[0], "\nmore"), "plain words\nmore", 0),
+        (multipart("mixed", ALTERNATIVE[0], "Content-Disposition: attachment\n\nlog"), "plain words", 1),
+        (multipart("mixed", ATTACHED), "", 1),
+        (mail("<p>one<br>two</p>", kind="text/html"), "one\ntwo", 0),
+        (mail("caf\xe9".encode("latin-1"), kind="text/plain; charset=iso-8859-1"), "café", 0),
+        (mail("日本語".encode("iso-2022-jp"), kind="text/plain; charset=iso-2022-jp"), "日本語", 0),
+        (mail("x", kind="application/octet-stream"), "", 1),
+        (b"", "", 0),
+        (b"Subject: no body", "", 0),
+    ],
+)
+def test_the_text_that_a_person_sees_and_what_is_attached(raw: bytes, text: str, attached: int) -> None:
+    reading = read(raw)
+    assert reading.body.new == text
+    assert len(reading.attachments or ()) == attached
+
+
+def test_an_attachment_is_named_measured_and_hashed_as_decoded() -> None:
+    (attachment,) = read(multipart("mixed", ALTERNATIVE[0], ATTACHED)).attachments or ()
+    assert (attachment.name, attachment.type, attachment.size) == ("a.pdf", "application/pdf", 8)
+    assert attachment.sha256 == hashlib.sha256(b"%PDF-1.7").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("flag", "raw"),
+    [
+        (ReadingFlag.CHARSET_GUESSED, mail(b"\xff\xfe", kind="text/plain; charset=nonsense")),
+        (ReadingFlag.TRUNCATED, mail("--B\n\nhello", kind="multipart/mixed; boundary=B")),
+        (ReadingFlag.MALFORMED_MIME, mail("hello", kind="multipart/mixed")),
+        (ReadingFlag.ENCRYPTED, multipart("encrypted", "Content-Type: application/pgp-encrypted\n\nVersion: 1")),
+        (ReadingFlag.ENCRYPTED, mail("x", kind="application/pkcs7-mime; smime-type=enveloped-data")),
+        (ReadingFlag.HTML_ONLY, mail("<p>x</p>", kind="text/html")),
+        (ReadingFlag.NO_SINGLE_AUTHOR, b"From: a@b.test, c@d.test\r\n\r\nx"),
+        (ReadingFlag.MALFORMED_HEADER, b"From: a@b.test\r\nno field\r\n\r\nx"),
+        (ReadingFlag.TEXT_CUT, mail("x" * 1_100_000)),
+        (ReadingFlag.TNEF, mail("x", kind="application/ms-tnef")),
+    ],
+)  # fmt: skip
+def test_flags(flag: ReadingFlag, raw: bytes) -> None:
+    assert flag in read(raw).flags
+
+
+def test_a_plain_mail_has_no_flags() -> None:
+    assert read(mail("hello")).flags == ()
+
+
+def test_a_second_author_is_not_shown_as_the_author() -> None:
+    assert read(b"From: a@b.test\r\nFrom: c@d.test\r\n\r\nx").author is None
+
+
+@pytest.mark.parametrize(
+    ("subject", "base"),
+    [
+        ("Re: hello", "hello"),
+        ("RE: Fwd: AW: SV: hello (fwd)", "hello"),
+        ("Re[2]: [INC-000001] hello", "hello"),
+        ("[Fwd: hello]", "hello"),
+        ("回复: hello", "hello"),
+        ("Re:hello", "hello"),
+        ("TR : hello", "hello"),
+        ("Re:", "Re:"),
+        ("[INC-000001]", "[INC-000001]"),
+        ("Report: hello", "Report: hello"),
+        ("", ""),
+    ],
+)
+def test_base_subjects(subject: str, base: str) -> None:
+    assert base_subject(subject) == base
+
+
+def test_intake_decodes_no_attachment() -> None:
+    big = base64.encodebytes(bytes(10_000_000)).decode()
+    raw = multipart(
+        "mixed",
+        ALTERNATIVE[0],
+        f"Content-Type: application/zip\nContent-Disposition: attachment; filename=a.zip\n"
+        f"Content-Transfer-Encoding: base64\n\n{big}",
+    )
+    message = read_message(raw)
+    start = time.process_time()
+    reading = read_parsed(message, attachments=False)
+    assert time.process_time() - start < 0.5
+    assert reading.attachments is None
+    assert reading.body.new == "plain words"
+
+
+def test_the_contract_names_every_field() -> None:
+    shown = as_json(read(report("failed", "5.1.1")), "x.eml")
+    assert list(shown) == ["file", "kind", "subject", "base_subject", "from", "message_id", "in_reply_to", "references",
+                           "new_text", "quoted_text", "signature", "attachments", "inner_messages", "bounce", "flags"]  # fmt: skip
+    assert set(shown["bounce"]) == {"recipient", "status", "action", "original_message_id", "diagnostic"}
+    json.dumps(shown)
+
+
+@given(st.binary(max_size=400))
+def test_no_bytes_raise(data: bytes) -> None:
+    json.dumps(as_json(read(data), "x"))
+    json.dumps(as_json(read(multipart("mixed", ALTERNATIVE[1]) + data), "x"))
+    json.dumps(as_json(read(mail(data, kind="text/html")), "x"))
+    people_view(read_message(data))
+
+
+def test_no_public_message_raises_and_each_is_read_within_a_second(shared_data: Path) -> None:
+    count = 0
+    for path in sorted((shared_data / "mail").rglob("*")):
+        if path.is_file() and path.name != "SOURCE.txt":
+            raw = path.read_bytes()
+            start = time.process_time()
+            json.dumps(as_json(read(raw), path.name))
+            assert time.process_time() - start < 1 + len(raw) / 1_000_000, path
+            people_view(read_message(raw))
+            count += 1
+    assert count > 2_000
+
+
+def test_public_bounces_agree_with_what_their_reports_say(shared_data: Path) -> None:
+    """Where a file has a delivery status of its own, recipient and status are those of its first failed recipient."""
+    checked = 0
+    for path in sorted((shared_data / "mail" / "sisimai" / "maildir" / "bsd").iterdir()):
+        raw = path.read_bytes()
+        reading = read(raw)
+        if reading.bounce is None or b"message/delivery-status" not in raw.lower():
+            continue
+        if reading.bounce.recipient and reading.bounce.status and reading.bounce.recipient.isascii():
+            assert reading.bounce.recipient.encode() in raw
+            assert reading.bounce.status.encode() in raw
+            checked += 1
+    assert checked > 300
+
+
+HOSTILE = {
+    "deep parts": b"".join(b"Content-Type: multipart/mixed; boundary=%d\r\n\r\n--%d\r\n" % (n, n) for n in range(1_000)),
+    "deep messages": b"Content-Type: message/rfc822\r\n\r\n" * 1_000,
+    "a thousand parts": multipart("mixed", *["\n\nx"] * 20_000),
+    "deep html": mail("<div>" * 150_000, kind="text/html"),
+    "deep lists": mail("<ul><li>" * 120_000, kind="text/html"),
+    "tables": mail("<table><tr><td>" * 60_000, kind="text/html"),
+    "open tags": mail("<" * 900_000, kind="text/html"),
+    "open words": mail("<a" * 450_000, kind="text/html"),
+    "comments": mail("<!--" * 200_000, kind="text/html"),
+    "scripts": mail("<script>" * 100_000, kind="text/html"),
+    "entities": mail("&amp" * 200_000, kind="text/html"),
+    "subject": b"Subject: " + b"Re: " * 240_000 + b"\r\n\r\n",
+    "encoded words": b"Subject: " + b"=?utf-8?q?a?= " * 60_000 + b"\r\n\r\n",
+    "references": b"References: " + b"<" * 900_000 + b"\r\n\r\n",
+    "from": b"From: " + b"(" * 60_000 + b"\r\n\r\nx",
+    "status": report("failed", "5." * 400_000),
+    "nul": b"\x00" * 900_000,
+    "one line": b"a" * 900_000,
+    "header only": b"A: b\r\n" * 150_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("raw", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_messages_under_a_megabyte_are_read_in_time(raw: bytes) -> None:
+    start = time.process_time()
+    json.dumps(as_json(read(raw), "x"))
+    assert time.process_time() - start < 2  # under one on an idle machine
+
+
+def test_a_layout_of_indentation_does_not_blow_up() -> None:
+    html = "<ul>" * 140 + "<li>a</li>" * 10_000
+    assert len(html_to_text(html)) < 4 * len(html)
+
+
+def test_the_people_view_is_what_the_sender_wrote() -> None:
+    view = people_view(
+        read_message(mail("x", "To: Experts <query@experts.test>", "Date: Wed, 25 Nov 2026 09:00:00 +0000"))
+    )
+    assert view is not None
+    assert view.to == ("Experts <query@experts.test>",)
+    assert view.date is not None
