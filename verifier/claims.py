@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from verifier.address import AuthorField, AuthorRefusal, Mailbox
+from verifier.address import AuthorField, AuthorFlag, AuthorRefusal, Mailbox
 from verifier.display import fold, names_same, skeleton, visible
 from verifier.encoded_word import decode
 from verifier.identity import Identity, a_label_name
@@ -101,7 +101,10 @@ def claims_of(message: Message, author: AuthorField | AuthorRefusal, protection:
         if found is not None:
             detail = f"{mailbox.domain} looks like {found.protected}: {found.how}"
             imitations.append(Claim(found.identity, ClaimedBy.LOOKALIKE_DOMAIN, detail))
-    for claim, identity in _by_name(_names_in(mailbox.display, text), protection, mailbox.domain):
+    names = _names_in(mailbox.display, text)
+    if AuthorFlag.GROUP in author.flags:  # some clients show the group's name as the author's (RFC 6854 5)
+        names.append(skeleton(_without_addresses(text)))
+    for claim, identity in _by_name(names, protection, mailbox.domain):
         target = plain if identity.knows(mailbox.domain) else imitations
         target.append(claim)
     imitations.extend(_hidden(text, mailbox, protection, owner))

@@ -89,6 +89,11 @@ def test_a_protected_name_from_elsewhere_is_an_imitation(name: str) -> None:
     assert {c.by for c in found.imitations} == {ClaimedBy.DISPLAY_NAME}
 
 
+def test_a_protected_name_as_the_name_of_a_group_is_an_imitation() -> None:
+    assert claimed("From: Defender Experts: alerts@mailer.example;").imitations
+    assert claimed("From: Alerts: alerts@mailer.example;").claims == ()
+
+
 def test_a_protected_name_in_a_comment_is_an_imitation() -> None:
     assert claimed("From: alerts@mailer.example (Defender Experts)").imitations
 
