@@ -66,13 +66,13 @@ async def serve(world: World, database: Database, announce: Callable[[int, int],
         stack.push_async_callback(asyncio.to_thread, judging.close)
         observer = GatewayWatch(metrics)
         intake = MailIntake(
-            gateway_values,
-            world.identities,
-            frozenset((*settings.mail.domains, settings.mail.reply_domain)),
-            resolver,
-            opinion,
-            TimedWriter(writer, metrics),
-            observer,
+            settings=gateway_values,
+            identities=world.identities,
+            own_domains=frozenset((*settings.mail.domains, settings.mail.reply_domain)),
+            resolver=resolver,
+            opinion=opinion,
+            writer=TimedWriter(writer, metrics),
+            observer=observer,
             budget=budget,
             caps=caps_of(settings),
         )
