@@ -85,7 +85,8 @@ class _Target:
     identity: str
     domain: str
     brand: str  # the name's own label, as text
-    key: str
+    letters: str  # look-alike letters made equal
+    key: str  # and pairs made into the letter that they look like
     joined: str  # key of the whole name without dots
     suffix: str
     ordinary: bool
@@ -138,7 +139,8 @@ class _Candidate:
         cut = _suffix_length(self.labels)
         self.suffix = ".".join(self.labels[-cut:])
         self.own = [_unicode(label) for label in self.labels[:-cut]] or [_unicode(self.labels[0])]
-        self.keys = [_key(label) for label in self.own]
+        self.letters = [_letters(label) for label in self.own]
+        self.keys = [_paired(letters) for letters in self.letters]
 
     def resembles(self, target: _Target) -> str | None:
         same_suffix = self.suffix == target.suffix
@@ -153,12 +155,18 @@ class _Candidate:
                 return "its name and top level as one label"
             if target.ordinary and not same_suffix:
                 continue
-            if registered and _one_edit(key, target.key) and len(target.key) >= MIN_TYPO:
+            if registered and self._one_edit_from(target):
                 return "one letter away"
             how = _added(self.own[position], key, target)
             if how is not None:
                 return how
         return None
+
+    def _one_edit_from(self, target: _Target) -> bool:
+        """By single letters too: one that was changed may have made or broken a pair."""
+        if len(target.key) < MIN_TYPO:
+            return False
+        return _one_edit(self.keys[-1], target.key) or _one_edit(self.letters[-1], target.letters)
 
     def _whole_name_at(self, position: int, target: _Target) -> bool:
         wanted = target.domain.split(".")
@@ -219,7 +227,16 @@ def _target(identity: str, domain: str) -> _Target:
     cut = _suffix_length(labels)
     brand = _unicode(labels[-cut - 1] if len(labels) > cut else labels[0])
     joined = _key(brand + "".join(labels[-cut:]))
-    return _Target(identity, domain, brand, _key(brand), joined, ".".join(labels[-cut:]), brand in _ORDINARY)
+    return _Target(
+        identity,
+        domain,
+        brand,
+        _letters(brand),
+        _key(brand),
+        joined,
+        ".".join(labels[-cut:]),
+        brand in _ORDINARY,
+    )
 
 
 def _suffix_length(labels: list[str]) -> int:
@@ -242,11 +259,19 @@ def _unicode(label: str) -> str:
         return label
 
 
-def _key(label: str) -> str:
+def _letters(label: str) -> str:
     """A label with look-alike letters made equal and hyphens left out (UTS 39 4)."""
     if not label.isascii():
         folded = disarm.skeleton_key(unicodedata.normalize("NFKC", label), digit_policy="tr39")
         decomposed = unicodedata.normalize("NFKD", folded)
         label = "".join(c for c in decomposed if not unicodedata.combining(c))
-    folded = label.casefold().translate(_FOLD)
-    return folded.replace("rn", "m").replace("vv", "w").replace("cl", "d")
+    return label.casefold().translate(_FOLD)
+
+
+def _key(label: str) -> str:
+    """The letters, with pairs that look like one letter made into it."""
+    return _paired(_letters(label))
+
+
+def _paired(letters: str) -> str:
+    return letters.replace("rn", "m").replace("nn", "m").replace("vv", "w").replace("cl", "d")

@@ -55,7 +55,7 @@ xn--bcher-kva.example xn--mller-kva.de xn--caf-dma.fr xn--80aswg.xn--p1ai xn--fi
 
 IMITATIONS_TEXT = """
 rnicrosoft.com micros0ft.com mlcrosoft.com microsoft-support.com microsoftdefender.com microsoft.co microsoft.com.evil.test
-microsoft-com.evil.test xn--mcrosoft-tkb.com secure-microsoft.net loginmicrosoft.com mircosoft.com
+microsoft-com.evil.test xn--mcrosoft-tkb.com secure-microsoft.net loginmicrosoft.com mircosoft.com mcirosoft.com micrnsoft.com nnicrosoft.com
 microsofft.com microsof.com microsoft.evil.test experts.com exp3rts.test expert.test experts-support.test
 experts-test.com experts.test.evil.test expertstest.com supportexperts.test xn--xperts-9ua.test
 """
