@@ -122,6 +122,14 @@ def test_even_an_exit_in_a_work_leaves_the_writer_alive(world: World, writer: st
     assert notes(world) == ["b"]
 
 
+def test_a_work_that_raises_what_no_future_carries_still_answers(world: World, writer: store.Writer) -> None:
+    async def scenario() -> None:
+        with pytest.raises(RuntimeError):
+            await asyncio.wait_for(writer.submit(note(world, "a", StopIteration())), 5)
+
+    asyncio.run(scenario())
+
+
 def test_a_cancelled_waiter_never_cancels_the_commit(world: World, writer: store.Writer) -> None:
     async def scenario() -> None:
         gate = Gate()

@@ -16,9 +16,6 @@ from threads.store.errors import StoreError
 HEAD = "0001"
 _KNOWN = (HEAD,)
 
-# Pages copied at a time; between two steps the mail that waits may be written.
-_BACKUP_PAGES = 1_000
-
 
 def schema_version(database: Database) -> str | None:
     """The revision that the database is at, or None for an empty one."""
@@ -98,7 +95,9 @@ def backup(database: Database, target: Path) -> None:
                 raise StoreError("A PostgreSQL database is backed up with its own pg_dump.")
             copy = sqlite3.connect(unfinished)
             try:
-                source.backup(copy, pages=_BACKUP_PAGES)
+                # In one step: it reads one snapshot, which in WAL mode stops no writer; in several steps every
+                # commit in between would make it begin again.
+                source.backup(copy)
             finally:
                 copy.close()
         unfinished.rename(target)

@@ -140,6 +140,8 @@ class Writer:
             if len(batch) == 1:
                 if again and isinstance(error.__cause__, IntegrityError):
                     return self._together(batch, again=False)
+                if isinstance(error, StopIteration):  # no future carries that one
+                    error = RuntimeError("a work raised StopIteration")
                 return [_Done(error=error)]
             if not begun:  # locked or gone: alone each would only wait as long again
                 return [_Done(error=error) for _ in batch]
