@@ -34,7 +34,7 @@ _OPERATE = "Operate"
 COMMANDS: dict[str, Entry] = {
     "serve": Entry("expertmail.serve_command", "Start gateway, delivery and console in one process.", _START),
     "demo": Entry("expertmail.demo_command", "Run the whole main job on loopback and show it.", _START),
-    "verify": Entry("expertmail.verify_command", "Give the verdict on saved messages.", _JUDGE),
+    "verify": Entry("expertmail.verify_here", "Give the verdict on saved messages.", _JUDGE),
     "inspect": Entry("expertmail.inspect_command", "Show how the gateway reads a message.", _JUDGE),
     "incidents": Entry("expertmail.incidents_command", "Open, list and show incidents.", _DAILY),
     "contacts": Entry("expertmail.contacts_command", "Add, list and show customers' contacts.", _DAILY),

@@ -12,11 +12,17 @@ from collections.abc import MutableMapping
 from typing import Any, TextIO
 
 import structlog
+import structlog.tracebacks
 
 from expertmail.setting_sections import LogSettings
 
 MAX_VALUE = 500  # characters of one value; a log line is for finding things, not for keeping them
 _NEVER = frozenset({"raw", "body", "content", "text", "password", "secret", "key", "token", "quoted"})
+
+# Local variables of a traceback hold message bytes and secrets: never shown.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
 
 
 def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
@@ -31,9 +37,13 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
         discreet,
     ]
     final: list[Any] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(ensure_ascii=True)]
+        [_TRACEBACKS, structlog.processors.JSONRenderer(ensure_ascii=True)]
         if as_json
-        else [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     )
     structlog.configure(
         processors=[*shared, *final],

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import structlog
-from verifier.opinion_worker import SecondOpinion
 
 from expertmail.console.app import ConsoleParts
 from expertmail.console.server import console_server, listening, readiness
@@ -38,6 +37,7 @@ from smtp_gateway.intake import MailIntake
 from smtp_gateway.server import GatewayServer, ListenError
 from threads.store.engine import Database
 from threads.store.writer import Writer
+from verifier.opinion_worker import SecondOpinion
 
 _log = structlog.get_logger("expertmail")
 

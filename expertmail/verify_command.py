@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from verifier.opinion_worker import SecondOpinion
 
 from expertmail.default_identities import default_identities
 from expertmail.faults import ExitCode, FaultError
@@ -24,6 +23,7 @@ from verifier.evidence import Absent, Answer, Evidence, Opinion, Question, Sessi
 from verifier.evidence_file import EvidenceError, read_evidence, write_evidence
 from verifier.identity import Identity, IdentityError, parse_identities
 from verifier.message import read_message
+from verifier.opinion_worker import SecondOpinion
 from verifier.report import Report, Verdict
 from verifier.report_json import as_json
 from verifier.resolver import Resolver
