@@ -108,6 +108,7 @@ class World:
     incident: Thread
     key: SigningKey
     resolver: Any
+    intake: MailIntake
 
     async def send(self, raw: bytes, rcpt: str | list[str], mail_from: str = "alex@contoso.test") -> str:
         """One message over SMTP, as a plain client does; the last reply."""
@@ -185,7 +186,7 @@ class Talk:
     async def data(self, raw: bytes, seconds: float = 30) -> str:
         stuffed = raw.replace(b"\r\n.", b"\r\n..")
         self.send((b"." if stuffed.startswith(b".") else b"") + stuffed)
-        self.send(b".\r\n" if raw.endswith(b"\r\n") else b"\r\n.\r\n")
+        self.send(b".\r\n" if not raw or raw.endswith(b"\r\n") else b"\r\n.\r\n")
         return await self.reply(seconds)
 
     async def rest(self, seconds: float = 10) -> bytes:
@@ -262,7 +263,7 @@ async def whole_gateway(
     server = GatewayServer(settings, BOXES, intake.take, now)
     await server.start()
     try:
-        yield World(server, database, contoso, alex, incident, key, resolver)
+        yield World(server, database, contoso, alex, incident, key, resolver, intake)
     finally:
         await server.stop()
         intake.close()
