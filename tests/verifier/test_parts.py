@@ -157,7 +157,7 @@ def test_parts_beyond_the_cap_are_not_opened_and_that_is_told() -> None:
 def test_hostile_parameters_cost_linear_time(value: bytes) -> None:
     started = time.perf_counter()
     read_content_value(b"text/plain; " + value)
-    assert time.perf_counter() - started < 0.2
+    assert time.perf_counter() - started < 1  # measured: 5 ms at most
 
 
 def test_every_truncation_is_walked_without_an_exception() -> None:
