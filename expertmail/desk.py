@@ -49,9 +49,19 @@ class Desk:
 
 
 @contextmanager
-def open_desk(config: Path | None) -> Iterator[Desk]:
-    """Open world and record for one command. Raises FaultError, also for what the block does with the record."""
+def open_desk(config: Path | None, *, make: bool = False) -> Iterator[Desk]:
+    """Open world and record for one command. Raises FaultError, also for what the block does with the record.
+
+    Unless ``make`` is given the world has to be there: a command that is started in the wrong folder must not
+    make an empty one and find nothing in it.
+    """
     settings = load(config)
+    if not make and not settings.data_dir.is_dir():
+        raise FaultError(
+            f"There is no gateway's data in {settings.data_dir.absolute()}; go to the folder in which "
+            "`expertmail serve` runs, or name its settings with --config.",
+            ExitCode.NO_INPUT,
+        )
     world = open_world(settings)
     with told(), opened(settings) as database:
         yield Desk(world, database)

@@ -29,7 +29,7 @@ def show(as_json: AsJson = False, config: Config = None) -> None:
     The host name's own A and AAAA records are yours to publish. Start DMARC at p=none if other systems
     send for the domain.
     """
-    with open_desk(config) as desk:
+    with open_desk(config, make=True) as desk:
         records = tuple(public_records(desk.settings, desk.world.key))
         hostname = desk.settings.hostname
     if as_json:

@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 @commands.command("list")
 def list_(as_json: AsJson = False, config: Config = None) -> None:
     """List the keys of the sender's domain and tell which one signs."""
-    with open_desk(config) as desk:
+    with open_desk(config, make=True) as desk:
         found = [(selector, path, _load(path)) for selector, path in _files(desk)]
         signing = desk.settings.dkim.selector
         domain = desk.settings.sender_domain
@@ -64,14 +64,14 @@ def list_(as_json: AsJson = False, config: Config = None) -> None:
 @commands.command()
 def generate(selector: Selector, kind: Kind = "rsa", config: Config = None) -> None:
     """Make a key under a selector of your choice. It signs nothing until dkim.selector names it."""
-    with open_desk(config) as desk:
+    with open_desk(config, make=True) as desk:
         _make(desk, selector, kind)
 
 
 @commands.command()
 def rotate(kind: Kind = "rsa", config: Config = None) -> None:
     """Make the next key (s1 -> s2) and tell what to do, in order, so that no mail becomes unverifiable."""
-    with open_desk(config) as desk:
+    with open_desk(config, make=True) as desk:
         current = desk.settings.dkim.selector
         taken = {selector for selector, _ in _files(desk)} | {current}
         numbered = _NUMBERED.fullmatch(current)
@@ -87,7 +87,7 @@ def rotate(kind: Kind = "rsa", config: Config = None) -> None:
 @commands.command()
 def show(selector: Selector, config: Config = None) -> None:
     """Show the DNS record of a key. The private key is never shown."""
-    with open_desk(config) as desk:
+    with open_desk(config, make=True) as desk:
         key = _load(key_path(desk.settings, _checked(selector)))
         say(zone_line(selector, desk.settings.sender_domain, key))
 

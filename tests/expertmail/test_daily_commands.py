@@ -29,6 +29,7 @@ AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 @pytest.fixture
 def world(command: Command) -> Command:
     """A customer with a contact and an incident."""
+    assert command("dns", "show").code == 0  # makes the world, as serve does
     added = command(
         "contacts", "add", "alice@contoso.test", "--name", "Alice", "--org", "Contoso",
         "--domain", "contoso.test", "--phone", "+1 555 0100",
@@ -75,6 +76,13 @@ def hold(folder: Path, identifier: str, disposition: Disposition, thread_id: int
     with database.writing() as conn:
         store_message(conn, arrival, filing)
     database.close()
+
+
+def test_a_command_in_the_wrong_folder_makes_no_empty_world(command: Command, tmp_path: Path) -> None:
+    ended = command("contacts", "list")
+    assert ended.code == 66
+    assert "--config" in ended.err
+    assert not (tmp_path / "var").exists()
 
 
 def test_contacts_are_listed_and_shown_with_their_customer(world: Command) -> None:

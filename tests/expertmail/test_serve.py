@@ -75,6 +75,8 @@ def test_a_first_start_works_and_a_restart_finds_everything(served: Served) -> N
 
     status, verdict = verify(served, ours)
     assert (status, verdict["verdict"]) == (200, "genuine"), verdict
+    described = json.loads(get(served, "/api/v1/openapi.json")[1])["components"]["schemas"]["Verdict"]
+    assert set(described["required"]) <= set(verdict)
     assert verify(served, ours.replace(b"Was this", b"Was that"))[1]["verdict"] != "genuine"
     padded = ours + b"\r\n".join([b"x" * 76] * 20_000)  # large enough to be judged off the event loop
     assert verify(served, padded)[1]["verdict"] == "unproven"
