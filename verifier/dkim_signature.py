@@ -26,6 +26,7 @@ _DOMAIN: Final = re.compile(
     rb"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+"
 )
 _HEADER_LIST: Final = bytes(c for c in range(33, 127) if c != ord(";"))  # names (RFC 5322 3.6.8) and colons
+_QUOTED: Final = re.compile(rb"=([0-9A-F]{2})")
 _SIGNATURE_TAGS: Final = (b"v", b"a", b"b", b"bh", b"d", b"h", b"s")
 _METHODS: Final = {
     b"simple": Canonicalization.SIMPLE,
@@ -172,10 +173,11 @@ def _headers(value: bytes) -> tuple[bytes, ...]:
 
 
 def _identity_domain(value: bytes | None, domain: str) -> str:
-    """RFC 6376 3.5 i=: the domain part is d= or below it."""
+    """RFC 6376 3.5 i=: the domain part is d= or below it. The value is in dkim-quoted-printable (2.11)."""
     if value is None:
         return domain
-    _, at, name = value.rpartition(b"@")
+    plain = _QUOTED.sub(lambda hexed: bytes((int(hexed[1], 16),)), without_blanks(value))
+    _, at, name = plain.rpartition(b"@")
     if not at or not _is_name(_DOMAIN, name):
         raise DkimError(DkimReason.SIGNATURE_SYNTAX, "i= is no identity")
     identity = name.decode().lower()
