@@ -39,6 +39,8 @@ CHUNK = 256 * 1024
 """Octets taken from the socket at a time: what asyncio's transport reads at once."""
 BUFFER = 64 * 1024
 """Octets that may wait unread before the transport is paused (twice this, in asyncio's reader)."""
+OUTGOING_MAX = 8 * 1024
+"""Octets of replies gathered before they are sent whatever waits."""
 ENTROPY_BYTES = 10
 ASCII_PRINTABLE = range(0x21, 0x7F)
 HELO_MAX = 255
@@ -108,6 +110,7 @@ class GatewaySession(SMTP):
         )
         self._transaction: Transaction | None = None
         self._peer = Peer("", "", 0, "", extended=False)
+        self._outgoing = bytearray()  # replies not sent yet
         self._errors = 0
         self._idle_commands = 0
         self._messages = 0
@@ -185,7 +188,8 @@ class GatewaySession(SMTP):
         """Say ``reply`` and close, from outside the command loop."""
         if self.transport is None or self.transport.is_closing():
             return
-        self._writer.write(reply.line())
+        self._writer.write(bytes(self._outgoing) + reply.line())
+        self._outgoing.clear()
         self.transport.close()
 
     # -- the command loop ---------------------------------------------------------------------------
@@ -206,9 +210,11 @@ class GatewaySession(SMTP):
         except Exception:  # noqa: BLE001 - the session's outermost frame; what comes here is logged and told as 421
             # Nothing below lets an exception through; should one come, the client hears 421 and no more.
             self._log.exception("session fault")
-            self._writer.write(replies.SHUTTING_DOWN.line())
+            self._outgoing += replies.SHUTTING_DOWN.line()
         finally:
             if self.transport is not None:
+                if self._outgoing:
+                    self._writer.write(bytes(self._outgoing))
                 self.transport.close()
 
     async def _converse(self) -> None:
@@ -290,8 +296,16 @@ class GatewaySession(SMTP):
         await self._write(reply.line())
 
     async def _write(self, octets: bytes) -> None:
-        self._writer.write(octets)
-        await self._writer.drain()
+        """Send replies; while a whole command waits to be read, gather them (RFC 2920 3.2)."""
+        self._outgoing += octets
+        if b"\n" not in self._unread or len(self._outgoing) > OUTGOING_MAX:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        if self._outgoing:
+            self._writer.write(bytes(self._outgoing))
+            self._outgoing.clear()
+            await self._writer.drain()
 
     # -- commands -----------------------------------------------------------------------------------
     async def _helo(self, argument: bytes) -> SmtpReply:
@@ -389,6 +403,7 @@ class GatewaySession(SMTP):
             return replies.TLS_UNAVAILABLE
         self.in_tls = True
         await self._say(replies.START_TLS)
+        await self._flush()
         await self._upgrade(self.tls_context)
         return None
 
@@ -442,6 +457,7 @@ class GatewaySession(SMTP):
         self.busy = True
         try:
             await self._say(replies.START_DATA)
+            await self._flush()
             return await self._take(transaction)
         finally:
             self.busy = False
