@@ -174,7 +174,7 @@ def _headers(value: bytes) -> tuple[bytes, ...]:
 
 def _identity_domain(value: bytes | None, domain: str) -> str:
     """RFC 6376 3.5 i=: the domain part is d= or below it. The value is in dkim-quoted-printable (2.11)."""
-    if value is None:
+    if value is None or (value[1:] == domain.encode() and value[:1] == b"@"):
         return domain
     plain = _QUOTED.sub(lambda hexed: bytes((int(hexed[1], 16),)), without_blanks(value))
     _, at, name = plain.rpartition(b"@")

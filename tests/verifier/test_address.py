@@ -5,10 +5,14 @@ from __future__ import annotations
 import base64
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from verifier import address
 from verifier.address import (
     AddressCode,
     AddressError,
@@ -150,3 +154,58 @@ def test_the_reader_is_linear(unit: bytes):
     _read(unit * count)
     author_of(read_message(b"From: " + unit * count + b"\r\n\r\n"))
     assert time.process_time() - started < 2  # takes some 20 to 150 ms
+
+
+_PIECES = st.sampled_from(
+    [
+        "a",
+        "B c",
+        " ",
+        "  ",
+        '"',
+        "<",
+        ">",
+        "@",
+        ".",
+        "x.y",
+        "xn--a",
+        "-",
+        ",",
+        "=?utf-8?Q?a?=",
+        "(",
+        "\\",
+        "\t",
+        ":",
+        "\u00e9",
+    ]
+)
+
+
+@settings(max_examples=2_000, deadline=None)
+@given(
+    st.one_of(
+        st.lists(_PIECES, max_size=12).map("".join),
+        st.tuples(_PIECES, _PIECES, _PIECES, _PIECES).map(lambda p: f'{p[0]}"{p[1]}" <{p[2]}@x{p[3]}y.com>'),
+        st.tuples(_PIECES, _PIECES, _PIECES, _PIECES).map(lambda p: f"{p[0]}{p[1]} <{p[2]}a@x{p[3]}y.com> "),
+    )
+)
+def test_the_short_way_for_usual_fields_gives_what_the_full_reader_gives(text: str):
+    value = text.encode()
+    usual = address._read_usual(value)
+    if usual is not None:
+        with mock.patch.object(address, "_read_usual", return_value=None):
+            assert read_author_field(value) == usual
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b" Alice Example <user@example.com>",
+        b' "Example, Alice" <u.x+t@example.com>',
+        b"user@example.com",
+        b"<u@x.y>",
+        b'"" <a@b.c>',
+    ],
+)
+def test_usual_fields_take_the_short_way(value: bytes):
+    assert address._read_usual(value) is not None
