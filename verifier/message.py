@@ -73,8 +73,8 @@ def read_message(raw: bytes) -> Message:
     defects: set[Defect] = set()
     end = raw.find(b"\r\n\r\n")
     head = raw[:end] if end >= 0 else raw
-    line_ends = head.count(b"\r\n")
-    if end >= 0 and head.count(b"\n") == line_ends and head.count(b"\r") == line_ends:
+    # Without any CR, and then with one before each LF, only clean line ends come out as they were.
+    if end >= 0 and head.replace(b"\r", b"").replace(b"\n", b"\r\n") == head:
         body_start = end + 4
         field_end = _FIELD_END
     else:
