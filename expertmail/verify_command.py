@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -203,7 +204,7 @@ async def _judged(messages: Iterator[SavedMessage], plan: Plan) -> list[Outcome]
     opinion = SecondOpinion()
     async with Resolver(servers) as asking:
         try:
-            while batch := [m for m, _ in zip(messages, range(MAX_SIDE_BY_SIDE), strict=False)]:
+            while batch := list(islice(messages, MAX_SIDE_BY_SIDE)):
                 outcomes += await asyncio.gather(
                     *(_one(message, plan, None if offline else asking, opinion) for message in batch)
                 )

@@ -61,6 +61,15 @@ def test_the_exit_code_tells_the_worst_verdict(
     assert err == ""
 
 
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 16, 17, 40])
+def test_every_message_is_judged_however_many_there_are(capsys, tmp_path: Path, count: int) -> None:
+    paths = [tmp_path / f"{number:03}.eml" for number in range(count)]
+    for path in paths:
+        path.write_bytes(b"From: a@fabrikam.test\r\n\r\nhi\r\n")
+    assert [o["file"] for o in found(capsys, *map(str, paths), *ZONE)[1]] == list(map(str, paths))
+    assert [o["file"] for o in found(capsys, str(tmp_path), *ZONE)[1]] == list(map(str, paths))
+
+
 def test_an_attached_message_is_judged_and_counts(capsys) -> None:
     code, (outer,), _ = found(capsys, str(FORWARDED), *ZONE)
     assert outer["verdict"] == "no-claim"
