@@ -12,6 +12,7 @@ import idna
 MAX_FILE = 262_144  # characters of an identity file; one identity takes about 500
 MAX_IDENTITIES = 200
 MAX_ENTRIES = 500  # in one list of an identity
+MAX_DOTS = 5_000  # in one line: a full list of addresses; tomllib's time grows with the square of a dotted key's parts
 MAX_ENTRY = 320  # characters: the longest address of RFC 5321 4.5.3.1 has 320
 
 
@@ -70,6 +71,8 @@ def parse_identities(text: str) -> tuple[Identity, ...]:
     """
     if len(text) > MAX_FILE:
         raise IdentityError(f"The identity file is larger than {MAX_FILE} characters.")
+    if any(line.count(".") > MAX_DOTS for line in text.split("\n")):
+        raise IdentityError(f"The identity file has a line with more than {MAX_DOTS} dots.")
     try:
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
