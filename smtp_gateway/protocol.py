@@ -1,11 +1,9 @@
-"""One SMTP session: aiosmtpd's transport plumbing with our own command loop, DATA reader and replies.
+"""One SMTP session: our own command loop and transaction on aiosmtpd's plumbing (``connection``).
 
 What aiosmtpd 1.4.6 does at these places is replaced, each for a measured reason:
 
 - its DATA loop reads lines without bound and lets bare CR, LF and NUL through: ``data_reader`` reads chunks;
-- its timeout covers a whole DATA: here every octet received is progress, and an idle client gets 421;
-- a half-close cancels the handler: here the session just reads to the end, and a message whose last octet
-  arrived is worked off in a task of its own, whatever becomes of the connection;
+- a message whose last octet arrived is worked off in a task of its own, whatever becomes of the connection;
 - its fault reply is 500 with the exception's text: here it is 451 with a reference that is in the log;
 - it shares ``command_size_limits`` among sessions and offers AUTH after STARTTLS: here there is one constant
   cap for a command line, and no AUTH.
@@ -16,20 +14,15 @@ RFC 5321, RFC 2920 (pipelining), RFC 3207 (STARTTLS), RFC 2034 (enhanced codes),
 from __future__ import annotations
 
 import asyncio
-import secrets
-import ssl
-from asyncio import sslproto
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Protocol
-
-import structlog
-from aiosmtpd.smtp import SMTP
+from typing import Protocol
 
 from smtp_gateway import replies
+from smtp_gateway.connection import Connection
 from smtp_gateway.data_reader import DataReader, DataState, Received
-from smtp_gateway.envelope import Envelope, Peer, Recipient, TlsFacts, sortable_id
+from smtp_gateway.envelope import Envelope, Recipient
 from smtp_gateway.gateway_settings import GatewaySettings
 from smtp_gateway.paths import Path, read_mail, read_rcpt
 from smtp_gateway.replies import SmtpRefusal, SmtpReply
@@ -37,18 +30,11 @@ from smtp_gateway.routes import Route
 
 CHUNK = 256 * 1024
 """Octets taken from the socket at a time: what asyncio's transport reads at once."""
-BUFFER = 64 * 1024
-"""Octets that may wait unread before the transport is paused (twice this, in asyncio's reader)."""
-OUTGOING_MAX = 8 * 1024
-"""Octets of replies gathered before they are sent whatever waits."""
-ENTROPY_BYTES = 10
 ASCII_PRINTABLE = range(0x21, 0x7F)
 HELO_MAX = 255
 """Octets of EHLO's argument (RFC 5321 4.5.3.1.2)."""
-TLS_HANDSHAKE_SECONDS = 30
 
 _NEUTRAL = frozenset({"NOOP", "RSET", "VRFY", "EXPN", "HELP", "HELO", "EHLO"})
-_log = structlog.get_logger("smtp_gateway")
 
 
 class Gateway(Protocol):
@@ -89,37 +75,20 @@ class Transaction:
     refused: int = 0
 
 
-class GatewaySession(SMTP):
+class GatewaySession(Connection):
     """One connection. Made by the server's protocol factory."""
 
-    line_length_limit = BUFFER  # aiosmtpd hands this to the stream reader as its buffer limit
-
     def __init__(self, gateway: Gateway, loop: asyncio.AbstractEventLoop) -> None:
-        settings = gateway.settings
+        super().__init__(gateway.settings, gateway.now, loop)
         self._gateway = gateway
-        self._limits = settings.limits
-        super().__init__(
-            _NO_HOOKS,
-            hostname=settings.hostname,
-            ident="ESMTP",
-            tls_context=settings.tls,
-            timeout=settings.limits.idle_seconds,
-            enable_SMTPUTF8=settings.smtputf8,
-            data_size_limit=settings.limits.message_bytes,
-            loop=loop,
-        )
         self._transaction: Transaction | None = None
-        self._peer = Peer("", "", 0, "", extended=False)
-        self._outgoing = bytearray()  # replies not sent yet
         self._errors = 0
         self._idle_commands = 0
         self._messages = 0
-        self._progress = loop.time()
         self.busy = False  # from the start of DATA to its reply
-        self._in_tls = False
+        self.in_tls = False  # counted as a TLS session, for the gateway to count out
         self._counted = False
         self._stopping = False
-        self._log = _log
         self._verbs: dict[str, Callable[[bytes], Awaitable[SmtpReply | None]]] = {
             "HELO": self._helo,
             "EHLO": self._ehlo,
@@ -135,62 +104,20 @@ class GatewaySession(SMTP):
             "STARTTLS": self._starttls,
         }
 
-    # -- the transport's events ---------------------------------------------------------------------
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A connection, or the same one again once TLS protects it (RFC 3207 4.2: all is forgotten)."""
-        after_starttls = self._original_transport is not None
+    def begun(self) -> None:
+        """Forget all that a client said before (RFC 3207 4.2)."""
         self._transaction = None
-        self._progress = self.loop.time()
-        if after_starttls:
-            self._peer = replace(self._peer, helo="", extended=False)
-        else:
-            host, port = (transport.get_extra_info("peername") or ("", 0))[:2]
-            connection_id = sortable_id(self._gateway.now(), secrets.token_bytes(ENTROPY_BYTES))
-            self._peer = Peer(connection_id, str(host), int(port), "", extended=False)
-            self._log = _log.bind(connection=connection_id, client=str(host))
-        super().connection_made(transport)
 
-    def connection_lost(self, error: Exception | None) -> None:
-        """The connection is gone. A message that was complete goes on being stored (see ``_take``)."""
+    def lost(self) -> None:
+        """Count the session out. A message that was complete goes on being stored (see ``_take``)."""
         if self._counted:
             self._counted = False
             self._gateway.leave(self)
-        super().connection_lost(error)
-
-    def eof_received(self) -> bool | None:
-        """The client sends no more. What it sent is still answered, unless TLS makes that impossible."""
-        asyncio.StreamReaderProtocol.eof_received(self)
-        return self._original_transport is None
-
-    def _reset_timeout(self, duration: float | None = None) -> None:
-        """Note progress. One timer checks it now and then, instead of a new timer for every command."""
-        del duration
-        self._progress = self.loop.time()
-        if self._timeout_handle is None:
-            self._timeout_handle = self.loop.call_later(self._limits.idle_seconds, self._timeout_cb)
-
-    def _timeout_cb(self) -> None:
-        """End a session whose client has been silent for too long (RFC 5321 4.5.3.2.7, 3.8)."""
-        left = self._progress + self._limits.idle_seconds - self.loop.time()
-        if self._waits_for_us:
-            left = self._limits.idle_seconds
-        if left > 0:
-            self._timeout_handle = self.loop.call_later(left, self._timeout_cb)
-            return
-        self._log.info("idle")
-        self.close_with(replies.IDLE)
 
     @property
-    def _waits_for_us(self) -> bool:
+    def waits_for_us(self) -> bool:
+        """From the end of a message to its reply."""
         return self.busy and self._transaction is None
-
-    def close_with(self, reply: SmtpReply) -> None:
-        """Say ``reply`` and close, from outside the command loop."""
-        if self.transport is None or self.transport.is_closing():
-            return
-        self._writer.write(bytes(self._outgoing) + reply.line())
-        self._outgoing.clear()
-        self.transport.close()
 
     # -- the command loop ---------------------------------------------------------------------------
     async def _handle_client(self) -> None:
@@ -250,23 +177,6 @@ class GatewaySession(SMTP):
                 return replies.TOO_MANY_COMMANDS
         return await self._guarded(command, argument.strip(b" "))
 
-    async def _command_line(self) -> bytes:
-        """One line without its CRLF; raises SmtpRefusal for one that is none."""
-        try:
-            line = await self._reader.readuntil(b"\n")
-        except asyncio.LimitOverrunError as error:
-            raise SmtpRefusal(replies.ENDLESS_LINE) from error
-        self._progress = self.loop.time()
-        if not line.endswith(b"\r\n"):
-            # RFC 5321 2.3.8. Going on would run a command that a stricter relay before us saw as text.
-            raise SmtpRefusal(replies.NO_CRLF)
-        if len(line) > self._limits.command_bytes:
-            raise SmtpRefusal(replies.LINE_TOO_LONG)
-        line = line[:-2]
-        if b"\r" in line or b"\0" in line:
-            raise SmtpRefusal(replies.BAD_COMMAND_LINE)
-        return line
-
     async def _guarded(
         self, command: Callable[[bytes], Awaitable[SmtpReply | None]], argument: bytes
     ) -> SmtpReply | None:
@@ -292,21 +202,6 @@ class GatewaySession(SMTP):
         """The library's hook for faults; only its own code could lead here."""
         return str(await self._fault(error))
 
-    async def _say(self, reply: SmtpReply) -> None:
-        await self._write(reply.line())
-
-    async def _write(self, octets: bytes) -> None:
-        """Send replies; while a whole command waits to be read, gather them (RFC 2920 3.2)."""
-        self._outgoing += octets
-        if b"\n" not in self._unread or len(self._outgoing) > OUTGOING_MAX:
-            await self._flush()
-
-    async def _flush(self) -> None:
-        if self._outgoing:
-            self._writer.write(bytes(self._outgoing))
-            self._outgoing.clear()
-            await self._writer.drain()
-
     # -- commands -----------------------------------------------------------------------------------
     async def _helo(self, argument: bytes) -> SmtpReply:
         self._greet(argument, extended=False)
@@ -317,7 +212,7 @@ class GatewaySession(SMTP):
         lines = [self.hostname, f"SIZE {self._limits.message_bytes}", "8BITMIME", "PIPELINING"]
         if self.enable_SMTPUTF8:
             lines.append("SMTPUTF8")
-        if self.tls_context is not None and not self._in_tls:
+        if self.tls_context is not None and not self.in_tls:
             lines.append("STARTTLS")
         lines.append("ENHANCEDSTATUSCODES")
         last = len(lines) - 1
@@ -342,7 +237,7 @@ class GatewaySession(SMTP):
         )
         if parameters.size is not None and parameters.size > self._limits.message_bytes:
             return replies.TOO_LARGE
-        message_id = sortable_id(self._gateway.now(), secrets.token_bytes(ENTROPY_BYTES))
+        message_id = self.new_id()
         self._transaction = Transaction(message_id, path, parameters.smtputf8)
         return replies.SENDER_OK
 
@@ -397,7 +292,7 @@ class GatewaySession(SMTP):
             return replies.NO_ARGUMENT
         if self.tls_context is None:
             return replies.NOT_IMPLEMENTED
-        if self._in_tls:
+        if self.in_tls:
             return replies.TLS_ALREADY
         if not self._gateway.enter_tls():
             return replies.TLS_UNAVAILABLE
@@ -407,45 +302,7 @@ class GatewaySession(SMTP):
         await self._upgrade(self.tls_context)
         return None
 
-    in_tls = False  # counted as a TLS session, for the gateway to count out
-
-    async def _upgrade(self, context: ssl.SSLContext) -> None:
-        """Put TLS under this session. aiosmtpd's ``connection_made`` swaps the transports when it is up."""
-        done = self.loop.create_future()
-        # What was sent in plaintext behind STARTTLS must never be read as if it came under TLS (RFC 3207 5).
-        self._unread.clear()
-        self._tls_protocol = sslproto.SSLProtocol(
-            self.loop,
-            self,
-            context,
-            done,
-            server_side=True,
-            ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS,
-        )
-        plain: Any = self.transport  # a transport of the selector loop: it can change protocols and abort
-        self._original_transport = plain
-        plain.set_protocol(self._tls_protocol)
-        self.transport = self._tls_protocol._app_transport  # noqa: SLF001 - as aiosmtpd does; no public name
-        self._tls_protocol.connection_made(plain)
-        try:
-            await done
-        except (OSError, ConnectionError) as error:
-            self._log.info("TLS handshake failed", cause=type(error).__name__)
-            plain.abort()
-            raise ConnectionResetError("TLS handshake failed") from error
-        self._in_tls = True
-        secured: Any = self.transport.get_extra_info("ssl_object")
-        cipher = secured.cipher() or ("unknown",)
-        self._peer = replace(self._peer, tls=TlsFacts(secured.version() or "TLS", cipher[0]))
-
     # -- DATA ---------------------------------------------------------------------------------------
-    @property
-    def _unread(self) -> bytearray:
-        """What the stream reader holds. It has no public way to forget or to take back octets."""
-        reader: Any = self._reader
-        buffer: bytearray = reader._buffer  # noqa: SLF001 - see above; aiosmtpd does the same
-        return buffer
-
     async def _data(self, argument: bytes) -> SmtpReply:
         transaction = self._transaction
         if argument:
@@ -525,10 +382,3 @@ class GatewaySession(SMTP):
     def cut(self) -> None:
         """Say 421 and close, whatever goes on (RFC 5321 3.8)."""
         self.close_with(replies.SHUTTING_DOWN)
-
-
-class _NoHooks:
-    """aiosmtpd looks for hooks on its handler; there are none."""
-
-
-_NO_HOOKS = _NoHooks()
