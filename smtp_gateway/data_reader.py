@@ -32,7 +32,7 @@ class DataState(Enum):
 class Received:
     """One message's data: ``raw`` after dot-unstuffing, or why there is none; ``rest`` follows the end.
 
-    ``digest`` is the SHA-256 of ``raw``. ``raw`` is empty when ``too_large`` or ``bare_control`` is set.
+    ``digest`` is the SHA-256 of ``raw``. ``raw`` is empty when one of the three flags is set.
     """
 
     raw: bytes
@@ -40,6 +40,7 @@ class Received:
     size: int
     too_large: bool
     bare_control: bool
+    given_up: bool
     rest: bytes
 
 
@@ -56,6 +57,7 @@ class DataReader:
         self._size = 0
         self._seen = 0
         self._bare = False
+        self._given_up = False
         self._hash = hashlib.sha256()
         self._rest = b""
         self.state = DataState.READING
@@ -90,17 +92,29 @@ class DataReader:
         if self._skip and content:
             content, self._skip = content[self._skip :], 0
         self._size += len(content)
-        if self._size > self._cap or self._bare:
+        if self._size > self._cap or self._bare or self._given_up:
             self._parts.clear()
             return
         self._hash.update(content)
         self._parts.append(content)
+
+    @property
+    def held(self) -> int:
+        """Octets kept so far."""
+        return self._size if self._parts else 0
+
+    def give_up(self) -> None:
+        """Keep nothing any more; read on only to find the end."""
+        self._given_up = True
+        self._parts.clear()
 
     def result(self) -> Received:
         """What was received; only after COMPLETE."""
         if self.state is not DataState.COMPLETE:
             raise ValueError("the data has not ended yet")
         too_large = self._size > self._cap
-        raw = b"" if too_large or self._bare else b"".join(self._parts)
+        raw = b"" if too_large or self._bare or self._given_up else b"".join(self._parts)
         self._parts.clear()
-        return Received(raw, self._hash.digest(), self._size, too_large, self._bare, self._rest)
+        return Received(
+            raw, self._hash.digest(), self._size, too_large, self._bare, self._given_up, self._rest
+        )

@@ -22,6 +22,8 @@ class Limits:
     """Sessions at one time; an idle one costs some 12 KB."""
     tls_connections: int = 500
     """Sessions under TLS at one time; each costs some 280 KB."""
+    in_flight_bytes: int = 512 * 1024 * 1024
+    """Octets of all messages that are being received, judged and stored; beyond it large ones hear 452."""
     errors: int = 20
     """Refused commands before the connection ends: no honest client is wrong so often."""
     idle_commands: int = 200

@@ -30,6 +30,8 @@ from smtp_gateway.routes import Route
 
 CHUNK = 256 * 1024
 """Octets taken from the socket at a time: what asyncio's transport reads at once."""
+RESERVE_STEP = 256 * 1024
+"""Octets of a message between two looks at the memory that all messages take."""
 ASCII_PRINTABLE = range(0x21, 0x7F)
 HELO_MAX = 255
 """Octets of EHLO's argument (RFC 5321 4.5.3.1.2)."""
@@ -60,6 +62,12 @@ class Gateway(Protocol):
     def enter_tls(self) -> bool:
         """Count a TLS session in; False when there are too many."""
 
+    def reserve(self, octets: int) -> bool:
+        """Count octets of a message in; False when those in memory would be too many."""
+
+    def release(self, octets: int) -> None:
+        """Count them out."""
+
     def keep(self, work: Awaitable[SmtpReply]) -> asyncio.Task[SmtpReply]:
         """Run work that must end even if its session does not live to see it."""
 
@@ -85,6 +93,7 @@ class GatewaySession(Connection):
         self._errors = 0
         self._idle_commands = 0
         self._messages = 0
+        self._reserved = 0  # octets of the message being received
         self.busy = False  # from the start of DATA to its reply
         self.in_tls = False  # counted as a TLS session, for the gateway to count out
         self._counted = False
@@ -319,6 +328,8 @@ class GatewaySession(Connection):
         finally:
             self.busy = False
             self._transaction = None
+            self._gateway.release(self._reserved)
+            self._reserved = 0
 
     async def _take(self, transaction: Transaction) -> SmtpReply:
         try:
@@ -326,12 +337,9 @@ class GatewaySession(Connection):
                 received = await self._read_data()
         except TimeoutError:
             return replies.IDLE
-        if received is None:
-            return replies.ENDLESS_DATA
-        if received.too_large:
-            return replies.TOO_LARGE
-        if received.bare_control:
-            return replies.BARE_CONTROL
+        refused = _refused(received)
+        if received is None or refused is not None:
+            return refused or replies.ENDLESS_DATA
         self._messages += 1
         self._idle_commands = 0
         envelope = Envelope(
@@ -346,6 +354,8 @@ class GatewaySession(Connection):
         )
         self._transaction = None
         work = self._gateway.keep(self._gateway.take(envelope))
+        reserved, self._reserved = self._reserved, 0
+        work.add_done_callback(lambda _: self._gateway.release(reserved))
         try:
             return await asyncio.shield(work)
         except SmtpRefusal:
@@ -356,6 +366,16 @@ class GatewaySession(Connection):
         finally:
             self._progress = self.loop.time()
 
+    def _reserve(self, reader: DataReader) -> None:
+        """Reserve memory in steps as a message grows; small ones are under one step and always find room."""
+        if reader.held <= self._reserved + RESERVE_STEP:
+            return
+        step = reader.held - self._reserved
+        if self._gateway.reserve(step):
+            self._reserved += step
+        else:
+            reader.give_up()
+
     async def _read_data(self) -> Received | None:
         """Read to the end of the data; None when it is so far over the cap that reading on is no use."""
         reader = DataReader(self._limits.message_bytes)
@@ -365,6 +385,7 @@ class GatewaySession(Connection):
                 raise ConnectionResetError("the client went away in mid-data")
             self._progress = self.loop.time()
             state = reader.feed(chunk)
+            self._reserve(reader)
             if state is DataState.COMPLETE:
                 received = reader.result()
                 if received.rest:  # pipelined commands behind the dot (RFC 2920)
@@ -382,3 +403,14 @@ class GatewaySession(Connection):
     def cut(self) -> None:
         """Say 421 and close, whatever goes on (RFC 5321 3.8)."""
         self.close_with(replies.SHUTTING_DOWN)
+
+
+def _refused(received: Received | None) -> SmtpReply | None:
+    """The answer to data that cannot be taken, whatever the message says."""
+    if received is None:
+        return replies.ENDLESS_DATA
+    if received.given_up:
+        return replies.STORAGE_FULL
+    if received.too_large:
+        return replies.TOO_LARGE
+    return replies.BARE_CONTROL if received.bare_control else None

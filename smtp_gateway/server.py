@@ -50,6 +50,7 @@ class GatewayServer:
         self._sessions: set[GatewaySession] = set()
         self._works: set[asyncio.Task[SmtpReply]] = set()
         self._tls_sessions = 0
+        self._in_flight = 0
         self._server: asyncio.Server | None = None
         self._quiet: asyncio.Event | None = None
 
@@ -88,6 +89,17 @@ class GatewayServer:
             return False
         self._tls_sessions += 1
         return True
+
+    def reserve(self, octets: int) -> bool:
+        """Count octets of a message in; False when those in memory would be too many."""
+        if self._in_flight + octets > self.settings.limits.in_flight_bytes:
+            return False
+        self._in_flight += octets
+        return True
+
+    def release(self, octets: int) -> None:
+        """Count them out."""
+        self._in_flight -= octets
 
     def keep(self, work: Awaitable[SmtpReply]) -> asyncio.Task[SmtpReply]:
         """Run work to its end, whether or not its session lives to see it."""

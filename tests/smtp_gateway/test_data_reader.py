@@ -20,7 +20,13 @@ def read(wire: bytes, *, sizes: int = 1 << 20, cap: int = CAP) -> Received | Non
             received = reader.result()
             rest = received.rest + wire[at + sizes :]
             return Received(
-                received.raw, received.digest, received.size, received.too_large, received.bare_control, rest
+                received.raw,
+                received.digest,
+                received.size,
+                received.too_large,
+                received.bare_control,
+                received.given_up,
+                rest,
             )
     return None
 

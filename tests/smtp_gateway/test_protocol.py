@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from smtp_gateway import replies
+from smtp_gateway.connection import plain_address
 from smtp_gateway.envelope import Envelope
 from smtp_gateway.gateway_settings import Limits, tls_context
 from smtp_gateway.replies import SmtpReply
@@ -440,6 +441,44 @@ def test_connections_beyond_the_cap_hear_421_and_a_free_place_is_used_again() ->
                 assert (await talk.ehlo()).startswith("250")
 
     asyncio.run(scenario())
+
+
+def test_messages_beyond_the_memory_for_all_hear_452_and_small_ones_pass() -> None:
+    arrived, waiting = asyncio.Event(), asyncio.Event()
+
+    async def slow(envelope: Envelope) -> SmtpReply:
+        arrived.set()
+        await waiting.wait()
+        return replies.accepted(envelope.id)
+
+    async def scenario() -> None:
+        async with bare_gateway(slow, Limits(in_flight_bytes=1_500_000)) as (server, _):
+            async with (
+                client(server.port) as first,
+                client(server.port) as second,
+                client(server.port) as third,
+            ):
+                await first.begin()
+                held = asyncio.create_task(first.data(b"x" * 1_000_000 + b"\r\n"))
+                await arrived.wait()
+                await second.begin()
+                assert (await second.data(b"x" * 1_000_000 + b"\r\n")).startswith("452 4.3.1")
+                await third.begin()
+                small = asyncio.create_task(third.data(b"x\r\n"))
+                waiting.set()
+                assert (await held).startswith("250")
+                assert (await small).startswith("250")
+                await second.begin()
+                assert (await second.data(b"x" * 1_000_000 + b"\r\n")).startswith("250")
+            assert server._in_flight == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_peer_address_is_plain() -> None:
+    assert plain_address("::ffff:192.0.2.1") == "192.0.2.1"
+    assert plain_address("fe80::1%eth0") == "fe80::1"
+    assert plain_address("2001:DB8::1") == "2001:db8::1"
 
 
 async def _starttls(talk, context: ssl.SSLContext | None = None) -> None:
