@@ -108,7 +108,11 @@ class _Work:
         self._bare: bool | None = None
         self._fields: dict[bytes, list[Field]] = {}
         for field in message.fields:
-            self._fields.setdefault(field.lower, []).append(field)
+            same = self._fields.get(field.lower)
+            if same is None:
+                self._fields[field.lower] = [field]
+            else:
+                same.append(field)
 
     def read(self, field: Field) -> Signature | DkimError:
         """The signature, or why it cannot pass whatever the key is (RFC 6376 6.1.1)."""

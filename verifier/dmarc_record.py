@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 MAX_RECORD: Final = 65_536  # no DNS message carries more
+PARSED_RECORDS: Final = 2_048  # kept by their text
+MAX_KEPT_RECORD: Final = 1_024  # characters; real ones stay below, so all that is kept takes 4 MB at most
 
 # RFC 9989 4.8: the version comes first, its value exact; blanks may surround "=" and ";". A leading blank is
 # the parent format's (RFC 6376 3.2), which 4.7 names. This alone decides whether a TXT value is a record.
@@ -58,9 +61,23 @@ class DmarcRecord:
 
 
 def parse(text: str) -> DmarcRecord | None:
-    """Read a TXT value; None when it is no DMARC record (RFC 9989 4.8). Linear time, never raises."""
+    """Read a TXT value; None when it is no DMARC record (RFC 9989 4.8). Linear time, never raises.
+
+    Parsed records are kept by their text, as parsed keys are; what a message gets from them is not.
+    """
+    if len(text) <= MAX_KEPT_RECORD:
+        return _kept(text)
+    return _parse(text) if len(text) <= MAX_RECORD else None
+
+
+@lru_cache(maxsize=PARSED_RECORDS)
+def _kept(text: str) -> DmarcRecord | None:
+    return _parse(text)
+
+
+def _parse(text: str) -> DmarcRecord | None:
     version = _VERSION.match(text)
-    if version is None or len(text) > MAX_RECORD:
+    if version is None:
         return None
     tags: dict[str, str] = {"v": ""}
     for part in text[version.end() :].split(";"):

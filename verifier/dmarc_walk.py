@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from verifier.dmarc_record import DmarcRecord, parse
@@ -11,6 +12,7 @@ from verifier.evidence import Answer, Evidence, Question
 MAX_LABELS: Final = (
     7  # RFC 9989 4.10: of longer names only the name itself is asked, then seven labels and fewer
 )
+KNOWN_WALKS: Final = 1_024  # which names a domain's walk asks for follows from the domain alone; 3 MB at most
 _MAX_NAME: Final = 253  # RFC 1035 2.3.4, without the final dot
 _MAX_LABEL: Final = 63
 _PREFIX: Final = "_dmarc."
@@ -69,19 +71,23 @@ def walk_names(domain: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+@lru_cache(maxsize=KNOWN_WALKS)
+def _steps(domain: str) -> tuple[tuple[str, Question], ...]:
+    """The names of a walk that can be asked, each with its question; one that cannot is a missing record."""
+    return tuple((name, _question(name)) for name in walk_names(domain) if _askable(name))
+
+
 def walk_questions(domain: str) -> tuple[Question, ...]:
     """All questions of a walk, so that they can be asked at once."""
-    return tuple(_question(name) for name in walk_names(domain) if _askable(name))
+    return tuple([question for _, question in _steps(domain)])
 
 
 def walk(domain: str, evidence: Evidence) -> Walk:
     """Walk up from a domain over evidence that holds an answer to each of `walk_questions`."""
     found: list[tuple[str, DmarcRecord]] = []
     failed: list[str] = []
-    for name in walk_names(domain):
-        if not _askable(name):
-            continue  # a question that cannot be asked is a missing record
-        answer = evidence.get(_question(name))
+    for name, question in _steps(domain):
+        answer = evidence.get(question)
         if answer is None or answer.temporary:
             failed.append(name)
             continue
@@ -100,6 +106,8 @@ def only_record(answer: Answer) -> DmarcRecord | None:
 
 
 def _askable(name: str) -> bool:
+    if len(name) <= _MAX_LABEL:  # nearly every name: no label can be too long
+        return bool(name) and ".." not in name and name[0] != "." and name[-1] != "."
     return len(name) <= _MAX_NAME - len(_PREFIX) and all(
         0 < len(label) <= _MAX_LABEL for label in name.split(".")
     )
