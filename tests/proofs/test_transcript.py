@@ -73,7 +73,7 @@ def test_a_request_is_answered_and_a_stranger_is_held_across_a_restart(
 
     said = swaks(
         path, served, "alice@contoso.test", reply_address, f"Re: {request['Subject']}",
-        "No, nobody of us was in Lisbon.\\n\\nOn Monday the experts wrote:\\n> Was this sign-in yours?",
+        "No, nobody of us was in Lisbon.\\n\\nOn Mon, 2 Mar 2026 at 09:00, Defender Experts wrote:\\n> Was this sign-in yours?",
         "--header", f"In-Reply-To: {request['Message-ID']}",
     )  # fmt: skip
     assert "250 2.0.0" in said
