@@ -15,6 +15,7 @@ from verifier.message import Defect, Message
 
 CHUNK: Final = 1 << 18  # bytes of body per step: 0.2 to 1 ms of work
 
+_CRLF_OCTETS: Final = 2
 _WSP_RUN: Final = re.compile(rb"[ \t]+")
 
 
@@ -97,10 +98,13 @@ def _hash_small_body(body: bytes, method: Canonicalization) -> BodyHash:
         body = _relaxed_lines(body)
         if body.endswith(b" "):
             body = body[:-1]
-        end = len(body) - _trailing_line_ends(body)
-        form = body[:end] + b"\r\n" if end else b""
+    ends = _trailing_line_ends(body)
+    if len(body) > ends == _CRLF_OCTETS:
+        form = body
+    elif len(body) > ends or method is Canonicalization.SIMPLE:
+        form = body[: len(body) - ends] + b"\r\n"
     else:
-        form = body[: len(body) - _trailing_line_ends(body)] + b"\r\n"
+        form = b""
     return BodyHash(hashlib.sha256(form).digest(), len(form))
 
 

@@ -152,14 +152,13 @@ class _Work:
             _check_length(signature)
         except DkimError as refusal:
             error = refusal
-        unsigned: list[bytes] = []
-        oversigned: list[bytes] = []
-        for name, found in self._fields.items():
-            if len(found) > names.get(name, 0) and name != b"dkim-signature":
-                unsigned.append(name)
-        for name, count in names.items():
-            if count > len(self._fields.get(name, ())):
-                oversigned.append(name)
+        fields = self._fields
+        unsigned = [
+            name
+            for name, found in fields.items()
+            if len(found) > names.get(name, 0) and name != b"dkim-signature"
+        ]
+        oversigned = [name for name, count in names.items() if count > len(fields.get(name, ()))]
         weaknesses = () if error else self._weaknesses(names, unsigned, testing=testing)
         return DkimResult(
             index,

@@ -56,6 +56,17 @@ class Message:
 
 _FTEXT: Final = bytes(c for c in range(33, 127) if c != ord(":"))  # RFC 5322 3.6.8
 _BLANKS: Final = b" \t\r\n"
+# Names that nearly all fields have, to spare them the look at their characters.
+_USUAL_NAMES: Final = {
+    name: name.lower()
+    for name in (
+        b"ARC-Authentication-Results ARC-Message-Signature ARC-Seal Authentication-Results Auto-Submitted CC Cc "
+        b"Content-Disposition Content-Language Content-Transfer-Encoding Content-Type DKIM-Signature Date "
+        b"Delivered-To Feedback-ID From In-Reply-To List-Id List-Unsubscribe List-Unsubscribe-Post MIME-Version "
+        b"Message-ID Message-Id Mime-Version Precedence Received Received-SPF References Reply-To Return-Path "
+        b"Sender Subject Thread-Index Thread-Topic To User-Agent X-Mailer X-Originating-IP X-Priority"
+    ).split()
+}
 _FIELD_END: Final = re.compile(rb"\r\n(?![ \t])")
 _LENIENT_FIELD_END: Final = re.compile(rb"\r?\n(?![ \t])")
 _LENIENT_HEADER_END: Final = re.compile(rb"\r?\n\r?\n")
@@ -109,6 +120,7 @@ def _read_fields(
         defects.add(Defect.TOO_MANY_FIELDS)
     crlf_only = field_end is _FIELD_END
     fields: list[Field] = []
+    new = tuple.__new__  # what Field() does, without its Python call
     start = 0
     for line in lines:
         if crlf_only:
@@ -120,14 +132,25 @@ def _read_fields(
             raw = message[start:after] if after <= len(message) else line + b"\r\n"
             start = after
         name, colon, value = line.partition(b":")
-        if not colon or not name or name.translate(None, _FTEXT):
-            name = name.rstrip(_BLANKS)  # obsolete blanks before the colon, folded or not (RFC 5322 4.5.8)
-            if not colon or not name or name.translate(None, _FTEXT):
+        lower = _USUAL_NAMES.get(name)
+        if lower is None or not colon:
+            found = _odd_name(name, defects) if colon else None
+            if found is None:
                 if line:
                     defects.add(Defect.NOT_A_FIELD)
                 continue
-            defects.add(Defect.WSP_BEFORE_COLON)
+            name, lower = found, found.lower()
         if len(line) > MAX_LINE and any(len(part) > MAX_LINE for part in line.split(b"\r\n")):
             defects.add(Defect.LINE_TOO_LONG)
-        fields.append(Field(name, name.lower(), value, raw))
+        fields.append(new(Field, (name, lower, value, raw)))
     return tuple(fields)
+
+
+def _odd_name(name: bytes, defects: set[Defect]) -> bytes | None:
+    """The name without obsolete blanks before the colon (RFC 5322 4.5.8), or None if it is no name."""
+    if not name or name.translate(None, _FTEXT):
+        name = name.rstrip(_BLANKS)  # folded ones too
+        if not name or name.translate(None, _FTEXT):
+            return None
+        defects.add(Defect.WSP_BEFORE_COLON)
+    return name
