@@ -179,7 +179,8 @@ def conclude(check: Check[T], evidence: Evidence) -> T:
             ):
                 raise LookupError(f"evidence holds no answer for {sorted(map(str, asked))}")
             unanswered = {q.index: Opinion.SKIPPED for q in asked if isinstance(q, OpinionQuestion)}
-            evidence = evidence.adding(opinions=unanswered)
+            if unanswered:
+                evidence = evidence.adding(opinions=unanswered)
             asked = check.send(evidence)
     except StopIteration as done:
         result: T = done.value
