@@ -71,10 +71,13 @@ async def play(stage: Stage, world: Path) -> AsyncIterator[Row]:
     )
     incident: str = opened["reference"]
 
-    written = await stage.command("compose", "request", incident, "--to", CUSTOMER, "--question", QUESTION)
-    title = "The experts ask a customer for context"
-    mail = await stage.mailbox.wait_for(CUSTOMER, incident.encode()) if _genuine(written) else None
-    yield await _sent(stage, title, mail, REQUEST, f"withheld: {written[0]['reason']}")
+    mail, withheld = None, "no mail came"
+    try:
+        await stage.command("compose", "request", incident, "--to", CUSTOMER, "--question", QUESTION)
+        mail = await stage.mailbox.wait_for(CUSTOMER, incident.encode())
+    except FaultError as fault:
+        withheld = fault.sentence
+    yield await _sent(stage, "The experts ask a customer for context", mail, REQUEST, withheld)
     if mail is not None:
         yield await _reply(stage, world, mail)
     for scene in SCENES:
@@ -91,10 +94,6 @@ async def play(stage: Stage, world: Path) -> AsyncIterator[Row]:
 def strangers_mail(stage: Stage) -> list[str]:
     """Whoever got mail without being the customer: nobody may."""
     return sorted({to for to, _ in stage.mailbox.mails if to != CUSTOMER})
-
-
-def _genuine(written: Any) -> bool:
-    return bool(written) and written[0]["verdict"] == "genuine"
 
 
 def _sums(world: Path) -> Mapping[str, str]:

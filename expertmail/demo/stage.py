@@ -67,6 +67,7 @@ class Stage:
     mailbox: Mailbox
     smtp_port: int
     console_port: int
+    pid: int  # of the gateway
 
     async def command(self, *arguments: str) -> Any:
         """Run one command as a person would, with --json; its parsed answer. Raises FaultError with what it said."""
@@ -122,7 +123,7 @@ async def staged(world: Path, folder: Path) -> AsyncIterator[Stage]:
             )
         try:
             smtp_port, console_port = await _ports(process, folder)
-            yield Stage(folder, config, mailbox, smtp_port, console_port)
+            yield Stage(folder, config, mailbox, smtp_port, console_port, process.pid)
         finally:
             await _end(process)
 

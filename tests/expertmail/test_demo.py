@@ -72,7 +72,8 @@ def test_a_byte_changed_in_each_message_shows_in_each_row(world: Path, tmp_path:
     rows = acted(world, tmp_path / "run")
     for scene in SCENES:
         row = rows[scene.title]
-        assert row.altered and not row.right, scene.title
+        assert row.altered, scene.title
+        assert not row.right, scene.title
         if scene.file not in BROKEN_ALREADY:
             assert row.outcome != row.expected, f"{scene.title}: the change is not seen in what came of it"
 
