@@ -204,6 +204,11 @@ class Connection(SMTP):
         except (OSError, ConnectionError) as error:
             self._log.info("TLS handshake failed", cause=type(error).__name__)
             plain.abort()
+            # asyncio tells nobody of the loss of a connection whose handshake failed; uncounted, such clients
+            # would use up all places.
+            if self._timeout_handle is not None:
+                self._timeout_handle.cancel()
+            self.lost()
             raise ConnectionResetError("TLS handshake failed") from error
         secured: Any = self.transport.get_extra_info("ssl_object")
         cipher = secured.cipher() or ("unknown",)

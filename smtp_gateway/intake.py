@@ -14,13 +14,13 @@ import structlog
 
 from outbound.model import AutomaticCaps
 from smtp_gateway import replies
-from smtp_gateway.authentication_results import forged_fields
+from smtp_gateway.authentication_results import forged_fields, write_field
 from smtp_gateway.envelope import Envelope
 from smtp_gateway.gateway_settings import GatewaySettings
 from smtp_gateway.judging import Judge, Judged
 from smtp_gateway.observer import NobodyWatching, Observer
 from smtp_gateway.plan import may_be_answered, refusal
-from smtp_gateway.received import looping
+from smtp_gateway.received import looping, received_field
 from smtp_gateway.record import Copy, Intake, Recorded, record, tokens_shared
 from smtp_gateway.replies import SmtpRefusal, SmtpReply
 from threads.match import thread_keys
@@ -32,6 +32,7 @@ from verifier.evaluate import EVALUATOR_VERSION, Context
 from verifier.evidence import Session, SessionOrigin
 from verifier.evidence_file import write_evidence
 from verifier.identity import Identity
+from verifier.report import Report
 from verifier.report_json import as_json
 
 TIMELINE_TEXT_MAX = 200_000
@@ -162,6 +163,7 @@ class MailIntake:
             evidence=write_evidence(judged.evidence, _session(envelope)),
             evaluator=EVALUATOR_VERSION,
             settings_hash=self._settings.settings_hash,
+            trace=self._trace(envelope, report),
         )
         return Intake(
             arrival=arrival,
@@ -173,6 +175,11 @@ class MailIntake:
             text=reading.body.new[:TIMELINE_TEXT_MAX],
             quoted=reading.body.quoted[:TIMELINE_TEXT_MAX],
         )
+
+    def _trace(self, envelope: Envelope, report: Report) -> str:
+        """Our own trace fields as text; the stored bytes stay as they came (RFC 5321 4.4, RFC 8601 4)."""
+        results = write_field(report, self._settings.authserv_id, envelope.mail_from, envelope.peer.helo)
+        return (results + received_field(envelope, self._settings.hostname)).decode("utf-8", "replace")
 
     def _accepted(
         self,

@@ -320,6 +320,7 @@ class Arrival:
     evidence: str
     evaluator: str
     settings_hash: str
+    trace: str = ""  # our own trace fields, which stand above the raw bytes wherever both are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,6 +373,7 @@ class StoredCopy:
     released_by: str | None = None
     discarded_at: datetime | None = None
     discarded_by: str | None = None
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,6 +136,7 @@ messages = Table(
     Column("client_ip", String(45), nullable=False),
     Column("helo", Text, nullable=False),
     Column("tls", Text),
+    Column("trace", Text, nullable=False, server_default=""),  # our Received and Authentication-Results
     Column("message_id", Text),
     Column("subject", Text, nullable=False),
     Column("author", Text),

@@ -33,6 +33,9 @@ def test_a_contacts_reply_lands_on_the_incident_as_verified_words(tmp_path: Path
             assert copy.id == reply.split()[-1]
             assert copy.disposition is Disposition.FILED
             assert world.raw(copy.id) == raw
+            assert copy.trace.startswith("Authentication-Results: mx.experts.test;\r\n")
+            assert "dmarc=pass header.from=contoso.test" in copy.trace
+            assert f"id {copy.id}" in copy.trace
             entry = next(e for e in world.timeline(world.incident.id) if e.kind is EntryKind.MAIL_IN)
             assert (entry.mark, entry.text.strip()) == (Mark.VERIFIED, "It was me.")
             thread = world.thread(world.incident.id)

@@ -109,6 +109,7 @@ def copy_of(row: Row[Any]) -> StoredCopy:
         released_by=row.released_by,
         discarded_at=row.discarded_at,
         discarded_by=row.discarded_by,
+        trace=row.trace,
     )
 
 
@@ -256,6 +257,7 @@ def _decision(arrival: Arrival, filing: Filing) -> dict[str, object]:
         "client_ip": arrival.client_ip,
         "helo": storable(arrival.helo, MAX_LINE),
         "tls": None if arrival.tls is None else storable(arrival.tls, MAX_LINE),
+        "trace": storable(arrival.trace),
         "kind": arrival.kind.value,
         "verdict": arrival.verdict,
         "disposition": filing.disposition.value,

@@ -114,6 +114,7 @@ def upgrade() -> None:
         sa.Column("client_ip", sa.String(length=45), nullable=False),
         sa.Column("helo", sa.Text(), nullable=False),
         sa.Column("tls", sa.Text(), nullable=True),
+        sa.Column("trace", sa.Text(), nullable=False, server_default=""),
         sa.Column("message_id", sa.Text(), nullable=True),
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("author", sa.Text(), nullable=True),
