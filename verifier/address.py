@@ -104,12 +104,14 @@ class AuthorRefusal:
 
 
 # Defects after which two readers may disagree about which fields there are.
-_MALFORMED: Final = (
-    Defect.LEADING_WSP,
-    Defect.NOT_A_FIELD,
-    Defect.BARE_CR,
-    Defect.TOO_MANY_FIELDS,
-    Defect.HEADER_TOO_LARGE,
+_MALFORMED: Final = frozenset(
+    {
+        Defect.LEADING_WSP,
+        Defect.NOT_A_FIELD,
+        Defect.BARE_CR,
+        Defect.TOO_MANY_FIELDS,
+        Defect.HEADER_TOO_LARGE,
+    }
 )
 
 
@@ -120,7 +122,7 @@ def author_of(message: Message) -> AuthorField | AuthorRefusal:
         code, text = AddressCode.NUL, "the header holds a NUL"
     elif len(fields) > 1:
         code, text = AddressCode.MULTIPLE_FROM, f"{len(fields)} From fields"
-    elif any(defect in message.defects for defect in _MALFORMED):
+    elif not _MALFORMED.isdisjoint(message.defects):
         code, text = AddressCode.MALFORMED_HEADER, "a line of the header is no field"
     elif not fields:
         code, text = AddressCode.NO_FROM, "no From field"

@@ -6,7 +6,6 @@ change proves nothing to them. No result outlives its message.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
@@ -167,7 +166,7 @@ class _Work:
             signature.domain,
             signature.selector,
             signature.algorithm,
-            _texts(names),
+            tuple(b":".join(names).decode().split(":")),
             _texts(oversigned),
             _texts(unsigned),
             acceptable=error is None and not weaknesses,
@@ -246,7 +245,7 @@ class _Work:
         return self._bare
 
 
-def _texts(names: Iterable[bytes]) -> tuple[str, ...]:
+def _texts(names: list[bytes]) -> tuple[str, ...]:
     return tuple([name.decode() for name in names])
 
 

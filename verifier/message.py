@@ -51,7 +51,7 @@ class Message:
 
     def named(self, name: bytes) -> tuple[Field, ...]:
         """Fields of that lower-case name, top first."""
-        return tuple(f for f in self.fields if f.lower == name)
+        return tuple([f for f in self.fields if f.lower == name])
 
 
 _FTEXT: Final = bytes(c for c in range(33, 127) if c != ord(":"))  # RFC 5322 3.6.8
