@@ -56,8 +56,8 @@ def request(
     config: Config = None,
 ) -> None:
     """Ask for the context that an investigation needs. The thread then awaits the customer."""
-    words: dict[str, Value] = {"opening": text, "questions": tuple(question), "expert": actor(by)}
     with open_desk(config) as desk:
+        words: dict[str, Value] = {"opening": text, "questions": tuple(question), "expert": _signs(desk, by)}
         letter = _Letter(MailKind.REQUEST_FOR_CONTEXT, reference, tuple(to), words, actor(by))
         _write(desk, letter, preview=preview, as_json=as_json)
 
@@ -74,10 +74,15 @@ def reply(
     config: Config = None,
 ) -> None:
     """Answer what a customer asked."""
-    words: dict[str, Value] = {"text": text, "expert": actor(by)}
     with open_desk(config) as desk:
+        words: dict[str, Value] = {"text": text, "expert": _signs(desk, by)}
         letter = _Letter(MailKind.REPLY, reference, tuple(to), words, actor(by))
         _write(desk, letter, preview=preview, as_json=as_json)
+
+
+def _signs(desk: Desk, by: str | None) -> str:
+    """Whose name stands below the mail: an account's name, such as root, tells a customer nothing."""
+    return by if by is not None else desk.settings.mail.sender_name
 
 
 @dataclass(frozen=True, slots=True)
