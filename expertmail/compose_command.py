@@ -10,7 +10,6 @@ from email import message_from_bytes, policy
 from typing import Annotated
 
 import typer
-from verifier.opinion_worker import SecondOpinion
 
 from expertmail.desk import AsJson, By, Config, Desk, actor, now, open_desk
 from expertmail.faults import ExitCode, FaultError
@@ -25,6 +24,7 @@ from outbound.store import queue_outgoing
 from threads.model import Contact, EntryKind, State, Thread, TimelineEntry
 from threads.store.people import find_contacts
 from threads.store.thread import set_state, thread_by_reference, timeline_of
+from verifier.opinion_worker import SecondOpinion
 
 commands = typer.Typer(no_args_is_help=True, help="Write to a customer.")
 
