@@ -29,6 +29,8 @@ from verifier.opinion_worker import SecondOpinion
 commands = typer.Typer(no_args_is_help=True, help="Write to a customer.")
 
 MAX_REFERENCES = 20  # Message-IDs in References; RFC 5322 3.6.4 lets a long list be cut
+# Below a mail whose writer is not named: an account such as root tells a customer nothing.
+UNNAMED = "The experts"
 OPENING = "We are investigating this incident and need your help with the following."
 
 Reference = Annotated[str, typer.Argument(metavar="REF", help="The thread to write on, such as INC-000001.")]
@@ -57,7 +59,7 @@ def request(
 ) -> None:
     """Ask for the context that an investigation needs. The thread then awaits the customer."""
     with open_desk(config) as desk:
-        words: dict[str, Value] = {"opening": text, "questions": tuple(question), "expert": _signs(desk, by)}
+        words: dict[str, Value] = {"opening": text, "questions": tuple(question), "expert": by or UNNAMED}
         letter = _Letter(MailKind.REQUEST_FOR_CONTEXT, reference, tuple(to), words, actor(by))
         _write(desk, letter, preview=preview, as_json=as_json)
 
@@ -75,14 +77,9 @@ def reply(
 ) -> None:
     """Answer what a customer asked."""
     with open_desk(config) as desk:
-        words: dict[str, Value] = {"text": text, "expert": _signs(desk, by)}
+        words: dict[str, Value] = {"text": text, "expert": by or UNNAMED}
         letter = _Letter(MailKind.REPLY, reference, tuple(to), words, actor(by))
         _write(desk, letter, preview=preview, as_json=as_json)
-
-
-def _signs(desk: Desk, by: str | None) -> str:
-    """Whose name stands below the mail: an account's name, such as root, tells a customer nothing."""
-    return by if by is not None else desk.settings.mail.sender_name
 
 
 @dataclass(frozen=True, slots=True)
