@@ -186,6 +186,10 @@ class Connection(SMTP):
         done = self.loop.create_future()
         # What was sent in plaintext behind STARTTLS must never be read as if it came under TLS (RFC 3207 5).
         self._unread.clear()
+        if self._reader.at_eof():
+            raise ConnectionResetError(
+                "nothing can come after STARTTLS"
+            )  # or it would wait for the handshake's deadline
         self._tls_protocol = sslproto.SSLProtocol(
             self.loop,
             self,
