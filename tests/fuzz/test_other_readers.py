@@ -195,7 +195,8 @@ def mail(data: bytes):
     try:
         path, parameters = read_mail(data, extended=True, smtputf8_offered=True)
     except SmtpRefusal as refusal:
-        assert 500 <= refusal.reply.code <= 559
+        if not 500 <= refusal.reply.code <= 559:
+            raise AssertionError(f"refused by {refusal.reply}") from refusal
         raise
     assert not any(char < " " or char == "\x7f" for char in str(path))
     assert path.domain.isascii()
