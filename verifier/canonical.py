@@ -124,6 +124,9 @@ def _relaxed_lines(piece: bytes) -> bytes:
         piece = piece.replace(b"\t", b" ")
     if b" " not in piece:
         return piece
+    # With each CR as one more space, one search finds runs of spaces and spaces at the end of a line.
+    if b"  " not in piece.replace(b"\r", b" "):
+        return piece
     if b"  " in piece:
         # Each pass shortens every run at least by half; the long steps first keep hostile runs to a few passes.
         if b" " * 8 in piece:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import Final
+from typing import Final, NamedTuple
 
 import idna
 
@@ -41,18 +41,16 @@ class _Alignment(Enum):
     UNKNOWN = auto()  # a question that the answer needs failed for the moment, or the walks are used up
 
 
-@dataclass(frozen=True, slots=True)
-class _Identifier:
-    """An identifier by its kind ("dkim" or "spf"), the signature's index (SPF: -1), its domain, and if it passed."""
+class _Identifier(NamedTuple):
+    """An identifier by its kind ("dkim" or "spf"), the signature's number (SPF: -1), its domain, and if it passed."""
 
     kind: str
-    index: int
+    number: int
     domain: str
     passed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Applied:
+class _Applied(NamedTuple):
     """The record that applies (RFC 9989 4.10.1), where it was found, and whether the author inherits it."""
 
     record: DmarcRecord
@@ -103,7 +101,7 @@ def check_dmarc(
     evidence = yield from ask(evidence, walk_questions(author))
     authors = walk(author, evidence)
     identifiers = _identifiers(dkim, spf)
-    same = frozenset(i.index for i in identifiers if i.kind == "dkim" and i.passed and i.domain == author)
+    same = frozenset(i.number for i in identifiers if i.kind == "dkim" and i.passed and i.domain == author)
 
     own = authors.own()
     if own is None and authors.failed:
@@ -127,7 +125,7 @@ def check_dmarc(
         policy,
         applied.domain,
         authors.organisation,
-        tuple(kind for kind in ("dkim", "spf") if any(i.kind == kind for i in hits)),
+        tuple(sorted({i.kind for i in hits})),
     )
     if not hits:
         # 5.3.6: what might have aligned must not count as a failure. Only now do unfinished checks matter.
@@ -136,7 +134,7 @@ def check_dmarc(
         if _Alignment.UNKNOWN in aligned.values() or any(a is not _Alignment.NO for a in unfinished.values()):
             return DmarcOutcome(DmarcResult(AuthResult.TEMPERROR, reason="alignment-unknown"), same)
         result = replace(result, reason="no-aligned-identifier")
-    return DmarcOutcome(result, frozenset(i.index for i in hits if i.kind == "dkim"))
+    return DmarcOutcome(result, frozenset(i.number for i in hits if i.kind == "dkim"))
 
 
 def _permerror(author_domains: tuple[str, ...] | None, names: set[str | None]) -> DmarcResult:
@@ -209,12 +207,15 @@ def _align(
     """Alignment of each identifier (RFC 9989 4.4.1, 4.4.2, 4.10.2); all walks that this needs are asked at once."""
     aligned: dict[_Identifier, _Alignment] = {}
     walks: dict[str, list[_Identifier]] = {}
-    highest = authors.possible_organisation()
+    highest: str | None = None  # worked out when first needed: most mail is signed by the author's own domain
     for identifier in identifiers:
         strict = record.strict_dkim if identifier.kind == "dkim" else record.strict_spf
         if identifier.domain == authors.start:
             aligned[identifier] = _Alignment.YES
-        elif strict or not _at_or_below(identifier.domain, highest):
+            continue
+        if highest is None:
+            highest = authors.possible_organisation()
+        if strict or not _at_or_below(identifier.domain, highest):
             aligned[identifier] = _Alignment.NO
         elif authors.failed:
             aligned[identifier] = _Alignment.UNKNOWN

@@ -180,8 +180,7 @@ def conclude(check: Check[T], evidence: Evidence) -> T:
                 isinstance(q, Question) and evidence.get(q) is None for q in asked
             ):
                 raise LookupError(f"evidence holds no answer for {sorted(map(str, asked))}")
-            unanswered = {q.index: Opinion.SKIPPED for q in asked if isinstance(q, OpinionQuestion)}
-            if unanswered:
+            if unanswered := {q.index: Opinion.SKIPPED for q in asked if isinstance(q, OpinionQuestion)}:
                 evidence = evidence.adding(opinions=unanswered)
             asked = check.send(evidence)
     except StopIteration as done:
