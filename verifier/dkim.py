@@ -227,11 +227,17 @@ class _Work:
             weaknesses.append(Weakness.NUL)
         if self._has_bare_line_ends():
             weaknesses.append(Weakness.BARE_LINE_END)
-        for name in unsigned:
-            if name in _ONCE and len(self._fields[name]) > 1:
-                weaknesses.append(f"{Weakness.DUPLICATE_FIELD}:{name.decode()}")
-            elif name in _SEEN and name not in names:
-                weaknesses.append(f"{Weakness.UNSIGNED_FIELD}:{name.decode()}")
+        # Several of one kind, signed or not: two programs may show different ones.
+        weaknesses += [
+            f"{Weakness.DUPLICATE_FIELD}:{name.decode()}"
+            for name in _ONCE
+            if len(self._fields.get(name, ())) > 1
+        ]
+        weaknesses += [
+            f"{Weakness.UNSIGNED_FIELD}:{name.decode()}"
+            for name in unsigned
+            if name in _SEEN and name not in names
+        ]
         return tuple(weaknesses)
 
     def _has_bare_line_ends(self) -> bool:

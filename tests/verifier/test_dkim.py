@@ -273,9 +273,12 @@ def test_a_pass_that_leaves_what_people_see_open_is_not_acceptable(rule: str, ra
     assert weakness in got.weaknesses, rule
 
 
-def test_duplicates_that_are_signed_and_fields_nobody_is_shown_are_no_weakness():
+def test_a_field_that_stands_twice_is_a_weakness_even_if_both_are_signed():
     twice = GOOD.replace(b"To: ", b"Cc: a@example.net\r\nCc: b@example.net\r\nTo: ")
-    assert result(signed(twice, h=HEADERS + ":cc:cc")).acceptable
+    assert result(signed(twice, h=HEADERS + ":cc:cc")).weaknesses == ("duplicate-field:cc",)
+
+
+def test_fields_nobody_is_shown_are_no_weakness():
     assert result(b"X-Spam: no\r\nReceived: from x\r\n" + signed()).acceptable
 
 
