@@ -230,8 +230,8 @@ class _Work:
         # Several of one kind, signed or not: two programs may show different ones.
         weaknesses += [
             f"{Weakness.DUPLICATE_FIELD}:{name.decode()}"
-            for name in _ONCE
-            if len(self._fields.get(name, ())) > 1
+            for name, found in self._fields.items()
+            if len(found) > 1 and name in _ONCE
         ]
         weaknesses += [
             f"{Weakness.UNSIGNED_FIELD}:{name.decode()}"

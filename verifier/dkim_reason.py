@@ -77,7 +77,7 @@ class Weakness(StrEnum):
     MALFORMED_HEADER = "malformed-header"  # RFC 5322 2.2, RFC 6376 8.14
     BARE_LINE_END = "bare-line-end"  # RFC 5322 2.3: readers take it differently
     NUL = "nul"  # RFC 5322 2.2, 4
-    DUPLICATE_FIELD = "duplicate-field"  # RFC 6376 8.15: one of several is unsigned
+    DUPLICATE_FIELD = "duplicate-field"  # RFC 6376 8.15: readers show different ones of several
     UNSIGNED_FIELD = "unsigned-field"  # RFC 6376 5.4.1: people see it, and anybody may have written it
 
 

@@ -205,6 +205,8 @@ def _methods(value: bytes | None) -> tuple[Canonicalization, Canonicalization]:
 
 
 def _times(tags: dict[bytes, bytes]) -> tuple[int | None, int | None]:
+    if b"t" not in tags and b"x" not in tags:
+        return None, None
     time = _number(tags, b"t", _MAX_TIME_DIGITS)
     expires = _number(tags, b"x", _MAX_TIME_DIGITS)
     if time is not None and expires is not None and expires <= time:
