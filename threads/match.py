@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import re
 
-from verifier.encoded_word import decode
-
 from threads.model import (
     Candidates,
     Direction,
@@ -20,6 +18,7 @@ from threads.model import (
     ThreadKeys,
     ThreadMatch,
 )
+from verifier.encoded_word import decode
 from verifier.message import Message
 
 # Long conversations carry hundreds of references; the ones that count are the newest, at the end.

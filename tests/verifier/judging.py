@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from verifier.opinion_worker import SecondOpinion
-
 from verifier.driver import drive
 from verifier.evaluate import Context, judge
 from verifier.evidence import Absent, Answer, AnswerStatus, Evidence, Question, Session
 from verifier.identity import Identity
 from verifier.message import read_message
+from verifier.opinion_worker import SecondOpinion
 from verifier.report import Report
 
 AT = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
