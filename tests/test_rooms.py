@@ -24,6 +24,7 @@ SHELLS = {
     "outbound.mx",
     "outbound.template_files",
     "outbound.worker",
+    "smtp_gateway.connection",
     "smtp_gateway.intake",
     "smtp_gateway.judging",
     "smtp_gateway.protocol",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from expertmail.demo import stage
 from expertmail.demo.play import Row, play, strangers_mail
 from expertmail.demo.scenes import SCENES
 from expertmail.demo.stage import staged
@@ -38,9 +39,9 @@ def acted(world: Path, folder: Path) -> dict[str, Row]:
     """The rows of one run by their titles."""
 
     async def run() -> list[Row]:
-        async with staged(world, folder) as stage:
-            rows = [row async for row in play(stage, world)]
-            assert strangers_mail(stage) == []
+        async with staged(world, folder) as running:
+            rows = [row async for row in play(running, world)]
+            assert strangers_mail(running) == []
             return rows
 
     folder.mkdir()
@@ -79,7 +80,11 @@ def test_a_byte_changed_in_each_message_shows_in_each_row(world: Path, tmp_path:
 
 
 @pytest.mark.parametrize("name", list(KEYS))
-def test_a_key_taken_from_the_zone_shows(name: str, world: Path, tmp_path: Path) -> None:
+def test_a_key_taken_from_the_zone_shows(
+    name: str, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without its key nothing of ours goes out, and waiting for it shows nothing more.
+    monkeypatch.setattr(stage, "MAIL_SECONDS", 4.0)
     zone = world / "zone.db"
     text = zone.read_text()
     without = re.sub(rf"(?m)^{re.escape(name)} .*\n", "", text)
