@@ -25,7 +25,6 @@ SHELLS = {
     "outbound.template_files",
     "outbound.worker",
     "smtp_gateway.connection",
-    "smtp_gateway.connection",
     "smtp_gateway.intake",
     "smtp_gateway.judging",
     "smtp_gateway.protocol",
