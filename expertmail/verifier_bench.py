@@ -1,7 +1,7 @@
 """Measures the verifier against dkimpy and pyspf: same messages, same evidence, same thread, one run.
 
-Every message is another one and is judged once a round, so that no result can come from a cache; only the parsed
-public key is kept between messages, on both sides as each library does it. The two sides take turns round by
+Every message is another one and is judged once a round, so that no result can come from a cache; only what a DNS
+record was parsed to (key, DMARC policy) is kept between messages, as each library does it. The two sides take turns round by
 round, so that a busy machine disturbs both alike, and what is counted is the CPU time of this thread. The peer
 does DKIM only where ours does DKIM and DMARC: that is in its favour.
 """
