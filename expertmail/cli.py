@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
@@ -150,7 +151,18 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output went away; what is left in the buffer must not raise again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except Exception as error:  # noqa: BLE001 - a fault of ours is told in one sentence, never swallowed
+        return _say(_unexpected(error), ExitCode.SOFTWARE)
     return outcome if isinstance(outcome, int) else 0
+
+
+def _unexpected(error: Exception) -> str:
+    """What went wrong and where, without the text of the exception: it may hold what a message says."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""  # noqa: PTH119 - a name, not a path
+    return (
+        f"This is a fault of expertmail ({type(error).__name__}{place}); please report it with the command."
+    )
 
 
 def _usage(error: typer.TyperException) -> int:

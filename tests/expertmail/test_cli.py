@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from expertmail.cli import COMMANDS, load
+from expertmail.cli import COMMANDS, load, run
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = [
@@ -98,3 +98,15 @@ def test_a_fault_of_the_settings_is_one_line(command: Callable[..., Any], tmp_pa
     assert ended.code == 78
     assert ended.err.count("\n") == 1
     assert "did you mean smtp.port?" in ended.err
+
+
+def test_a_fault_of_ours_is_one_sentence_that_quotes_nothing(monkeypatch, capsys) -> None:
+    def broken(_name: str) -> Any:
+        raise LookupError("what a message said")
+
+    monkeypatch.setattr("expertmail.cli.load", broken)
+    assert run(["verify", "x"]) == 70
+    said = capsys.readouterr().err
+    assert "LookupError at test_cli.py:" in said
+    assert "what a message said" not in said
+    assert len(said.splitlines()) == 1
