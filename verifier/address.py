@@ -10,6 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import Final
 
 from verifier.address_domain import domain_of
@@ -104,6 +105,9 @@ class AuthorRefusal:
 
 
 # Defects after which two readers may disagree about which fields there are.
+_CUT: Final = frozenset({Defect.TOO_MANY_FIELDS, Defect.HEADER_TOO_LARGE})
+# One line and its folds; what is longer than a From field may be is cut there.
+_FROM_LINE: Final = re.compile(rb"(?im)^from[ \t]*:([^\n]{0,4096}(?:\n[ \t][^\n]{0,4096}){0,16})")
 _MALFORMED: Final = frozenset(
     {
         Defect.LEADING_WSP,
@@ -133,14 +137,23 @@ def author_of(message: Message) -> AuthorField | AuthorRefusal:
             return read_author_field(fields[0].value)
         except AddressError as error:
             code, text = error.code, error.text
+    values = [field.value for field in fields[:MAX_SEEN]]
+    if not _CUT.isdisjoint(message.defects):
+        values += _behind_the_cut(message)
     mailboxes: list[Mailbox] = []
-    for field in fields[:MAX_SEEN]:
+    for value in values:
         try:
-            mailboxes += read_author_field(field.value).mailboxes
+            mailboxes += read_author_field(value).mailboxes
         except AddressError:
-            mailboxes += _seen(_lenient(field.value))
-    seen = "\n".join(_lenient(field.value).strip() for field in fields[:MAX_SEEN])
+            mailboxes += _seen(_lenient(value))
+    seen = "\n".join(_lenient(value).strip() for value in values)
     return AuthorRefusal(code, text, tuple(mailboxes[:MAX_SEEN]), seen)
+
+
+def _behind_the_cut(message: Message) -> list[bytes]:
+    """From fields in what a header over its limits holds: other programs may show what we leave unread."""
+    found = _FROM_LINE.finditer(message.raw, 0, message.body_start)
+    return [match.group(1).rstrip(b"\r") for match in islice(found, MAX_SEEN)]
 
 
 def read_author_field(value: bytes) -> AuthorField:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import accumulate
 
 import disarm
 
@@ -83,7 +84,8 @@ def names_same(shown: str, protected: str) -> bool:
     """Whether a skeleton equals or contains a protected one.
 
     A protected name of several words is found as a whole anywhere ("Microsoft Defender Experts via X"), with
-    its words spread, run together or in another order. A name of one word must be the whole name: "Contoso
+    its words spread, run together or in another order; run together it has to be part of one word, or begin and
+    end where words do ("Acme Guards" is not "Acme Guard"). A name of one word must be the whole name: "Contoso
     Security" is not "Contoso".
     """
     if not protected:
@@ -97,6 +99,18 @@ def names_same(shown: str, protected: str) -> bool:
         return False
     return (
         f" {protected} " in f" {shown} "
-        or wanted in compact
+        or any(wanted in word for word in shown.split())
+        or _at_word_ends(shown.split(), compact, wanted)
         or sorted(shown.split()) == sorted(protected.split())
     )
+
+
+def _at_word_ends(words: list[str], compact: str, wanted: str) -> bool:
+    """Whether ``wanted`` stands in ``compact``, the words run together, from a word's beginning to a word's end."""
+    ends = set(accumulate(map(len, words), initial=0))
+    at = compact.find(wanted)
+    while at >= 0:
+        if at in ends and at + len(wanted) in ends:
+            return True
+        at = compact.find(wanted, at + 1)
+    return False

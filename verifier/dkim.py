@@ -43,6 +43,7 @@ _ONCE: Final = frozenset(
         b"message-id",
         b"content-type",
         b"content-transfer-encoding",
+        b"content-disposition",
         b"mime-version",
     }
 )
@@ -55,6 +56,7 @@ _SEEN: Final = frozenset(
         b"reply-to",
         b"content-type",
         b"content-transfer-encoding",
+        b"content-disposition",
         b"mime-version",
     }
 )
@@ -223,7 +225,7 @@ class _Work:
             weaknesses.append(Weakness.TESTING_KEY)
         if Defect.WSP_BEFORE_COLON in defects:
             weaknesses.append(Weakness.MALFORMED_HEADER)
-        if Defect.NUL in defects:
+        if Defect.NUL in defects or b"\0" in self._message.raw:  # in a body some programs end the text there
             weaknesses.append(Weakness.NUL)
         if self._has_bare_line_ends():
             weaknesses.append(Weakness.BARE_LINE_END)

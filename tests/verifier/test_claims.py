@@ -111,6 +111,9 @@ def test_a_protected_name_in_a_comment_is_an_imitation() -> None:
         '"bob@fabrikam.com via Lists" <list@contoso.com>',
         "Experts <experts@contoso.com>",
         "Public Defender Office <x@city.example>",
+        "Defender Expertson <x@expertson.example>",
+        "Pathdefender Experts <x@pathdefender.example>",
+        "Big Defender Expertsville <x@contoso.com>",
     ],
 )
 def test_a_customer_claims_nothing(author: str) -> None:
@@ -205,3 +208,16 @@ def test_an_ordinary_author_costs_little() -> None:
     for _ in range(500):
         claims_of(message, author, PROTECTION)
     assert (time.perf_counter() - started) / 500 < 1e-3  # measured: about 20 microseconds
+
+
+@pytest.mark.parametrize(
+    "before",
+    [b"X-A: b\r\n" * 2_500, b"X-A: " + b"b\r\n " * 300_000 + b"\r\n", b"DKIM-Signature: v=1\r\n" * 9_000],
+    ids=["many fields", "one huge field", "many signatures"],
+)
+@pytest.mark.parametrize("author", [b"Defender Experts <x@evil.example>", b"help@microsoft.com"])
+def test_a_from_behind_the_limits_of_a_header_is_an_imitation(before: bytes, author: bytes) -> None:
+    for where in (before + b"From: " + author + b"\r\n", before + b"fRoM \t:\r\n\t" + author + b"\r\n"):
+        claims = claimed(raw=where)
+        assert claims.imitations
+        assert claims.malformed == "malformed-header"

@@ -440,3 +440,14 @@ def test_the_mail_dkim_corpus_agrees_with_its_file_names(shared_data: Path):
             wrong[file.name] = got
     assert len(files) == 79
     assert not wrong
+
+
+def test_a_nul_in_the_body_is_a_weakness_as_in_the_header():
+    got = result(signed(GOOD.replace(b"Hello", b"Hel\0lo")))
+    assert (got.result, got.acceptable) == (AuthResult.PASS, False)
+    assert "nul" in got.weaknesses
+
+
+def test_an_unsigned_disposition_that_hides_the_text_is_a_weakness():
+    got = result(b"Content-Disposition: attachment; filename=a.exe\r\n" + signed())
+    assert "unsigned-field:content-disposition" in got.weaknesses
