@@ -14,7 +14,7 @@ import idna
 
 from verifier.dmarc_record import DmarcRecord, Policy
 from verifier.dmarc_walk import Walk, walk, walk_questions
-from verifier.evidence import AnswerStatus, Ask, Check, Evidence, Question, ask
+from verifier.evidence import NOTHING, AnswerStatus, Ask, Check, Evidence, Question, ask
 from verifier.report import AuthResult, DkimResult, DmarcResult, SpfResult
 
 # A flood of signatures must not become a flood of questions; SPF is walked first. Over it: a temporary error.
@@ -93,7 +93,7 @@ def check_dmarc(
     Result words: none, pass, fail, temperror, and permerror for a message without exactly one author domain,
     which RFC 9989 5.3.1 puts outside the protocol.
     """
-    evidence = yield frozenset[Ask]()
+    evidence = yield NOTHING
     names = {a_label_name(domain) for domain in author_domains or ()}
     author = names.pop() if len(names) == 1 else None
     if author is None:

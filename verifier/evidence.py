@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -141,6 +141,10 @@ Every check starts by yielding once (an empty set will do) to receive the first 
 """
 
 
+NOTHING: Final[frozenset[Ask]] = frozenset()
+"""What a check yields first, to receive evidence. A constant: building the generic alias costs more than the set."""
+
+
 def ask(evidence: Evidence, questions: Iterable[Question]) -> Generator[frozenset[Ask], Evidence, Evidence]:
     """Yield until every question has an answer; returns evidence that holds them all."""
     wanted = tuple(questions)
@@ -161,7 +165,7 @@ def together(checks: Iterable[Check[T]]) -> Check[tuple[T, ...]]:
         except StopIteration as done:
             results[number] = done.value
     while wanted:
-        evidence = yield frozenset[Ask]().union(*wanted.values())
+        evidence = yield NOTHING.union(*wanted.values())
         for number in tuple(wanted):
             try:
                 wanted[number] = running[number].send(evidence)

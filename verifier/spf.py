@@ -19,7 +19,7 @@ from typing import Any, Final
 import idna
 import spf as pyspf
 
-from verifier.evidence import Answer, Ask, Check, Evidence, Question, Session
+from verifier.evidence import NOTHING, Answer, Ask, Check, Evidence, Question, Session
 from verifier.report import AuthResult, SpfResult
 from verifier.spf_prefetch import is_record, named_by
 
@@ -132,7 +132,7 @@ def check_spf(session: Session | None, receiver: str, at: datetime) -> Check[Spf
     "session" when there was something to check and "none" otherwise. Never raises; what pyspf cannot
     evaluate is a permerror, a DNS failure a temperror.
     """
-    evidence = yield frozenset[Ask]()
+    evidence = yield NOTHING
     if session is None or session.client_ip is None:
         return SpfResult(AuthResult.NONE, detail="there is no session to check")
     address = _address(session.client_ip)
