@@ -21,9 +21,9 @@ from outbound.dispatch import Ready, prepare
 from outbound.errors import ComposeError, SigningError
 from outbound.model import MailKind, Rendered, Value
 from outbound.store import queue_outgoing
-from threads.model import Contact, EntryKind, State, Thread, TimelineEntry
+from threads.model import Contact, EntryKind, Thread, TimelineEntry
 from threads.store.people import find_contacts
-from threads.store.thread import set_state, thread_by_reference, timeline_of
+from threads.store.thread import thread_by_reference, timeline_of
 from verifier.opinion_worker import SecondOpinion
 
 commands = typer.Typer(no_args_is_help=True, help="Write to a customer.")
@@ -106,9 +106,9 @@ def _write(desk: Desk, letter: _Letter, *, preview: bool, as_json: bool) -> None
         ready = asyncio.run(_judged(desk, mails))
     except (ComposeError, SigningError) as error:
         raise FaultError(str(error), ExitCode.DATA) from error
-    numbers = _queue(desk, letter, thread, ready)
+    numbers = _queue(desk, letter, ready)
     _tell(ready, numbers, as_json=as_json)
-    held_back = [one for one in ready if not (one.checked.genuine or one.checked.temporary)]
+    held_back = [one for one in ready if one.checked.withheld]
     if held_back:
         raise FaultError(
             f"Our own verifier does not call the mail genuine, so it is not sent: {held_back[0].checked.reason}. "
@@ -176,11 +176,11 @@ async def _judged(desk: Desk, mails: Sequence[Rendered]) -> list[Ready]:
         await opinion.close()
 
 
-def _queue(desk: Desk, letter: _Letter, thread: Thread, ready: Sequence[Ready]) -> list[int]:
-    """All of them in one transaction; a request lets the thread await the customer."""
+def _queue(desk: Desk, letter: _Letter, ready: Sequence[Ready]) -> list[int]:
+    """All of them in one transaction."""
     with desk.database.writing() as conn:
         at = now()
-        numbers = [
+        return [
             queue_outgoing(
                 conn,
                 one.signed,
@@ -191,9 +191,6 @@ def _queue(desk: Desk, letter: _Letter, thread: Thread, ready: Sequence[Ready]) 
             ).outgoing_id
             for one in ready
         ]
-        if letter.kind is MailKind.REQUEST_FOR_CONTEXT and all(one.checked.genuine for one in ready):
-            set_state(conn, thread.id, State.AWAITING_CUSTOMER, at, actor=letter.actor)
-    return numbers
 
 
 def _show(mails: Sequence[Rendered], *, as_json: bool) -> None:
@@ -229,5 +226,5 @@ def _tell(ready: Sequence[Ready], numbers: Sequence[int], *, as_json: bool) -> N
         )
         return
     for number, one in zip(numbers, ready, strict=True):
-        word = "queued" if one.checked.genuine or one.checked.temporary else "withheld"
+        word = "withheld" if one.checked.withheld else "queued"
         say(f"Mail {number} to {one.signed.rendered.rcpt_to} is {word}: {one.signed.rendered.subject}")

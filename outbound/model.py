@@ -186,6 +186,11 @@ class SelfCheck:
     reason: str = ""
     temporary: bool = False
 
+    @property
+    def withheld(self) -> bool:
+        """Whether the mail stays here until a person has repaired what ``reason`` names."""
+        return not (self.genuine or self.temporary)
+
 
 @dataclass(frozen=True, slots=True)
 class AutomaticOrder:

@@ -181,7 +181,7 @@ class OutboundWorker:
             lambda conn: queue_ordered(conn, leased, ready.signed, checked=ready.checked, now=now),
             size_hint=len(ready.signed.raw),
         )
-        if ready.checked.genuine or ready.checked.temporary:
+        if not ready.checked.withheld:
             self._tell(
                 EventKind.COMPOSED, queued.outgoing_id, mail.rcpt_to, DeliveryState.QUEUED, order.kind.value
             )
@@ -242,16 +242,18 @@ class OutboundWorker:
         if delivery.checked:
             return True
         checked, now = await self._check(delivery.raw), self._clock()
-        await self._writer.submit(lambda conn: record_check(conn, delivery.outgoing_id, checked, now))
-        if not checked.genuine and not checked.temporary:
+        stands = await self._writer.submit(
+            lambda conn: record_check(conn, delivery.outgoing_id, checked, now)
+        )
+        if stands.withheld:
             self._tell(
                 EventKind.WITHHELD,
                 delivery.outgoing_id,
                 delivery.rcpt_to,
                 DeliveryState.WITHHELD,
-                checked.reason,
+                stands.reason,
             )
-        return checked.genuine
+        return stands.genuine
 
     async def _deliver(self, delivery: Delivery) -> None:
         started = self._clock()

@@ -19,6 +19,7 @@ from outbound.store.orders import CAPS, close_order, next_orders, order_automati
 from outbound.store.outbox import LIST_LIMIT, cancel, count_outbox, list_outbox, retry_now, show_outbox
 from outbound.store.queue import (
     RECHECK,
+    RECHECK_FOR,
     lease_due,
     next_due,
     queue_ordered,
@@ -35,6 +36,7 @@ __all__ = [
     "LEASE",
     "LIST_LIMIT",
     "RECHECK",
+    "RECHECK_FOR",
     "cancel",
     "close_order",
     "count_outbox",

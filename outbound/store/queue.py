@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, case, func, insert, or_, select, update
 
 from outbound.model import (
     Attempt,
@@ -23,12 +24,14 @@ from outbound.retry import Decision
 from outbound.schema import attempts, automatic_orders, deliveries, outgoing
 from outbound.store.orders import close_order
 from outbound.store.rows import LEASE, change, note, outgoing_row
-from threads.model import Mark
-from threads.store.thread import record_outgoing
+from threads.model import Mark, State
+from threads.store.thread import record_outgoing, set_state
 from threads.store.values import MAX_LINE, storable
 
 # A mail that our verifier could not judge, for DNS did not answer, is judged again after this time.
 RECHECK = timedelta(minutes=1)
+# For so long after it was written; a day outlasts a fault of DNS, and an expert has to hear of a longer one.
+RECHECK_FOR = timedelta(hours=24)
 
 
 def queue_outgoing(
@@ -91,21 +94,33 @@ def queue_ordered(
     return queued
 
 
-def record_check(conn: Connection, outgoing_id: int, checked: SelfCheck, now: datetime) -> None:
-    """Record what our own verifier said of a mail: it may be sent from now on, or is withheld, or waits."""
+def record_check(conn: Connection, outgoing_id: int, checked: SelfCheck, now: datetime) -> SelfCheck:
+    """Record what our own verifier said of a mail: it may be sent from now on, or is withheld, or waits.
+
+    A request that may be sent lets its thread await the customer. Returns what stands: a mail that could not
+    be judged for ``RECHECK_FOR`` is withheld. A check after which nothing is sent is no try.
+    """
     mail = outgoing_row(conn, outgoing_id)
+    if checked.temporary and now - mail.created_at >= RECHECK_FOR:
+        hours = RECHECK_FOR // timedelta(hours=1)
+        checked = replace(
+            checked, temporary=False, reason=f"could not be judged for {hours} hours: {checked.reason}"
+        )
+    leased = deliveries.c.state == DeliveryState.LEASED.value
+    tries = case((leased, deliveries.c.attempts - 1), else_=deliveries.c.attempts)
     if checked.temporary:
         change(
             conn,
             outgoing_id,
             now,
+            attempts=tries,
             state=DeliveryState.QUEUED.value,
             next_attempt_at=now + RECHECK,
             lease_owner=None,
             lease_until=None,
             last_reply=storable(checked.reason, MAX_LINE),
         )
-        return
+        return checked
     if checked.genuine:
         change(conn, outgoing_id, now, checked_at=now)
         if mail.thread_id is not None:
@@ -118,11 +133,14 @@ def record_check(conn: Connection, outgoing_id: int, checked: SelfCheck, now: da
                 text=mail.said,
                 mark=Mark.AUTOMATION if MailKind(mail.kind).automatic else Mark.EXPERT,
             )
-        return
+            if MailKind(mail.kind) is MailKind.REQUEST_FOR_CONTEXT:
+                set_state(conn, mail.thread_id, State.AWAITING_CUSTOMER, now, actor=mail.actor)
+        return checked
     change(
         conn,
         outgoing_id,
         now,
+        attempts=tries,
         state=DeliveryState.WITHHELD.value,
         next_attempt_at=None,
         lease_owner=None,
@@ -130,6 +148,7 @@ def record_check(conn: Connection, outgoing_id: int, checked: SelfCheck, now: da
         last_reply=storable(checked.reason, MAX_LINE),
     )
     note(conn, mail, now, f"Not sent to {mail.rcpt_to}: {checked.reason}")
+    return checked
 
 
 def lease_due(conn: Connection, now: datetime, owner: str, n: int) -> tuple[Delivery, ...]:

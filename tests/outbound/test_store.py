@@ -24,6 +24,7 @@ from outbound.retry import decide
 from outbound.store import (
     LEASE,
     RECHECK,
+    RECHECK_FOR,
     cancel,
     close_order,
     count_outbox,
@@ -41,10 +42,10 @@ from outbound.store import (
     work_waits,
 )
 from tests.outbound.conftest import NOW, REQUEST
-from threads.model import Direction, EntryKind, Mark
+from threads.model import Direction, EntryKind, Mark, State
 from threads.schema import message_ids
 from threads.store.errors import RefusedRecord, UnknownRecord
-from threads.store.thread import timeline_of
+from threads.store.thread import thread_by_id, timeline_of
 
 GENUINE = SelfCheck(genuine=True, verdict="genuine")
 BAD = SelfCheck(
@@ -117,7 +118,8 @@ def state(do, number=1):
 
 def test_a_queued_mail_is_on_the_timeline_and_its_message_id_finds_the_thread(do, queue, record, signed):
     queued = queue()
-    entry = do(timeline_of, record.incident.id)[-1]
+    entry, state = do(timeline_of, record.incident.id)[-2:]
+    assert state.kind is EntryKind.STATE
     assert (entry.kind, entry.mark, entry.actor) == (EntryKind.MAIL_OUT, Mark.EXPERT, "ana")
     assert "Was this you?" in entry.text
     with record.database.reading() as conn:
@@ -157,7 +159,7 @@ def test_a_withheld_mail_that_is_retried_has_to_be_judged_again(do, queue, recor
     (leased,) = do(lease_due, NOW, "w", 10)
     assert not leased.checked
     do(record_check, 1, GENUINE, NOW)
-    assert do(timeline_of, record.incident.id)[-1].kind is EntryKind.MAIL_OUT
+    assert do(timeline_of, record.incident.id)[-2].kind is EntryKind.MAIL_OUT
     do(record_attempt, 1, "w", attempt(), after(leased, attempt()))
     assert state(do) is DeliveryState.DELIVERED
 
@@ -168,6 +170,38 @@ def test_a_mail_that_could_not_be_judged_waits_and_is_not_on_the_timeline(do, qu
     (leased,) = do(lease_due, NOW + RECHECK, "w", 10)
     assert not leased.checked
     assert all(e.kind is not EntryKind.MAIL_OUT for e in do(timeline_of, record.incident.id))
+
+
+def test_a_request_lets_its_thread_await_the_customer_once_it_may_be_sent(do, queue, record):
+    queue(UNKNOWN)
+    assert do(thread_by_id, record.incident.id).state is not State.AWAITING_CUSTOMER
+    do(lease_due, NOW + RECHECK, "w", 10)
+    do(record_check, 1, GENUINE, NOW + RECHECK)
+    assert do(thread_by_id, record.incident.id).state is State.AWAITING_CUSTOMER
+
+
+def test_a_withheld_request_leaves_the_state_of_its_thread(do, queue, record):
+    queue(BAD)
+    assert do(thread_by_id, record.incident.id).state is record.incident.state
+
+
+def test_judging_again_is_no_try_and_ends_after_a_day_with_a_note(do, queue, record):
+    queue(UNKNOWN)
+    at = NOW + RECHECK
+    do(lease_due, at, "w", 10)
+    assert do(record_check, 1, UNKNOWN, at).temporary
+    item = do(list_outbox)[0]
+    assert (item.state, item.attempts) == (DeliveryState.QUEUED, 0)
+    at = NOW + RECHECK_FOR
+    do(lease_due, at, "w", 10)
+    assert do(record_check, 1, UNKNOWN, at).withheld
+    item = do(list_outbox)[0]
+    assert (item.state, item.attempts, item.next_attempt_at) == (DeliveryState.WITHHELD, 0, None)
+    assert item.last_reply == "could not be judged for 24 hours: DNS gave no answer"
+    last = do(timeline_of, record.incident.id)[-1]
+    assert last.kind is EntryKind.NOTE
+    assert "24 hours" in last.text
+    assert do(lease_due, at + RECHECK, "w", 10) == ()
 
 
 def test_a_lease_keeps_others_away_until_it_runs_out(do, queue):
