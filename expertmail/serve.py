@@ -98,6 +98,7 @@ async def serve(world: World, database: Database, announce: Callable[[int, int],
             await gateway.start()
         except ListenError as error:
             raise FaultError(f"{str(error).rstrip('.')} (smtp.port).") from error
+        # For a fault before the parts run; a second stop does nothing.
         stack.push_async_callback(gateway.stop)
         parts = {
             "delivery": asyncio.create_task(worker.run()),
@@ -108,9 +109,12 @@ async def serve(world: World, database: Database, announce: Callable[[int, int],
             await _until_stopped(parts, stop)
         finally:
             _log.info("stopping")
-            worker.stop()
-            console.should_exit = True
-            await asyncio.gather(*parts.values(), return_exceptions=True)
+            try:
+                await gateway.stop()
+            finally:
+                worker.stop()
+                console.should_exit = True
+                await asyncio.gather(*parts.values(), return_exceptions=True)
     _log.info("stopped")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import smtplib
@@ -118,6 +119,31 @@ def test_a_first_start_works_and_a_restart_finds_everything(served: Served) -> N
     log = served.log.read_text()
     assert "What is this about" not in log
     assert "Traceback" not in log
+
+
+def test_a_stop_first_takes_no_new_mail_and_lets_the_message_under_way_end(served: Served) -> None:
+    served.start()
+    with contextlib.closing(smtplib.SMTP("127.0.0.1", served.smtp_port, timeout=20)) as client:
+        client.ehlo()
+        client.mail("alice@contoso.test")
+        client.rcpt("query@experts.test")
+        assert client.docmd("DATA")[0] == 354
+        served.process.terminate()
+        deadline = time.monotonic() + 10
+        while _listens(served.smtp_port):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert get(served, "/healthz")[0] == 200, "the console is still there while mail is drained"
+        text = b"From: alice@contoso.test\r\nSubject: Late\r\n\r\nStill here?\r\n.\r\n"
+        client.send(text)
+        assert client.getreply()[0] == 250
+    assert served.process.wait(20) == 0
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_log_lines_of_a_message_share_its_id(served: Served) -> None:
