@@ -1,4 +1,4 @@
-"""From frozen mail to the queue: sign, have it judged, queue. Nothing unverifiable gets a place to leave from."""
+"""From frozen mail to what may be queued: signed, and judged by our own verifier. Queueing is the store's."""
 
 from __future__ import annotations
 

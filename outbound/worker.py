@@ -13,7 +13,7 @@ import random
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from outbound.compose import Office, compose_automatic, stamp
@@ -25,7 +25,6 @@ from outbound.retry import decide
 from outbound.store import (
     close_order,
     lease_due,
-    next_due,
     next_orders,
     queue_ordered,
     record_attempt,
@@ -44,6 +43,9 @@ from threads.store.writer import Writer
 CONCURRENT = 10
 # Orders composed in one round.
 ORDERS = 20
+# An order whose composing fails for a reason that we do not know is tried again, at the end of its lease, until
+# it is so old: an acknowledgement after a day helps nobody.
+ORDER_AGE = timedelta(hours=24)
 # Another process (a command, another node) may queue mail without waking us.
 POLL_SECONDS = 2.0
 # How long a stop waits for tries that are under way.
@@ -145,15 +147,6 @@ class OutboundWorker:
         with self._database.reading() as conn:
             return work_waits(conn, self._clock())
 
-    async def next_due(self) -> datetime | None:
-        """When the next mail is due, for /readyz and the metrics."""
-
-        def look() -> datetime | None:
-            with self._database.reading() as conn:
-                return next_due(conn)
-
-        return await asyncio.to_thread(look)
-
     async def _compose_orders(self) -> None:
         now = self._clock()
         for leased in await self._writer.submit(lambda conn: next_orders(conn, now, self._owner, ORDERS)):
@@ -165,6 +158,8 @@ class OutboundWorker:
                 self._tell(EventKind.FAULT, rcpt_to=leased.order.address, detail=str(error))
             except Exception as error:  # noqa: BLE001 -- one broken order must not stop all others; it is told
                 self._tell(EventKind.FAULT, rcpt_to=leased.order.address, detail=type(error).__name__)
+                if self._clock() - leased.order.ordered_at >= ORDER_AGE:
+                    await self._refuse(leased, f"composing it failed: {type(error).__name__}")
 
     async def _compose(self, leased: LeasedOrder) -> None:
         order, now = leased.order, self._clock()

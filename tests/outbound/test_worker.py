@@ -21,7 +21,7 @@ from outbound.store import (
     retry_now,
     show_outbox,
 )
-from outbound.worker import EventKind, OutboundWorker
+from outbound.worker import ORDER_AGE, EventKind, OutboundWorker
 from tests.outbound.conftest import NOW, REQUEST, always_genuine
 from threads.model import EntryKind, Mark
 from threads.store.thread import timeline_of
@@ -178,6 +178,25 @@ def test_an_order_that_cannot_be_composed_is_refused_and_the_others_go_on(world)
     assert [row.state for row in world.orders()] == [OrderState.REFUSED.value, OrderState.COMPOSED.value]
     assert "plain" in world.orders()[0].reason
     assert len(world.transport.given) == 1
+
+
+def test_an_order_that_fails_in_a_way_nobody_knows_is_tried_for_a_day_and_then_refused(world):
+    async def broken(_raw):
+        raise ZeroDivisionError
+
+    world.check = broken
+    world.acknowledge()
+    world.work()
+    assert world.orders()[0].state == OrderState.ORDERED.value
+    assert [event.kind for event in world.events] == [EventKind.FAULT]
+    world.clock.now += ORDER_AGE
+    world.work()
+    (row,) = world.orders()
+    assert (row.state, row.reason) == (OrderState.REFUSED.value, "composing it failed: ZeroDivisionError")
+    assert [event.kind for event in world.events][1:] == [EventKind.FAULT, EventKind.REFUSED]
+    world.clock.now += LEASE
+    world.work()
+    assert len(world.events) == 3
 
 
 def test_a_retry_sends_the_same_bytes_at_the_scheduled_time(world):
