@@ -173,8 +173,8 @@ class DnsSettings(_Section):
     max_seconds: float = Field(
         default=12.0,
         ge=1,
-        le=120,
-        description="Seconds for all DNS of one message; what is missing then is a temporary error.",
+        le=50,  # smtp_gateway.intake ends the whole judgement after 60
+        description="Seconds for all DNS of one message; what is missing then is a temporary error. At most 50, for the gateway ends the whole judgement after 60.",
     )
 
 

@@ -86,6 +86,7 @@ def test_a_list_in_a_variable_is_written_with_commas(monkeypatch: pytest.MonkeyP
         ("[mail]\ndomains = ['other.test']\n", "not in mail.domains"),
         ("[mail]\nreply_domain = 'experts.test'\n", "a domain of their own"),
         ("[smtp]\ntls_certificate = 'c.pem'\n", "set smtp.tls_key"),
+        ("[dns]\nmax_seconds = 60\n", "at most 50"),
         ("[dns]\nresolvers = ['dns.example']\n", "IP address"),
         ("port = \n", "not valid TOML"),
     ],
