@@ -64,7 +64,18 @@ async def serve(world: World, database: Database, announce: Callable[[int, int],
         judging = Judging(world.identities, resolver, opinion, settings.hostname, budget=budget, clock=now)
         # Threads that judge ask from this loop, so that it has to run while they end.
         stack.push_async_callback(asyncio.to_thread, judging.close)
-        observer = GatewayWatch(metrics)
+        worker = OutboundWorker(
+            writer=writer,
+            database=database,
+            office=office_of(world),
+            transport=transport_of(world, resolver),
+            signer=signer_of(world),
+            check=checker_of(world, judging),
+            clock=now,
+            observe=tell_worker_event,
+        )
+        # What was taken may have ordered an acknowledgement.
+        observer = GatewayWatch(metrics, worker.wake)
         intake = MailIntake(
             settings=gateway_values,
             identities=world.identities,
@@ -78,16 +89,6 @@ async def serve(world: World, database: Database, announce: Callable[[int, int],
         )
         stack.push_async_callback(asyncio.to_thread, intake.close)
         gateway = GatewayServer(gateway_values, mailboxes(world), intake.take, now, observer)
-        worker = OutboundWorker(
-            writer=writer,
-            database=database,
-            office=office_of(world),
-            transport=transport_of(world, resolver),
-            signer=signer_of(world),
-            check=checker_of(world, judging),
-            clock=now,
-            observe=tell_worker_event,
-        )
         watch_queues(metrics, database, writer, resolver)
         console = console_server(
             ConsoleParts(

@@ -22,10 +22,11 @@ _log = structlog.get_logger("expertmail")
 
 
 class GatewayWatch:
-    """Counts what the gateway does (``smtp_gateway.observer.Observer``)."""
+    """Counts what the gateway does (``smtp_gateway.observer.Observer``); ``taken`` is called for each copy."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, taken: Callable[[], None]) -> None:
         self._metrics = metrics
+        self._taken = taken
 
     def connected(self) -> None:
         """A client connected."""
@@ -36,9 +37,10 @@ class GatewayWatch:
         self._metrics.connections.dec()
 
     def accepted(self, disposition: str, verdict: str, seconds: float) -> None:
-        """A copy was stored."""
+        """A copy was answered with 250: it is stored, now or (a duplicate) before."""
         self._metrics.messages.labels(outcome=disposition, verdict=verdict).inc()
         self._metrics.seconds.observe(seconds)
+        self._taken()
 
     def rejected(self, code: int) -> None:
         """A message was refused for good."""
