@@ -25,7 +25,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
     """Turn a skip into a failure where everything a test needs has been installed (.ci/run says so)."""
     report = yield
     wanted = report.skipped and not hasattr(report, "wasxfail") and NO_PACKAGE_HELPS not in str(report.longrepr)
-    if wanted and os.environ.get("EXPERTMAIL_TESTS_MAY_NOT_SKIP"):
+    if wanted and os.environ.get("TESTS_MAY_NOT_SKIP"):
         report.outcome = "failed"
         report.longrepr = f"skipped where nothing may be skipped: {report.longrepr}"
     return report
