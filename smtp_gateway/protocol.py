@@ -337,6 +337,11 @@ class GatewaySession(Connection):
                 received = await self._read_data()
         except TimeoutError:
             return replies.IDLE
+        except ConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of ours; the rest of the message must not be read as commands
+            self._log.error("fault", message=transaction.id, reference=transaction.id, exc_info=error)
+            return replies.closing_fault(transaction.id)
         refused = _refused(received)
         if received is None or refused is not None:
             return refused or replies.ENDLESS_DATA

@@ -115,3 +115,8 @@ def accepted(message_id: str) -> SmtpReply:
 def internal_fault(reference: str) -> SmtpReply:
     """Any fault of ours: temporary, says nothing, and ``reference`` finds the cause in the log."""
     return SmtpReply(451, "4.3.0", f"Local problem, try again later (reference {reference})")
+
+
+def closing_fault(reference: str) -> SmtpReply:
+    """A fault in the middle of data: what follows on the wire is message text and must not be read as commands."""
+    return SmtpReply(421, "4.3.0", f"Local problem, closing connection (reference {reference})")

@@ -250,6 +250,27 @@ def test_a_fault_of_ours_is_a_451_that_says_nothing_and_the_session_goes_on() ->
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("fault", [MemoryError("secret"), ValueError("secret"), RecursionError("secret")])
+def test_after_a_fault_in_mid_data_nothing_of_the_message_is_read_as_commands(
+    monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def broken(*_: object) -> None:
+        raise fault
+
+    async def scenario() -> None:
+        async with bare_gateway() as (server, got), client(server.port) as talk:
+            await talk.begin()
+            monkeypatch.setattr("smtp_gateway.protocol.DataReader.feed", broken)
+            talk.send(b"x\r\nMAIL FROM:<evil@b.test>\r\nVRFY x\r\n.\r\nNOOP\r\n")
+            said = await talk.rest()
+            assert said.startswith(b"421 4.3.0 Local problem")
+            assert said.count(b"\r\n") == 1
+            assert b"secret" not in said
+            assert got == []
+
+    asyncio.run(scenario())
+
+
 def test_a_fault_at_a_command_is_a_451_and_the_next_mail_works() -> None:
     async def scenario() -> None:
         async with bare_gateway() as (server, _), client(server.port) as talk:
