@@ -32,7 +32,7 @@ class ListenError(Exception):
 
 
 class GatewayServer:
-    """The SMTP side of the gateway. ``take`` judges and stores a message (see ``intake.Intake.take``)."""
+    """The SMTP side of the gateway. ``take`` judges and stores a message (see ``intake.MailIntake.take``)."""
 
     def __init__(
         self,
