@@ -140,7 +140,7 @@ def assert_decent(said: bytes, logged: list[Any], *, faults: bool = False) -> No
     assert "session fault" not in events, logged
     if not faults:
         assert "fault" not in events, logged
-        assert b"451" not in said, said
+        assert b"\n451" not in said, said
 
 
 async def assert_serves(port: int, code: str = "250") -> None:
