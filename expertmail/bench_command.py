@@ -70,7 +70,7 @@ def show(rows: Sequence[Row]) -> None:
     )
     say()
     say(
-        "Medians of CPU time a message, on one thread; each message is another one, only parsed DNS records are kept."
+        "Medians of CPU time a message, on one thread; each message is another one; ours keeps parsed DNS records, dkimpy nothing."
     )
     say(
         "The whole verdict is on a message that claims nothing; a claim costs dkimpy's second opinion on top."
