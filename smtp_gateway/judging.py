@@ -17,6 +17,7 @@ from verifier.driver import Budget, HasOpinion, Resolves, drive
 from verifier.evaluate import Context, judge
 from verifier.evidence import Answer, Evidence, Opinion, Question
 from verifier.message import Message, read_message
+from verifier.parts import walk
 from verifier.report import Report
 
 ON_THE_LOOP = 16 * 1024
@@ -61,10 +62,16 @@ class Judge:
         self, raw: bytes, context: Context, resolver: Resolves, opinion: HasOpinion | None
     ) -> Judged:
         message = read_message(raw)
+        parts = walk(message)  # once, for the verdict and for the reading
         report, evidence = await drive(
-            judge(message, context), Evidence(at=context.at), resolver, opinion, raw=raw, budget=self._budget
+            judge(message, context, parts),
+            Evidence(at=context.at),
+            resolver,
+            opinion,
+            raw=raw,
+            budget=self._budget,
         )
-        return Judged(message, report, evidence, read_parsed(message, attachments=False))
+        return Judged(message, report, evidence, read_parsed(message, parts, attachments=False))
 
     def close(self) -> None:
         """End the threads."""

@@ -55,16 +55,22 @@ class Context:
     supplied: tuple[str, ...] = ()  # of "evidence", "clock", "session": what a user supplied
 
 
-def judge(message: Message, context: Context) -> Check[Report]:
-    """The verdict on a message, its attached messages in ``inner``. Never raises."""
-    return _judge(message, context, protection_of(context.identities), 0, 0)
+def judge(message: Message, context: Context, parts: tuple[Part, ...] | None = None) -> Check[Report]:
+    """The verdict on a message, its attached messages in ``inner``; ``parts`` if walked already. Never raises."""
+    return _judge(message, context, protection_of(context.identities), 0, 0, parts=parts)
 
 
 def _judge(
-    message: Message, context: Context, protection: Protection, number: int, depth: int
+    message: Message,
+    context: Context,
+    protection: Protection,
+    number: int,
+    depth: int,
+    *,
+    parts: tuple[Part, ...] | None = None,
 ) -> Check[Report]:
     """``number`` tells messages apart: child k of message n is n * MAX_INNER + k + 1, as in a heap."""
-    parts = walk(message)
+    parts = walk(message) if parts is None else parts
     inside = replace(context, session=None, supplied=tuple(s for s in context.supplied if s != "session"))
     attached = attached_messages(message, parts, MAX_INNER) if depth < MAX_INNER_DEPTH else ()
     inner = [
