@@ -36,6 +36,25 @@ LONG_RUN = Run(6_000)
 
 
 @dataclass(frozen=True, slots=True)
+class Case:
+    """Whose mail comes in, and what must become of every copy of it."""
+
+    name: str
+    known: bool  # whether the organisation and a contact of it are on record
+    tag: str
+    disposition: str
+    threads: int | None  # how many there are afterwards; None is one for each message
+
+
+STRANGER = Case("a stranger's, to triage", known=False, tag="", disposition="triage", threads=0)
+INQUIRY = Case("a customer's, each opens an inquiry", known=True, tag="", disposition="filed", threads=None)
+INCIDENT = Case(
+    "a customer's, to one incident", known=True, tag="Re: [INC-000001] ", disposition="filed", threads=1
+)
+CASES = (STRANGER, INQUIRY, INCIDENT)
+
+
+@dataclass(frozen=True, slots=True)
 class Intake:
     """What was measured; ``faults`` says in words what was not stored as it was acknowledged."""
 
@@ -46,7 +65,6 @@ class Intake:
     p50: float
     p99: float
     cpu: float  # seconds a message, children included
-    filed: int
     faults: tuple[str, ...]
 
     @property
@@ -55,8 +73,8 @@ class Intake:
         return self.messages / self.seconds
 
 
-async def measure(run: Run) -> Intake:
-    """Start a gateway in a temporary folder, file mail on an incident there, stop it and read what it stored."""
+async def measure(run: Run, case: Case) -> Intake:
+    """Start a gateway in a temporary folder, send it the case's mail, stop it and read what it stored."""
     pem, record = new_key()
     with tempfile.TemporaryDirectory() as place:
         world = copy_world(SAMPLES, Path(place) / "world")
@@ -64,20 +82,22 @@ async def measure(run: Run) -> Intake:
             zone.write(_zone_lines(record))
         folder = Path(place) / "gateway"
         folder.mkdir()
-        signed = [signed_message(n, pem, 3_000, "Re: [INC-000001] ") for n in range(SIGNED)]
+        signed = [signed_message(n, pem, 3_000, case.tag) for n in range(SIGNED)]
         messages = [b"X-Transmission: %d\r\n" % n + signed[n % SIGNED] for n in range(WARM_UP + run.messages)]
         async with staged(world, folder) as stage:
-            await stage.command(
-                "contacts", "add", SENDER, "--name", "User", "--org", "Sender", "--domain", DOMAIN
-            )
-            await stage.command("incidents", "open", "--org", "Sender", "--title", "Benchmark")
+            if case.known:
+                await stage.command(
+                    "contacts", "add", SENDER, "--name", "User", "--org", "Sender", "--domain", DOMAIN
+                )
+            if case is INCIDENT:
+                await stage.command("incidents", "open", "--org", "Sender", "--title", "Benchmark")
             load = Load(messages[:WARM_UP], SENDER, "query@experts.test")
             first = await send_all(LOOPBACK, stage.smtp_port, load, CONNECTIONS)
             load = Load(messages[WARM_UP:], SENDER, "query@experts.test")
             cpu, start = cpu_seconds(stage.pid), time.perf_counter()
             sent = await send_all(LOOPBACK, stage.smtp_port, load, CONNECTIONS)
             seconds, cpu = time.perf_counter() - start, cpu_seconds(stage.pid) - cpu
-        filed, faults = _stored(folder / "var" / "expertmail.db", messages, [*first, *sent])
+        faults = _stored(folder / "var" / "expertmail.db", messages, [*first, *sent], case)
     times = sorted(one.seconds for one in sent)
     return Intake(
         CONNECTIONS,
@@ -87,7 +107,6 @@ async def measure(run: Run) -> Intake:
         times[len(times) // 2],
         times[len(times) * 99 // 100],
         cpu / len(sent),
-        filed,
         tuple(faults),
     )
 
@@ -109,14 +128,15 @@ def cpu_seconds(pid: int) -> float:
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
-def _stored(database: Path, messages: list[bytes], sent: list[Sent]) -> tuple[int, list[str]]:
-    """How many copies were filed, and what differs between what was acknowledged and what is on record."""
+def _stored(database: Path, messages: list[bytes], sent: list[Sent], case: Case) -> list[str]:
+    """What differs between what was acknowledged, or what the case expects, and what is on record."""
     faults: list[str] = []
     db = sqlite3.connect(database)
     try:
         rows = db.execute(
             "select m.id, m.sha256, m.disposition, r.raw from messages m join raw_messages r using (sha256)"
         ).fetchall()
+        (threads,) = db.execute("select count(*) from threads").fetchone()
     finally:
         db.close()
     stored = Counter(digest for _, digest, _, _ in rows)
@@ -133,4 +153,9 @@ def _stored(database: Path, messages: list[bytes], sent: list[Sent]) -> tuple[in
         named = MESSAGE_ID.search(one.said)
         if named is None or by_id.get(named.group()) is None:
             faults.append(f"{one.said!r} names no stored message")
-    return sum(disposition == "filed" for _, _, disposition, _ in rows), faults[:10]
+    other = sum(disposition != case.disposition for _, _, disposition, _ in rows)
+    if other:
+        faults.append(f"{other} copies are not {case.disposition}")
+    if threads != (len(messages) if case.threads is None else case.threads):
+        faults.append(f"there are {threads} threads")
+    return faults[:10]

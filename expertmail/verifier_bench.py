@@ -1,10 +1,12 @@
 """Measures the verifier against dkimpy and pyspf: same messages, same evidence, same thread, one run.
 
-Every message is another one and is judged once a round, so that no result can come from a cache. Ours keeps what a
-DNS record was parsed to (key, DMARC policy) between messages; dkimpy keeps nothing. The two sides take turns round
-by round, each a batch of messages, and what is counted is the CPU time of this thread. That order favours the
-faster side: judged in turns message by message, ours took about 170 us instead of 120 at 5 KB, and the ratio was
-3.5 to 4.1, below the goal. The peer does DKIM only where ours does DKIM and DMARC: that is in its favour.
+Every message is another one and is judged once a round, so that no result can come from a cache; only what a DNS
+record was parsed to (key, DMARC policy) is kept between messages, by us: dkimpy keeps nothing. What is counted is
+the CPU time of this thread. The peer does DKIM only where ours does DKIM and DMARC: that is in its favour.
+
+The order matters for messages of some KB, so DKIM with DMARC is measured in both. In turns, message by message and
+each side first every other time, a side finds the processor's caches full of the other's code; in batches, round by
+round, it finds its own. The goal is set for both orders.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -136,11 +138,12 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """The same work, by us and by the peer; each raises on a wrong result."""
+    """The same work, by us and by the peer, and in which order; each raises on a wrong result."""
 
     ours: Callable[[bytes], None]
     peer: Callable[[bytes], None]
     peer_name: str
+    in_turns: bool = True
 
 
 def compare(effort: Effort) -> tuple[Row, ...]:
@@ -187,8 +190,10 @@ def compare(effort: Effort) -> tuple[Row, ...]:
     signature = _Pair(ours_dkim_dmarc, peer_dkim, "dkimpy, DKIM only")
     whole = _Pair(ours_whole, peer_whole, "dkimpy and pyspf, no DMARC")
     return (
-        row("DKIM and DMARC", _SMALL, signature, GOAL),
-        row("DKIM and DMARC", _BIG, signature, GOAL),
+        row("DKIM and DMARC, in turns", _SMALL, signature, GOAL),
+        row("DKIM and DMARC, in turns", _BIG, signature, GOAL),
+        row("DKIM and DMARC, in batches", _SMALL, replace(signature, in_turns=False), GOAL),
+        row("DKIM and DMARC, in batches", _BIG, replace(signature, in_turns=False), GOAL),
         row("SPF, one ip4", _SMALL, spf_of(f"user@{DOMAIN}")),
         row("SPF, two includes, mx, a", _SMALL, spf_of("user@long.test")),
         row("whole verdict", _SMALL, whole),
@@ -278,7 +283,7 @@ def _text(chance: random.Random, size: int) -> str:
 def _medians(
     messages: Sequence[bytes], pair: _Pair, rounds: int, records: Mapping[tuple[str, str], str]
 ) -> tuple[float, float]:
-    """Median microseconds a message, ours and the peer's, taking turns."""
+    """Median microseconds a message, ours and the peer's, in the order that the pair asks for."""
     times: tuple[list[int], list[int]] = ([], [])
     # Imports, keys and the processor's clock, before ours runs: a cold start disturbs whoever goes first.
     for raw in messages[:WARM_UP]:
@@ -286,11 +291,31 @@ def _medians(
     with _peer_dns(records):
         for raw in messages[:WARM_UP]:
             pair.peer(raw)
-    for _ in range(rounds):
+    for number in range(rounds):
+        if pair.in_turns:
+            _take_turns(messages, pair, times, records, number)
+            continue
         times[0].extend(_cost(pair.ours, raw) for raw in messages)
         with _peer_dns(records):
             times[1].extend(_cost(pair.peer, raw) for raw in messages)
     return statistics.median(times[0]) / 1_000, statistics.median(times[1]) / 1_000
+
+
+def _take_turns(
+    messages: Sequence[bytes],
+    pair: _Pair,
+    times: tuple[list[int], list[int]],
+    records: Mapping[tuple[str, str], str],
+    number: int,
+) -> None:
+    """One round, message by message; who goes first changes with each message, and with each round."""
+    for place, raw in enumerate(messages, number):
+        for ours in (True, False) if place % 2 == 0 else (False, True):
+            if ours:
+                times[0].append(_cost(pair.ours, raw))
+            else:
+                with _peer_dns(records):
+                    times[1].append(_cost(pair.peer, raw))
 
 
 def _cost(work: Callable[[bytes], None], raw: bytes) -> int:
