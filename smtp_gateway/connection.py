@@ -1,6 +1,6 @@
 """One connection, as octets: aiosmtpd's plumbing under a session, with what it does wrong replaced.
 
-- A half-close does not cancel anything: what arrived is answered. Only a lost connection ends the session.
+- A half-close does not cancel anything: what arrived is answered. In plaintext only a lost connection ends the session.
 - An idle client hears 421 (RFC 5321 4.5.3.2.7); every octet is progress, and one timer serves a connection.
 - A command line ends with CRLF and has a cap; a line without end is not read to its end.
 - What came in plaintext behind STARTTLS is forgotten (RFC 3207 5).
@@ -205,7 +205,7 @@ class Connection(SMTP):
         self._tls_protocol.connection_made(plain)
         try:
             await done
-        except (OSError, ConnectionError) as error:
+        except OSError as error:
             self._log.info("TLS handshake failed", cause=type(error).__name__)
             plain.abort()
             # asyncio tells nobody of the loss of a connection whose handshake failed; uncounted, such clients

@@ -44,7 +44,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
-    """One listening gateway. ``domains`` are lower case in A-labels; ``tls`` is None where STARTTLS is not offered.
+    """One listening gateway. ``tls`` is None where STARTTLS is not offered.
 
     ``settings_hash`` names the identities and routes in force; it is stored beside each verdict.
     """

@@ -207,10 +207,6 @@ class GatewaySession(Connection):
         self._log.error("fault", reference=reference, exc_info=error)
         return replies.internal_fault(reference)
 
-    async def handle_exception(self, error: Exception) -> str:
-        """The library's hook for faults; only its own code could lead here."""
-        return str(await self._fault(error))
-
     # -- commands -----------------------------------------------------------------------------------
     async def _helo(self, argument: bytes) -> SmtpReply:
         self._greet(argument, extended=False)
@@ -342,9 +338,11 @@ class GatewaySession(Connection):
         except Exception as error:  # noqa: BLE001 - a fault of ours; the rest of the message must not be read as commands
             self._log.error("fault", message=transaction.id, reference=transaction.id, exc_info=error)
             return replies.closing_fault(transaction.id)
+        if received is None:
+            return replies.ENDLESS_DATA
         refused = _refused(received)
-        if received is None or refused is not None:
-            return refused or replies.ENDLESS_DATA
+        if refused is not None:
+            return refused
         self._messages += 1
         self._idle_commands = 0
         envelope = Envelope(
@@ -410,10 +408,8 @@ class GatewaySession(Connection):
         self.close_with(replies.SHUTTING_DOWN)
 
 
-def _refused(received: Received | None) -> SmtpReply | None:
+def _refused(received: Received) -> SmtpReply | None:
     """The answer to data that cannot be taken, whatever the message says."""
-    if received is None:
-        return replies.ENDLESS_DATA
     if received.given_up:
         return replies.STORAGE_FULL
     if received.too_large:

@@ -91,7 +91,7 @@ class _Decided:
 
 
 def record(conn: Connection, intake: Intake, caps: AutomaticCaps) -> tuple[Recorded, ...]:
-    """Record every copy of one message; the caller commits. Raises StoreError, and then nothing is recorded."""
+    """Record the copies of one message, one for each thread it belongs to; the caller commits. Raises StoreError, and then nothing is recorded."""
     done: list[Recorded] = []
     filed: dict[int, Recorded] = {}  # threads that hold this very message by an earlier copy of it
     opened: int | None = None
