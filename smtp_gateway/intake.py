@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
@@ -102,7 +103,8 @@ class MailIntake:
         except Exception as error:  # a fault of ours is 451, never 5xx, and is logged
             log.exception("fault", reference=envelope.id, exc_info=error)
             return self._fault(envelope)
-        self._accepted(envelope, judged, recorded, perf_counter() - started, log)
+        with _telling(log):
+            self._accepted(envelope, judged, recorded, perf_counter() - started, log)
         return replies.accepted(recorded[0].id)
 
     async def _judged(self, envelope: Envelope) -> Judged:
@@ -209,10 +211,20 @@ class MailIntake:
         return reply
 
     def _count(self, reply: SmtpReply) -> None:
-        if reply.transient:
-            self._observer.deferred(reply.code)
-        else:
-            self._observer.rejected(reply.code)
+        with _telling(_log):
+            if reply.transient:
+                self._observer.deferred(reply.code)
+            else:
+                self._observer.rejected(reply.code)
+
+
+@contextmanager
+def _telling(log: structlog.typing.FilteringBoundLogger) -> Iterator[None]:
+    """Tell of a message whose answer is settled: a fault in whoever counts is logged and changes no answer."""
+    try:
+        yield
+    except Exception as error:  # a 451 now would be said of mail that is committed
+        log.exception("observer failed", exc_info=error)
 
 
 def _session(envelope: Envelope) -> Session:

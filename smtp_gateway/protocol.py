@@ -68,6 +68,11 @@ class Gateway(Protocol):
     def release(self, octets: int) -> None:
         """Count them out."""
 
+    @property
+    def crowded(self) -> bool:
+        """Whether as many messages are being worked on as may be."""
+        ...
+
     def keep(self, work: Awaitable[SmtpReply]) -> asyncio.Task[SmtpReply]:
         """Run work that must end even if its session does not live to see it."""
 
@@ -340,7 +345,7 @@ class GatewaySession(Connection):
             return replies.closing_fault(transaction.id)
         if received is None:
             return replies.ENDLESS_DATA
-        refused = _refused(received)
+        refused = _refused(received) or (replies.STORAGE_FULL if self._gateway.crowded else None)
         if refused is not None:
             return refused
         self._messages += 1

@@ -101,6 +101,14 @@ class GatewayServer:
         """Count them out."""
         self._in_flight -= octets
 
+    @property
+    def crowded(self) -> bool:
+        """Whether as many messages are being worked on as sessions may be open.
+
+        A client that resets its connection leaves its work behind; without this nothing would bound those.
+        """
+        return len(self._works) >= self.settings.limits.connections
+
     def keep(self, work: Awaitable[SmtpReply]) -> asyncio.Task[SmtpReply]:
         """Run work to its end, whether or not its session lives to see it."""
         task = asyncio.ensure_future(work)

@@ -12,6 +12,7 @@ import pytest
 from outbound.model import AutomaticCaps
 from outbound.sign import SigningKey
 from smtp_gateway import record as recording
+from smtp_gateway.observer import NobodyWatching
 from smtp_gateway.plan import Plan
 from tests.smtp_gateway.world import REPLIES, client, message, signed, whole_gateway
 from threads import store
@@ -45,6 +46,27 @@ def test_a_store_that_fails_is_a_temporary_answer_without_detail(
             answer = await world.send(message(), "query@experts.test")
             assert answer.startswith(reply)
             assert "secret" not in answer
+
+    asyncio.run(scenario())
+
+
+class BrokenObserver(NobodyWatching):
+    """Whoever counts breaks at each message."""
+
+    def accepted(self, *_told: Any) -> None:
+        raise RuntimeError("secret")
+
+    rejected = deferred = accepted
+
+
+def test_a_fault_in_whoever_counts_changes_no_answer(tmp_path: Path, key: SigningKey) -> None:
+    async def scenario() -> None:
+        async with whole_gateway(tmp_path, key) as world:
+            world.intake._observer = BrokenObserver()
+            assert (await world.send(signed(message(), key), "query@experts.test")).startswith("250 2.0.0")
+            assert len(world.copies()) == 1
+            refused = b"Received: x\r\n" * 200 + message()
+            assert (await world.send(refused, "query@experts.test")).startswith("554 5.4.6")
 
     asyncio.run(scenario())
 

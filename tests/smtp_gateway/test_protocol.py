@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -267,6 +269,41 @@ def test_after_a_fault_in_mid_data_nothing_of_the_message_is_read_as_commands(
             assert said.count(b"\r\n") == 1
             assert b"secret" not in said
             assert got == []
+
+    asyncio.run(scenario())
+
+
+def test_work_left_behind_by_clients_that_reset_is_bounded() -> None:
+    let_go = asyncio.Event()
+
+    async def slow(envelope: Envelope) -> SmtpReply:
+        await let_go.wait()
+        return replies.accepted(envelope.id)
+
+    async def scenario() -> None:
+        async with bare_gateway(slow, Limits(connections=5)) as (server, got):
+            try:
+                for _number in range(12):
+                    async with client(server.port) as talk:
+                        await talk.begin()
+                        talk.send(b"x\r\n.\r\n")
+                        await talk.writer.drain()
+                        await asyncio.sleep(0.03)
+                        # No lingering: the connection is reset, and its place is free again.
+                        raw = talk.writer.get_extra_info("socket")
+                        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                        talk.writer.transport.abort()
+                    await asyncio.sleep(0.03)
+                assert len(got) == 5
+                async with client(server.port) as talk:
+                    await talk.begin()
+                    assert (await talk.data(b"x\r\n")).startswith("452 4.3.1")
+            finally:
+                let_go.set()
+            await asyncio.sleep(0.05)
+            async with client(server.port) as talk:
+                await talk.begin()
+                assert (await talk.data(b"x\r\n")).startswith("250 2.0.0")
 
     asyncio.run(scenario())
 
