@@ -7,7 +7,7 @@ change proves nothing to them. No result outlives its message.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from verifier.canonical import BodyHashes, Canonicalization, has_bare_line_ends, has_odd_blanks, relaxed_value
 from verifier.dkim_key import BadKey, Key, read_key
@@ -60,6 +60,7 @@ _SEEN: Final = frozenset(
         b"mime-version",
     }
 )
+_NO_FIELDS: Final[list[Field]] = []
 
 
 def check_dkim(message: Message, at: datetime) -> Check[tuple[DkimResult, ...]]:
@@ -106,14 +107,18 @@ class _Work:
         self._now = now
         self._bodies = BodyHashes(message)
         self._odd_blanks = has_odd_blanks(message)
-        self._bare: bool | None = None
-        self._fields: dict[bytes, list[Field]] = {}
+        self._seen_weak: tuple[str, ...] | None = None
+        self._twice: list[bytes] = []
+        fields: dict[bytes, list[Field]] = {}
         for field in message.fields:
-            same = self._fields.get(field.lower)
+            same = fields.get(field.lower)
             if same is None:
-                self._fields[field.lower] = [field]
+                fields[field.lower] = [field]
             else:
                 same.append(field)
+                if len(same) == 2:  # noqa: PLR2004 - the second of its name
+                    self._twice.append(field.lower)
+        self._fields = fields
 
     def read(self, field: Field) -> Signature | DkimError:
         """The signature, or why it cannot pass whatever the key is (RFC 6376 6.1.1)."""
@@ -123,44 +128,33 @@ class _Work:
             signature = read_signature(field)
         except DkimError as error:
             return error
-        return self._untimely(signature) or self._extra_from(signature) or signature
-
-    def _untimely(self, signature: Signature) -> DkimError | None:
         if signature.expires is not None and signature.expires < self._now:
             return DkimError(DkimReason.EXPIRED, "the signature has expired")
         if signature.time is not None and signature.time > self._now + CLOCK_TOLERANCE:
             return DkimError(DkimReason.TIME_IN_FUTURE, "the signature was made in the future")
-        return None
-
-    def _extra_from(self, signature: Signature) -> DkimError | None:
-        """RFC 6376 8.15: of several From fields the unsigned one may be the one that is shown."""
-        if len(self._fields.get(b"from", ())) > signature.headers.count(b"from"):
+        # RFC 6376 8.15: of several From fields the unsigned one may be the one that is shown.
+        if b"from" in self._twice and len(self._fields[b"from"]) > signature.headers.count(b"from"):
             return DkimError(DkimReason.EXTRA_FROM, "a From field is not covered by the signature")
-        return None
+        return signature
 
     def judge(self, index: int, signature: Signature, answer: Answer | None) -> DkimResult:
         """Look at the key, the body and the signature value (RFC 6376 6.1.2, 6.1.3)."""
-        names: dict[bytes, int] = {}
-        for name in signature.headers:
-            names[name] = names.get(name, 0) + 1
+        choice = _choose(signature.headers, self._fields)
         error: DkimError | None = None
         testing = False
+        weaknesses: tuple[str, ...] = ()
         try:
             keys = _keys(signature, answer)
             testing = keys[0].testing
             self._check_body(signature)
-            testing = self._check_value(signature, keys).testing
-            _check_length(signature)
+            testing = self._check_value(signature, keys, choice.fields).testing
         except DkimError as refusal:
             error = refusal
-        fields = self._fields
-        unsigned = [
-            name
-            for name, found in fields.items()
-            if len(found) > names.get(name, 0) and name != b"dkim-signature"
-        ]
-        oversigned = [name for name, count in names.items() if count > len(fields.get(name, ()))]
-        weaknesses = () if error else self._weaknesses(names, unsigned, testing=testing)
+        else:
+            if signature.length is None:
+                weaknesses = self._weaknesses(choice, testing=testing)
+            else:  # RFC 6376 8.2: what follows is nobody's word, now or after the next relay
+                error = DkimError(DkimReason.BODY_LENGTH_LIMIT, "l= lets anybody append text to the body")
         return DkimResult(
             index,
             AuthResult.PASS if error is None else RESULT_OF[error.reason],
@@ -168,9 +162,9 @@ class _Work:
             signature.domain,
             signature.selector,
             signature.algorithm,
-            tuple(b":".join(names).decode().split(":")),
-            _texts(oversigned),
-            _texts(unsigned),
+            tuple(b":".join(choice.names).decode().split(":")),
+            _texts(choice.oversigned),
+            _texts(choice.unsigned),
             acceptable=error is None and not weaknesses,
             testing=testing,
             weaknesses=weaknesses,
@@ -185,9 +179,16 @@ class _Work:
         if body.digest != signature.body_hash:
             raise DkimError(DkimReason.BODY_CHANGED, "the body is not the one that was signed")
 
-    def _check_value(self, signature: Signature, keys: list[Key]) -> Key:
-        """RFC 6376 6.1.3 (4); of several keys the first that verifies counts."""
-        signed = self._signed_fields(signature) + signature.unsigned_form(odd_blanks=self._odd_blanks)
+    def _check_value(self, signature: Signature, keys: list[Key], fields: list[Field]) -> Key:
+        """RFC 6376 6.1.3 (4), 3.7; of several keys the first that verifies counts."""
+        if signature.header_method is Canonicalization.SIMPLE:
+            form = [field.raw for field in fields]
+        elif self._odd_blanks:
+            form = [field.lower + b":" + relaxed_value(field.value) + b"\r\n" for field in fields]
+        else:  # as relaxed_value does it, without a call for each field
+            form = [field.lower + b":" + b" ".join(field.value.split()) + b"\r\n" for field in fields]
+        form.append(signature.unsigned_form(odd_blanks=self._odd_blanks))
+        signed = b"".join(form)
         for key in keys:
             if key.verifies(signature.signature, signed):
                 return key
@@ -195,72 +196,73 @@ class _Work:
             DkimReason.SIGNATURE_MISMATCH, "a signed header field has changed, or another key was used"
         )
 
-    def _signed_fields(self, signature: Signature) -> bytes:
-        """RFC 6376 3.7, 5.4.2: each name takes the next field of it from the bottom; none left is nothing."""
-        left: dict[bytes, int] = {}
-        chosen: list[bytes] = []
-        relaxed = signature.header_method is Canonicalization.RELAXED
-        for name in signature.headers:
-            fields = self._fields.get(name)
-            if fields is None:
-                continue
-            number = left.get(name, len(fields)) - 1
-            if number < 0:
-                continue
-            left[name] = number
-            if relaxed:
-                value = relaxed_value(fields[number].value, odd_blanks=self._odd_blanks)
-                chosen += (name, b":", value, b"\r\n")
-            else:
-                chosen.append(fields[number].raw)
-        return b"".join(chosen)
-
-    def _weaknesses(
-        self, names: dict[bytes, int], unsigned: list[bytes], *, testing: bool
-    ) -> tuple[str, ...]:
+    def _weaknesses(self, choice: _Choice, *, testing: bool) -> tuple[str, ...]:
         """Why a pass is not good enough for people (RFC 6376 5.4.1, 8.14, 8.15)."""
+        if self._seen_weak is None:
+            self._seen_weak = self._weaknesses_of_message()
+        weaknesses = (Weakness.TESTING_KEY, *self._seen_weak) if testing else self._seen_weak
+        seen = [name for name in choice.unsigned if name in _SEEN and name not in choice.names]
+        return (
+            (*weaknesses, *(f"{Weakness.UNSIGNED_FIELD}:{name.decode()}" for name in seen))
+            if seen
+            else weaknesses
+        )
+
+    def _weaknesses_of_message(self) -> tuple[str, ...]:
+        """Those that every signature of the message has."""
+        message = self._message
+        defects = message.defects
         weaknesses: list[str] = []
-        defects = self._message.defects
-        if testing:
-            weaknesses.append(Weakness.TESTING_KEY)
         if Defect.WSP_BEFORE_COLON in defects:
             weaknesses.append(Weakness.MALFORMED_HEADER)
-        if Defect.NUL in defects or b"\0" in self._message.raw:  # in a body some programs end the text there
+        if Defect.NUL in defects or b"\0" in message.raw:  # in a body some programs end the text there
             weaknesses.append(Weakness.NUL)
-        if self._has_bare_line_ends():
+        if (
+            Defect.BARE_CR in defects
+            or Defect.BARE_LF in defects
+            or has_bare_line_ends(message.raw, message.body_start)
+        ):
             weaknesses.append(Weakness.BARE_LINE_END)
         # Several of one kind, signed or not: two programs may show different ones.
-        weaknesses += [
-            f"{Weakness.DUPLICATE_FIELD}:{name.decode()}"
-            for name, found in self._fields.items()
-            if len(found) > 1 and name in _ONCE
-        ]
-        weaknesses += [
-            f"{Weakness.UNSIGNED_FIELD}:{name.decode()}"
-            for name in unsigned
-            if name in _SEEN and name not in names
-        ]
+        twice = sorted(_ONCE.intersection(self._twice), key=list(self._fields).index) if self._twice else ()
+        weaknesses += [f"{Weakness.DUPLICATE_FIELD}:{name.decode()}" for name in twice]
         return tuple(weaknesses)
 
-    def _has_bare_line_ends(self) -> bool:
-        if self._bare is None:
-            defects = self._message.defects
-            self._bare = (
-                Defect.BARE_CR in defects
-                or Defect.BARE_LF in defects
-                or has_bare_line_ends(self._message.raw, self._message.body_start)
-            )
-        return self._bare
+
+class _Choice(NamedTuple):
+    """What h= takes of the header: names with how often they stand there, and the fields in its order."""
+
+    names: dict[bytes, int]
+    fields: list[Field]
+    oversigned: list[bytes]  # named more often than they occur
+    unsigned: list[bytes]  # names of which one is left over
+
+
+def _choose(headers: tuple[bytes, ...], fields: dict[bytes, list[Field]]) -> _Choice:
+    """RFC 6376 3.7, 5.4.2: each name takes the next field of it from the bottom; none left is nothing."""
+    names: dict[bytes, int] = {}
+    chosen: list[Field] = []
+    oversigned: list[bytes] = []
+    for name in headers:
+        taken = names.get(name, 0)
+        names[name] = taken + 1
+        there = fields.get(name, _NO_FIELDS)
+        if taken < len(there):
+            chosen.append(there[-1 - taken])
+        elif taken == len(there):
+            oversigned.append(name)
+    left = [
+        name
+        for name, there in fields.items()
+        if name not in names or (len(there) > 1 and len(there) > names[name])
+    ]
+    if b"dkim-signature" in left:
+        left.remove(b"dkim-signature")
+    return _Choice(names, chosen, oversigned, left)
 
 
 def _texts(names: list[bytes]) -> tuple[str, ...]:
     return tuple([name.decode() for name in names])
-
-
-def _check_length(signature: Signature) -> None:
-    """RFC 6376 8.2: what stands after the first l= octets is nobody's word, now or after the next relay."""
-    if signature.length is not None:
-        raise DkimError(DkimReason.BODY_LENGTH_LIMIT, "l= lets anybody append text to the body")
 
 
 def _keys(signature: Signature, answer: Answer | None) -> list[Key]:

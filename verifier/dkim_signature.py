@@ -32,6 +32,11 @@ _METHODS: Final = {
     b"simple": Canonicalization.SIMPLE,
     b"relaxed": Canonicalization.RELAXED,
 }
+# The value of a=, with the type of key that it needs (RFC 6376 3.3, RFC 8463 3).
+_ALGORITHMS: Final = {
+    b"rsa-sha256": ("rsa-sha256", "rsa"),
+    b"ed25519-sha256": ("ed25519-sha256", "ed25519"),
+}
 
 
 class Signature(NamedTuple):
@@ -101,27 +106,28 @@ def read_signature(field: Field) -> Signature:
         tags = read_tags(field.value)
     except TagListError as error:
         raise DkimError(DkimReason.SIGNATURE_SYNTAX, str(error)) from error
-    if not all(map(tags.get, _SIGNATURE_TAGS)):
+    get = tags.get
+    if not all(map(get, _SIGNATURE_TAGS)):
         missing = next(name for name in _SIGNATURE_TAGS if not tags.get(name))
         raise DkimError(DkimReason.MISSING_TAG, f"the signature has no {missing.decode()}=")
     if tags[b"v"] != b"1":
         raise DkimError(DkimReason.UNSUPPORTED_VERSION, "v= is not 1")
     domain, selector = _names(tags[b"d"], tags[b"s"])
     headers = _headers(tags[b"h"])
-    identity = _identity_domain(tags.get(b"i"), domain)
-    if b"q" in tags:
+    identity = _identity_domain(get(b"i"), domain)
+    if get(b"q", b"dns/txt") != b"dns/txt":
         _check_query(tags[b"q"])
-    header_method, body_method = _methods(tags.get(b"c"))
+    header_method, body_method = _methods(get(b"c"))
     time, expires = _times(tags)
-    length = _number(tags, b"l", _MAX_LENGTH_DIGITS)
-    algorithm = _algorithm(tags[b"a"])
+    length = _number(tags, b"l", _MAX_LENGTH_DIGITS) if b"l" in tags else None
+    algorithm, key_type = _algorithm(tags[b"a"])
     body_hash = _base64(tags[b"bh"], "bh=")
     if len(body_hash) != SHA256_OCTETS:
         raise DkimError(DkimReason.SIGNATURE_SYNTAX, "bh= is no SHA-256 hash")
     return Signature(
         field,
         algorithm,
-        algorithm.partition("-")[0],
+        key_type,
         domain,
         selector,
         headers,
@@ -151,14 +157,15 @@ def _names(domain: bytes, selector: bytes) -> tuple[str, str]:
     return domain.decode().lower(), selector.decode().lower()
 
 
-def _algorithm(value: bytes) -> str:
+def _algorithm(value: bytes) -> tuple[str, str]:
     """RFC 6376 3.5 a=, RFC 8463 3; rsa-sha1 must not be verified (RFC 8301 3.1)."""
     algorithm = value.lower()
+    known = _ALGORITHMS.get(algorithm)
+    if known is not None:
+        return known
     if algorithm == b"rsa-sha1":
         raise DkimError(DkimReason.WEAK_ALGORITHM, "signed with rsa-sha1, which proves nothing any more")
-    if algorithm not in (b"rsa-sha256", b"ed25519-sha256"):
-        raise DkimError(DkimReason.UNSUPPORTED_ALGORITHM, "a= names an unknown algorithm")
-    return algorithm.decode()
+    raise DkimError(DkimReason.UNSUPPORTED_ALGORITHM, "a= names an unknown algorithm")
 
 
 def _headers(value: bytes) -> tuple[bytes, ...]:
@@ -197,6 +204,8 @@ def _methods(value: bytes | None) -> tuple[Canonicalization, Canonicalization]:
     """RFC 6376 3.5 c=: "simple" where nothing is said. Literals of its grammar know no case (RFC 5234 2.3)."""
     if value is None:
         return Canonicalization.SIMPLE, Canonicalization.SIMPLE
+    if value == b"relaxed/relaxed":  # nearly all mail
+        return Canonicalization.RELAXED, Canonicalization.RELAXED
     header, _, body = value.lower().partition(b"/")
     try:
         return _METHODS[header.strip()], _METHODS[body.strip() or b"simple"]
@@ -205,19 +214,15 @@ def _methods(value: bytes | None) -> tuple[Canonicalization, Canonicalization]:
 
 
 def _times(tags: dict[bytes, bytes]) -> tuple[int | None, int | None]:
-    if b"t" not in tags and b"x" not in tags:
-        return None, None
-    time = _number(tags, b"t", _MAX_TIME_DIGITS)
-    expires = _number(tags, b"x", _MAX_TIME_DIGITS)
+    time = _number(tags, b"t", _MAX_TIME_DIGITS) if b"t" in tags else None
+    expires = _number(tags, b"x", _MAX_TIME_DIGITS) if b"x" in tags else None
     if time is not None and expires is not None and expires <= time:
         raise DkimError(DkimReason.SIGNATURE_SYNTAX, "x= is not later than t=")  # RFC 6376 3.5 x=
     return time, expires
 
 
-def _number(tags: dict[bytes, bytes], name: bytes, digits: int) -> int | None:
-    value = tags.get(name)
-    if value is None:
-        return None
+def _number(tags: dict[bytes, bytes], name: bytes, digits: int) -> int:
+    value = tags[name]
     if not value.isdigit() or len(value) > digits:
         raise DkimError(DkimReason.SIGNATURE_SYNTAX, f"{name.decode()}= is no number")
     return int(value)

@@ -101,7 +101,7 @@ def check_dmarc(
     evidence = yield from ask(evidence, walk_questions(author))
     authors = walk(author, evidence)
     identifiers = _identifiers(dkim, spf)
-    same = frozenset(i.number for i in identifiers if i.kind == "dkim" and i.passed and i.domain == author)
+    same = frozenset([i.number for i in identifiers if i.domain == author and i.passed and i.kind == "dkim"])
 
     own = authors.own()
     if own is None and authors.failed:
@@ -113,28 +113,33 @@ def check_dmarc(
         nothing = DmarcResult(AuthResult.NONE, org_domain=authors.organisation, reason=reason)
         return DmarcOutcome(nothing, same)
 
-    evidence, policy = yield from _policy(author, applied, evidence)
-    if policy is None:
-        return DmarcOutcome(DmarcResult(AuthResult.TEMPERROR, reason="existence-unknown"), same)
-    evidence, aligned = yield from _align(
-        [i for i in identifiers if i.passed], authors, applied.record, evidence
-    )
-    hits = [i for i, alignment in aligned.items() if alignment is _Alignment.YES]
+    policy: Policy | None
+    if applied.inherited:
+        evidence, policy = yield from _inherited_policy(author, applied.record, evidence)
+        if policy is None:
+            return DmarcOutcome(DmarcResult(AuthResult.TEMPERROR, reason="existence-unknown"), same)
+    else:
+        policy = applied.record.applying(inherited=False, exists=True)
+    hits = [i for i in identifiers if i.passed and i.domain == author]
+    others = [i for i in identifiers if i.passed and i.domain != author]
+    unsure = False
+    if others:
+        evidence, aligned = yield from _align(others, authors, applied.record, evidence)
+        hits += [i for i, alignment in aligned.items() if alignment is _Alignment.YES]
+        unsure = _Alignment.UNKNOWN in aligned.values()
+    kinds = tuple(sorted({i.kind for i in hits}))
+    organisation = authors.organisation
     result = DmarcResult(
-        AuthResult.PASS if hits else AuthResult.FAIL,
-        policy,
-        applied.domain,
-        authors.organisation,
-        tuple(sorted({i.kind for i in hits})),
+        AuthResult.PASS if hits else AuthResult.FAIL, policy, applied.domain, organisation, kinds
     )
     if not hits:
         # 5.3.6: what might have aligned must not count as a failure. Only now do unfinished checks matter.
         doubtful = [i for i in identifiers if not i.passed]
         evidence, unfinished = yield from _align(doubtful, authors, applied.record, evidence)
-        if _Alignment.UNKNOWN in aligned.values() or any(a is not _Alignment.NO for a in unfinished.values()):
+        if unsure or any(a is not _Alignment.NO for a in unfinished.values()):
             return DmarcOutcome(DmarcResult(AuthResult.TEMPERROR, reason="alignment-unknown"), same)
         result = replace(result, reason="no-aligned-identifier")
-    return DmarcOutcome(result, frozenset(i.number for i in hits if i.kind == "dkim"))
+    return DmarcOutcome(result, frozenset([i.number for i in hits if i.kind == "dkim"]))
 
 
 def _permerror(author_domains: tuple[str, ...] | None, names: set[str | None]) -> DmarcResult:
@@ -180,12 +185,12 @@ def _discover(authors: Walk) -> _Applied | None:
     return _Applied(suffix[1], suffix[0], inherited=True) if suffix else None
 
 
-def _policy(
-    author: str, applied: _Applied, evidence: Evidence
+def _inherited_policy(
+    author: str, record: DmarcRecord, evidence: Evidence
 ) -> Generator[frozenset[Ask], Evidence, tuple[Evidence, Policy | None]]:
     """The policy after sp, np and t; None when it hangs on whether the author exists and that is not known."""
-    if_there = applied.record.applying(inherited=applied.inherited, exists=True)
-    if_not = applied.record.applying(inherited=applied.inherited, exists=False)
+    if_there = record.applying(inherited=True, exists=True)
+    if_not = record.applying(inherited=True, exists=False)
     if if_there is if_not:
         return evidence, if_there
     # RFC 9989 3.2.13, RFC 8020: only NXDOMAIN means "does not exist". A CNAME to nowhere answers NXDOMAIN to

@@ -91,7 +91,7 @@ def walk(domain: str, evidence: Evidence) -> Walk:
         if answer is None or answer.temporary:
             failed.append(name)
             continue
-        record = only_record(answer)
+        record = only_record(answer) if answer.records else None
         if record is not None:
             found.append((name, record))
             if record.psd != "u":

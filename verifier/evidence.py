@@ -50,6 +50,9 @@ class Question(NamedTuple):
         return cls(name.rstrip(".").lower() + ".", rrtype.upper())
 
 
+_TEMPORARY: Final = frozenset({AnswerStatus.SERVFAIL, AnswerStatus.TIMEOUT})
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One answer. ``records`` are presentation text, except TXT: its strings joined, UTF-8 with surrogateescape."""
@@ -63,7 +66,7 @@ class Answer:
     @property
     def temporary(self) -> bool:
         """Whether asking again later may give another answer."""
-        return self.status in (AnswerStatus.SERVFAIL, AnswerStatus.TIMEOUT)
+        return self.status in _TEMPORARY
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +151,8 @@ NOTHING: Final[frozenset[Ask]] = frozenset()
 def ask(evidence: Evidence, questions: Iterable[Question]) -> Generator[frozenset[Ask], Evidence, Evidence]:
     """Yield until every question has an answer; returns evidence that holds them all."""
     wanted = tuple(questions)
-    while missing := [q for q in wanted if evidence.get(q) is None]:
-        evidence = yield frozenset[Ask](missing)
+    while evidence.absent is Absent.ASK and (missing := [q for q in wanted if q not in evidence.answers]):
+        evidence = yield frozenset(missing)
     return evidence
 
 
