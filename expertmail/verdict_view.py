@@ -75,7 +75,7 @@ def _message(
 def _checks(report: Report) -> Iterator[str]:
     for result in report.dkim:
         yield plain(
-            f"dkim {result.index + 1}: {result.result}{_why(result)}, d={result.domain} s={result.selector}"
+            f"dkim {result.position + 1}: {result.result}{_why(result)}, d={result.domain} s={result.selector}"
         )
         if result.signed:
             yield plain(f"  signed: {', '.join(result.signed)}")

@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from verifier.address_domain import domain_of
 from verifier.address_text import AddressCode, AddressError, Kind, Token, Tokens, tokens_of
@@ -69,8 +69,7 @@ class AuthorFlag(StrEnum):
     OBS_PHRASE = "obs_phrase"
 
 
-@dataclass(frozen=True, slots=True)
-class Mailbox:
+class Mailbox(NamedTuple):
     """``local`` unquoted and in NFC, ``domain`` in lower-case A-labels, ``display`` decoded or None."""
 
     local: str
@@ -86,8 +85,7 @@ class Mailbox:
         return f'"{quoted}"@{self.domain}'
 
 
-@dataclass(frozen=True, slots=True)
-class AuthorField:
+class AuthorField(NamedTuple):
     """A From field: its mailboxes in order (groups dissolved) and flags in alphabetical order."""
 
     mailboxes: tuple[Mailbox, ...]
@@ -122,15 +120,16 @@ _MALFORMED: Final = frozenset(
 def author_of(message: Message) -> AuthorField | AuthorRefusal:
     """The author as the one From field names him, or why there is none (RFC 5322 3.6: exactly one)."""
     fields = message.named(b"from")
-    if Defect.NUL in message.defects:
+    defects = message.defects
+    if defects and Defect.NUL in defects:
         code, text = AddressCode.NUL, "the header holds a NUL"
     elif len(fields) > 1:
         code, text = AddressCode.MULTIPLE_FROM, f"{len(fields)} From fields"
-    elif not _MALFORMED.isdisjoint(message.defects):
+    elif defects and not _MALFORMED.isdisjoint(defects):
         code, text = AddressCode.MALFORMED_HEADER, "a line of the header is no field"
     elif not fields:
         code, text = AddressCode.NO_FROM, "no From field"
-    elif not fields[0].raw.startswith(fields[0].name + b":"):
+    elif not fields[0].line.startswith(fields[0].name + b":"):
         code, text = AddressCode.MALFORMED_HEADER, "blanks between From and its colon"
     else:
         try:
@@ -190,7 +189,12 @@ def _read_usual(value: bytes) -> AuthorField | None:
     quoted, words, local, domain, close = found.groups()
     start = found.start(3)
     has_angle = start > 0 and value[start - 1] == ord("<")
-    if has_angle is not bool(close) or len(local) > MAX_LOCAL or len(domain) > MAX_LOCAL or b"--" in domain:
+    if (
+        has_angle is not bool(close)
+        or len(local) > MAX_LOCAL
+        or len(domain) > MAX_LOCAL
+        or domain.find(b"--") >= 0
+    ):
         return None
     display = quoted if quoted is not None else words
     text = None if display is None else display.decode("ascii")

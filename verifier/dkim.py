@@ -6,6 +6,7 @@ change proves nothing to them. No result outlives its message.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -60,7 +61,10 @@ _SEEN: Final = frozenset(
         b"mime-version",
     }
 )
-_NO_FIELDS: Final[list[Field]] = []
+# Read once: a look at an Enum class takes as long as a call.
+_PASS: Final = AuthResult.PASS
+_ANSWER: Final = AnswerStatus.ANSWER
+_SIMPLE: Final = Canonicalization.SIMPLE
 
 
 def check_dkim(message: Message, at: datetime) -> Check[tuple[DkimResult, ...]]:
@@ -70,17 +74,20 @@ def check_dkim(message: Message, at: datetime) -> Check[tuple[DkimResult, ...]]:
     if not fields:
         return ()
     work = _Work(message, at.timestamp())
-    read = [work.read(field) for field in fields[:MAX_SIGNATURES]]
-    questions = [
-        Question(found.key_name + ".", "TXT") if isinstance(found, Signature) else None for found in read
-    ]
-    evidence = yield from ask(evidence, filter(None, questions))
+    read: list[Signature | DkimError] = []
+    questions: dict[int, Question] = {}
+    for index, field in enumerate(fields[:MAX_SIGNATURES]):
+        found = work.read(field)
+        read.append(found)
+        if isinstance(found, Signature):
+            questions[index] = Question(found.key_name + ".", "TXT")
+    evidence = yield from ask(evidence, questions.values())
     results: list[DkimResult] = []
-    for index, (found, question) in enumerate(zip(read, questions, strict=True)):
+    for index, found in enumerate(read):
         if isinstance(found, DkimError):
             results.append(_refused(index, found, origin_of(fields[index])))
         else:
-            results.append(work.judge(index, found, evidence.get(question) if question else None))
+            results.append(work.judge(index, found, evidence.get(questions[index])))
     for index in range(MAX_SIGNATURES, len(fields)):
         error = DkimError(DkimReason.TOO_MANY_SIGNATURES, f"only {MAX_SIGNATURES} signatures are looked at")
         results.append(_refused(index, error, Origin()))
@@ -107,22 +114,13 @@ class _Work:
         self._now = now
         self._bodies = BodyHashes(message)
         self._odd_blanks = has_odd_blanks(message)
+        self._fields = message.by_name
         self._seen_weak: tuple[str, ...] | None = None
-        self._twice: list[bytes] = []
-        fields: dict[bytes, list[Field]] = {}
-        for field in message.fields:
-            same = fields.get(field.lower)
-            if same is None:
-                fields[field.lower] = [field]
-            else:
-                same.append(field)
-                if len(same) == 2:  # noqa: PLR2004 - the second of its name
-                    self._twice.append(field.lower)
-        self._fields = fields
 
     def read(self, field: Field) -> Signature | DkimError:
         """The signature, or why it cannot pass whatever the key is (RFC 6376 6.1.1)."""
-        if not _UNREADABLE.isdisjoint(self._message.defects):
+        defects = self._message.defects
+        if defects and not _UNREADABLE.isdisjoint(defects):
             return DkimError(DkimReason.MALFORMED_HEADER, "a line of the header is no field")
         try:
             signature = read_signature(field)
@@ -133,7 +131,7 @@ class _Work:
         if signature.time is not None and signature.time > self._now + CLOCK_TOLERANCE:
             return DkimError(DkimReason.TIME_IN_FUTURE, "the signature was made in the future")
         # RFC 6376 8.15: of several From fields the unsigned one may be the one that is shown.
-        if b"from" in self._twice and len(self._fields[b"from"]) > signature.headers.count(b"from"):
+        if len(self._fields.get(b"from", ())) > signature.headers.count(b"from"):
             return DkimError(DkimReason.EXTRA_FROM, "a From field is not covered by the signature")
         return signature
 
@@ -157,14 +155,14 @@ class _Work:
                 error = DkimError(DkimReason.BODY_LENGTH_LIMIT, "l= lets anybody append text to the body")
         return DkimResult(
             index,
-            AuthResult.PASS if error is None else RESULT_OF[error.reason],
+            _PASS if error is None else RESULT_OF[error.reason],
             None if error is None else error.reason,
             signature.domain,
             signature.selector,
             signature.algorithm,
             tuple(b":".join(choice.names).decode().split(":")),
-            _texts(choice.oversigned),
-            _texts(choice.unsigned),
+            _texts(choice.oversigned) if choice.oversigned else (),
+            _texts(choice.unsigned) if choice.unsigned else (),
             acceptable=error is None and not weaknesses,
             testing=testing,
             weaknesses=weaknesses,
@@ -181,7 +179,7 @@ class _Work:
 
     def _check_value(self, signature: Signature, keys: list[Key], fields: list[Field]) -> Key:
         """RFC 6376 6.1.3 (4), 3.7; of several keys the first that verifies counts."""
-        if signature.header_method is Canonicalization.SIMPLE:
+        if signature.header_method is _SIMPLE:
             form = [field.raw for field in fields]
         elif self._odd_blanks:
             form = [field.lower + b":" + relaxed_value(field.value) + b"\r\n" for field in fields]
@@ -213,19 +211,20 @@ class _Work:
         message = self._message
         defects = message.defects
         weaknesses: list[str] = []
-        if Defect.WSP_BEFORE_COLON in defects:
+        if defects and Defect.WSP_BEFORE_COLON in defects:
             weaknesses.append(Weakness.MALFORMED_HEADER)
-        if Defect.NUL in defects or b"\0" in message.raw:  # in a body some programs end the text there
+        if 0 in message.raw:  # in a body some programs end the text there
             weaknesses.append(Weakness.NUL)
-        if (
-            Defect.BARE_CR in defects
-            or Defect.BARE_LF in defects
-            or has_bare_line_ends(message.raw, message.body_start)
-        ):
+        bare = bool(defects) and (Defect.BARE_CR in defects or Defect.BARE_LF in defects)
+        if bare or has_bare_line_ends(message.raw, message.body_start):
             weaknesses.append(Weakness.BARE_LINE_END)
         # Several of one kind, signed or not: two programs may show different ones.
-        twice = sorted(_ONCE.intersection(self._twice), key=list(self._fields).index) if self._twice else ()
-        weaknesses += [f"{Weakness.DUPLICATE_FIELD}:{name.decode()}" for name in twice]
+        if len(self._fields) < len(message.fields):
+            weaknesses += [
+                f"{Weakness.DUPLICATE_FIELD}:{name.decode()}"
+                for name, found in self._fields.items()
+                if len(found) > 1 and name in _ONCE
+            ]
         return tuple(weaknesses)
 
 
@@ -238,7 +237,7 @@ class _Choice(NamedTuple):
     unsigned: list[bytes]  # names of which one is left over
 
 
-def _choose(headers: tuple[bytes, ...], fields: dict[bytes, list[Field]]) -> _Choice:
+def _choose(headers: tuple[bytes, ...], fields: Mapping[bytes, Sequence[Field]]) -> _Choice:
     """RFC 6376 3.7, 5.4.2: each name takes the next field of it from the bottom; none left is nothing."""
     names: dict[bytes, int] = {}
     chosen: list[Field] = []
@@ -246,16 +245,12 @@ def _choose(headers: tuple[bytes, ...], fields: dict[bytes, list[Field]]) -> _Ch
     for name in headers:
         taken = names.get(name, 0)
         names[name] = taken + 1
-        there = fields.get(name, _NO_FIELDS)
+        there = fields.get(name, ())
         if taken < len(there):
             chosen.append(there[-1 - taken])
         elif taken == len(there):
             oversigned.append(name)
-    left = [
-        name
-        for name, there in fields.items()
-        if name not in names or (len(there) > 1 and len(there) > names[name])
-    ]
+    left = [name for name, there in fields.items() if names.get(name, 0) < len(there)]
     if b"dkim-signature" in left:
         left.remove(b"dkim-signature")
     return _Choice(names, chosen, oversigned, left)
@@ -269,7 +264,7 @@ def _keys(signature: Signature, answer: Answer | None) -> list[Key]:
     """RFC 6376 6.1.2: keys that this signature may have been made with; raises ``DkimError`` for none."""
     if answer is None or answer.temporary:
         raise DkimError(DkimReason.KEY_UNAVAILABLE, "the key could not be fetched just now")
-    if answer.status is not AnswerStatus.ANSWER or not answer.records:
+    if answer.status is not _ANSWER or not answer.records:
         raise DkimError(DkimReason.NO_KEY, "there is no key at the name that the signature gives")
     keys: list[Key] = []
     error: DkimError | None = None

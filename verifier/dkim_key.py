@@ -33,17 +33,11 @@ class Key:
     """A usable key: ``type`` "rsa" or "ed25519"; ``testing`` is t=y, ``exact_domain`` is t=s."""
 
     type: str
-    check: Callable[[bytes, bytes], None]  # takes signature and what is signed; raises InvalidSignature
+    verifies: Callable[
+        [bytes, bytes], bool
+    ]  # takes a signature and what is signed: whether the one fits the other
     testing: bool = False
     exact_domain: bool = False
-
-    def verifies(self, signature: bytes, signed: bytes) -> bool:
-        """Whether ``signature`` fits ``signed``."""
-        try:
-            self.check(signature, signed)
-        except InvalidSignature:
-            return False
-        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +78,8 @@ def _read(record: str) -> Key:
     if kind not in (b"rsa", b"ed25519"):
         raise DkimError(DkimReason.KEY_TYPE, "a key of an unknown type")
     flags = _list(tags.get(b"t", b""))
-    check = _rsa(tags[b"p"]) if kind == b"rsa" else _ed25519(tags[b"p"])
-    return Key(kind.decode(), check, testing=b"y" in flags, exact_domain=b"s" in flags)
+    verifies = _rsa(tags[b"p"]) if kind == b"rsa" else _ed25519(tags[b"p"])
+    return Key(kind.decode(), verifies, testing=b"y" in flags, exact_domain=b"s" in flags)
 
 
 def _list(value: bytes) -> set[bytes]:
@@ -99,7 +93,7 @@ def _octets(value: bytes) -> bytes:
         raise DkimError(DkimReason.KEY_SYNTAX, "p= is no base64") from error
 
 
-def _rsa(value: bytes) -> Callable[[bytes, bytes], None]:
+def _rsa(value: bytes) -> Callable[[bytes, bytes], bool]:
     """SubjectPublicKeyInfo, as everybody publishes, or the bare RSAPublicKey of RFC 6376 3.6.1's text."""
     try:
         public = load_der_public_key(_octets(value))
@@ -113,19 +107,29 @@ def _rsa(value: bytes) -> Callable[[bytes, bytes], None]:
         raise DkimError(DkimReason.KEY_SYNTAX, f"an RSA key of over {MAX_RSA_BITS} bits")
     recover = public.recover_data_from_signature
 
-    def check(signature: bytes, signed: bytes) -> None:
+    def verifies(signature: bytes, signed: bytes) -> bool:
         # RFC 6376 3.3.2. OpenSSL takes the padding off and the rest must be the one right encoding, octet for
-        # octet. The same as verify(), by a shorter way: a fifth of its time on a busy machine.
-        if recover(signature, _PADDING, None) != _DIGEST_INFO + sha256(signed).digest():
-            raise InvalidSignature
+        # octet. The same as verify(), by a shorter way: it saves a fifth of the time on a busy machine.
+        try:
+            return recover(signature, _PADDING, None) == _DIGEST_INFO + sha256(signed).digest()
+        except InvalidSignature:
+            return False
 
-    return check
+    return verifies
 
 
-def _ed25519(value: bytes) -> Callable[[bytes, bytes], None]:
+def _ed25519(value: bytes) -> Callable[[bytes, bytes], bool]:
     """RFC 8463 4: the 32 octets of the key itself."""
     try:
         public = Ed25519PublicKey.from_public_bytes(_octets(value))
     except (ValueError, UnsupportedAlgorithm) as error:
         raise DkimError(DkimReason.KEY_SYNTAX, "p= is no Ed25519 key") from error
-    return lambda signature, signed: public.verify(signature, sha256(signed).digest())  # RFC 8463 3
+
+    def verifies(signature: bytes, signed: bytes) -> bool:
+        try:
+            public.verify(signature, sha256(signed).digest())  # RFC 8463 3
+        except InvalidSignature:
+            return False
+        return True
+
+    return verifies

@@ -32,6 +32,7 @@ _METHODS: Final = {
     b"simple": Canonicalization.SIMPLE,
     b"relaxed": Canonicalization.RELAXED,
 }
+_BOTH_RELAXED: Final = (Canonicalization.RELAXED, Canonicalization.RELAXED)
 # The value of a=, with the type of key that it needs (RFC 6376 3.3, RFC 8463 3).
 _ALGORITHMS: Final = {
     b"rsa-sha256": ("rsa-sha256", "rsa"),
@@ -71,9 +72,9 @@ class Signature(NamedTuple):
                 specs[number] = name + equals
                 break
         value = b";".join(specs)
-        if self.header_method is Canonicalization.RELAXED:
+        if self.header_method is _BOTH_RELAXED[0]:
             return b"dkim-signature:" + relaxed_value(value, odd_blanks=odd_blanks)
-        head, _, _ = self.field.raw.partition(b":")
+        head, _, _ = self.field.line.partition(b":")
         return head + b":" + value
 
 
@@ -205,7 +206,7 @@ def _methods(value: bytes | None) -> tuple[Canonicalization, Canonicalization]:
     if value is None:
         return Canonicalization.SIMPLE, Canonicalization.SIMPLE
     if value == b"relaxed/relaxed":  # nearly all mail
-        return Canonicalization.RELAXED, Canonicalization.RELAXED
+        return _BOTH_RELAXED
     header, _, body = value.lower().partition(b"/")
     try:
         return _METHODS[header.strip()], _METHODS[body.strip() or b"simple"]

@@ -6,7 +6,6 @@ Names are plain text, A-labels, lower case, without a final dot, once they are p
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
@@ -23,8 +22,7 @@ MAX_ALIGNMENT_WALKS: Final = 10
 _MAX_DOMAIN_TEXT: Final = 512
 
 
-@dataclass(frozen=True, slots=True)
-class DmarcOutcome:
+class DmarcOutcome(NamedTuple):
     """The result, and the indexes of passing DKIM signatures that align with the author.
 
     Where no record applies, or discovery failed, a signature by the author's very domain still counts as
@@ -94,14 +92,16 @@ def check_dmarc(
     which RFC 9989 5.3.1 puts outside the protocol.
     """
     evidence = yield NOTHING
-    names = {a_label_name(domain) for domain in author_domains or ()}
+    names = set(map(a_label_name, author_domains or ()))
     author = names.pop() if len(names) == 1 else None
     if author is None:
         return DmarcOutcome(_permerror(author_domains, names))
     evidence = yield from ask(evidence, walk_questions(author))
     authors = walk(author, evidence)
     identifiers = _identifiers(dkim, spf)
-    same = frozenset([i.number for i in identifiers if i.domain == author and i.passed and i.kind == "dkim"])
+    passed = [i for i in identifiers if i.passed]
+    hits = [i for i in passed if i.domain == author]
+    same = frozenset([i.number for i in hits if i.kind == "dkim"])
 
     own = authors.own()
     if own is None and authors.failed:
@@ -120,25 +120,23 @@ def check_dmarc(
             return DmarcOutcome(DmarcResult(AuthResult.TEMPERROR, reason="existence-unknown"), same)
     else:
         policy = applied.record.applying(inherited=False, exists=True)
-    hits = [i for i in identifiers if i.passed and i.domain == author]
-    others = [i for i in identifiers if i.passed and i.domain != author]
     unsure = False
-    if others:
+    if len(hits) < len(passed):
+        others = [i for i in passed if i.domain != author]
         evidence, aligned = yield from _align(others, authors, applied.record, evidence)
         hits += [i for i, alignment in aligned.items() if alignment is _Alignment.YES]
         unsure = _Alignment.UNKNOWN in aligned.values()
-    kinds = tuple(sorted({i.kind for i in hits}))
+    kinds = {i.kind for i in hits}
+    by = tuple([kind for kind in _KINDS if kind in kinds])
     organisation = authors.organisation
-    result = DmarcResult(
-        AuthResult.PASS if hits else AuthResult.FAIL, policy, applied.domain, organisation, kinds
-    )
+    result = DmarcResult(_PASS if hits else AuthResult.FAIL, policy, applied.domain, organisation, by)
     if not hits:
         # 5.3.6: what might have aligned must not count as a failure. Only now do unfinished checks matter.
         doubtful = [i for i in identifiers if not i.passed]
         evidence, unfinished = yield from _align(doubtful, authors, applied.record, evidence)
         if unsure or any(a is not _Alignment.NO for a in unfinished.values()):
             return DmarcOutcome(DmarcResult(AuthResult.TEMPERROR, reason="alignment-unknown"), same)
-        result = replace(result, reason="no-aligned-identifier")
+        result = result._replace(reason="no-aligned-identifier")
     return DmarcOutcome(result, frozenset([i.number for i in hits if i.kind == "dkim"]))
 
 
@@ -159,16 +157,17 @@ def _identifiers(dkim: tuple[DkimResult, ...], spf: SpfResult) -> list[_Identifi
     if spf.domain and spf.result in _USEFUL and (spf.scope == "mailfrom" or spf.null_path):
         name = a_label_name(spf.domain)
         if name:
-            identifiers.append(_Identifier("spf", -1, name, spf.result is AuthResult.PASS))
+            identifiers.append(_Identifier("spf", -1, name, spf.result is _PASS))
     for signature in dkim:
         if signature.domain and signature.result in _USEFUL and not signature.testing:
             name = a_label_name(signature.domain)
             if name:
-                passed = signature.result is AuthResult.PASS
-                identifiers.append(_Identifier("dkim", signature.index, name, passed))
+                identifiers.append(_Identifier("dkim", signature.position, name, signature.result is _PASS))
     return identifiers
 
 
+_KINDS: Final = ("dkim", "spf")
+_PASS: Final = AuthResult.PASS  # read once: a look at an Enum class takes as long as a call
 _USEFUL: Final = frozenset({AuthResult.PASS, AuthResult.TEMPERROR})
 
 

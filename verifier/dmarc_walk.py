@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from verifier.dmarc_record import DmarcRecord, parse
 from verifier.evidence import Answer, Evidence, Question
@@ -18,8 +17,7 @@ _MAX_LABEL: Final = 63
 _PREFIX: Final = "_dmarc."
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
+class Walk(NamedTuple):
     """A completed walk: names with one record, longest first, and names whose question failed for the moment.
 
     Nothing above a record with psd=y or psd=n counts (RFC 9989 4.10).
@@ -77,6 +75,7 @@ def _steps(domain: str) -> tuple[tuple[str, Question], ...]:
     return tuple((name, _question(name)) for name in walk_names(domain) if _askable(name))
 
 
+@lru_cache(maxsize=KNOWN_WALKS)
 def walk_questions(domain: str) -> tuple[Question, ...]:
     """All questions of a walk, so that they can be asked at once."""
     return tuple([question for _, question in _steps(domain)])

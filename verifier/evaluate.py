@@ -95,7 +95,7 @@ def _judge_alone(
     ]
     dkim, spf, _ = yield from together(checks)
     outcome = yield from check_dmarc(domains, dkim, spf)
-    dkim = tuple(replace(r, aligned=r.index in outcome.aligned_dkim) for r in dkim)
+    dkim = tuple([r._replace(aligned=r.position in outcome.aligned_dkim) for r in dkim])
     opinions = yield from _opinions(message, claims, dkim, number)
     arc = ArcResult()
     proofs = Proofs(
@@ -137,14 +137,14 @@ def _opinions(
     """The second implementation's word on signatures that would prove the claim, until one is confirmed."""
     words: dict[int, Opinion] = {}
     for result in candidates(claims, dkim):
-        key = number * MAX_OWN_OPINIONS + result.index
+        key = number * MAX_OWN_OPINIONS + result.position
         question = OpinionQuestion(key, message.raw if number else None)
         evidence = yield frozenset()
         word = evidence.opinion(key)
         while word is None:
             evidence = yield frozenset((question,))
             word = evidence.opinion(key)
-        words[result.index] = word
+        words[result.position] = word
         if word is Opinion.PASS:
             break
     return words

@@ -35,6 +35,9 @@ class Absent(StrEnum):
     UNKNOWN = "unknown"  # closed but incomplete: a temporary error
 
 
+_ASK: Final = Absent.ASK  # read once: a look at an Enum class takes as long as a call
+
+
 class Question(NamedTuple):
     """A DNS question: ``name`` absolute, lower case, A-labels, with its final dot; ``type`` upper case.
 
@@ -151,7 +154,7 @@ NOTHING: Final[frozenset[Ask]] = frozenset()
 def ask(evidence: Evidence, questions: Iterable[Question]) -> Generator[frozenset[Ask], Evidence, Evidence]:
     """Yield until every question has an answer; returns evidence that holds them all."""
     wanted = tuple(questions)
-    while evidence.absent is Absent.ASK and (missing := [q for q in wanted if q not in evidence.answers]):
+    while evidence.absent is _ASK and (missing := [q for q in wanted if q not in evidence.answers]):
         evidence = yield frozenset(missing)
     return evidence
 
@@ -187,7 +190,9 @@ def conclude(check: Check[T], evidence: Evidence) -> T:
                 isinstance(q, Question) and evidence.get(q) is None for q in asked
             ):
                 raise LookupError(f"evidence holds no answer for {sorted(map(str, asked))}")
-            if unanswered := {q.index: Opinion.SKIPPED for q in asked if isinstance(q, OpinionQuestion)}:
+            if asked and (
+                unanswered := {q.index: Opinion.SKIPPED for q in asked if isinstance(q, OpinionQuestion)}
+            ):
                 evidence = evidence.adding(opinions=unanswered)
             asked = check.send(evidence)
     except StopIteration as done:

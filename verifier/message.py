@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -29,7 +31,7 @@ class Defect(StrEnum):
 
 
 class Field(NamedTuple):
-    """One header field as it stands. ``raw`` holds name, colon, folded value and the final line end.
+    """One header field as it stands.
 
     A named tuple, since twenty to a hundred are made for each message and a frozen dataclass takes three times as long.
     """
@@ -37,21 +39,33 @@ class Field(NamedTuple):
     name: bytes  # as written, without blanks before the colon
     lower: bytes
     value: bytes  # after the colon, folding kept, without the final line end
-    raw: bytes  # exact; only a last field that is cut off before its line end gets a CRLF
+    line: bytes  # name, colon and folded value, exact
+    end: bytes = (
+        b"\r\n"  # the final line end, exact; only a last field that is cut off before its own gets a CRLF
+    )
+
+    @property
+    def raw(self) -> bytes:
+        """The whole field, exact."""
+        return self.line + self.end
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message: ``raw`` bytes, header ``fields`` top first, and where the body starts in ``raw``."""
+    """A message: ``raw`` bytes, header ``fields`` top first, and where the body starts in ``raw``.
+
+    ``by_name`` holds the same fields by their lower-case name, names in order of appearance.
+    """
 
     raw: bytes
     fields: tuple[Field, ...]
     body_start: int
-    defects: tuple[Defect, ...] = ()
+    defects: tuple[Defect, ...]
+    by_name: Mapping[bytes, Sequence[Field]] = dataclasses.field(repr=False, compare=False)
 
     def named(self, name: bytes) -> tuple[Field, ...]:
         """Fields of that lower-case name, top first."""
-        return tuple([f for f in self.fields if f.lower == name])
+        return tuple(self.by_name.get(name, ()))
 
 
 _FTEXT: Final = bytes(c for c in range(33, 127) if c != ord(":"))  # RFC 5322 3.6.8
@@ -69,7 +83,11 @@ _USUAL_NAMES: Final = {
 }
 _FIELD_END: Final = re.compile(rb"\r\n(?![ \t])")
 _LENIENT_FIELD_END: Final = re.compile(rb"\r?\n(?![ \t])")
-_LENIENT_HEADER_END: Final = re.compile(rb"\r?\n\r?\n")
+_LF: Final = 0x0A
+_CR: Final = 0x0D
+_STEP: Final = (
+    1 << 18
+)  # octets of an endless header that are searched by one call: at most a millisecond or so
 
 
 def read_message(raw: bytes) -> Message:
@@ -80,59 +98,82 @@ def read_message(raw: bytes) -> Message:
     fields before and after it stay readable. Fields past the limits are left unread, a defect as well.
     """
     if not raw or raw.startswith((b"\r\n", b"\n")):
-        return Message(raw, (), raw.find(b"\n") + 1, (Defect.NO_HEADER,))
+        return Message(raw, (), raw.find(_LF) + 1, (Defect.NO_HEADER,), {})
     defects: set[Defect] = set()
-    end = raw.find(b"\r\n\r\n")
-    head = raw[:end] if end >= 0 else raw
+    end = raw.find(b"\r\n\r\n", 0, MAX_HEADER_BYTES + 4)
+    head = raw[: max(end, 0)]
     # Without any CR, and then with one before each LF, only clean line ends come out as they were.
-    if end >= 0 and head.replace(b"\r", b"").replace(b"\n", b"\r\n") == head:
+    clean = end >= 0 and head.replace(b"\r", b"").replace(b"\n", b"\r\n") == head
+    if clean:
         body_start = end + 4
-        field_end = _FIELD_END
     else:
-        found = _LENIENT_HEADER_END.search(raw)
-        head, body_start = (raw[: found.start()], found.end()) if found else (raw, len(raw))
-        field_end = _LENIENT_FIELD_END
-        rest = raw[:body_start].replace(b"\r\n", b"")
-        if b"\n" in rest:
-            defects.add(Defect.BARE_LF)
-        if b"\r" in rest:
-            defects.add(Defect.BARE_CR)
-    if len(head) > MAX_HEADER_BYTES:
-        head = head[:MAX_HEADER_BYTES]
-        head = head[: max(head.rfind(b"\n"), 0)]  # a field cut in two would say something else
-        defects.add(Defect.HEADER_TOO_LARGE)
-    if b"\0" in head:
+        end, body_start = _lenient_end(raw)
+        head = raw[: min(end, MAX_HEADER_BYTES)]
+        if end > MAX_HEADER_BYTES:
+            head = head[: max(head.rfind(b"\n"), 0)]  # a field cut in two would say something else
+            defects.add(Defect.HEADER_TOO_LARGE)
+        defects |= _bare_line_ends(raw, body_start)
+    if 0 in head:
         defects.add(Defect.NUL)
     if not head.isascii():
         defects.add(Defect.NON_ASCII_HEADER)  # allowed by RFC 6532; told, since not every reader can
-    fields = _read_fields(raw, head, field_end, defects)
-    return Message(raw, fields, body_start, tuple(sorted(defects)) if defects else ())
-
-
-def _read_fields(
-    message: bytes, head: bytes, field_end: re.Pattern[bytes], defects: set[Defect]
-) -> tuple[Field, ...]:
     if head[:1] in (b" ", b"\t"):
         defects.add(Defect.LEADING_WSP)
-    lines = field_end.split(head, MAX_FIELDS + 1)
+    lines = (_FIELD_END if clean else _LENIENT_FIELD_END).split(head, MAX_FIELDS + 1)
     if len(lines) > MAX_FIELDS + 1:
         del lines[MAX_FIELDS:]
         defects.add(Defect.TOO_MANY_FIELDS)
-    crlf_only = field_end is _FIELD_END
+    fields, by_name = _read_fields(lines, None if clean else raw, defects)
+    return Message(raw, fields, body_start, tuple(sorted(defects)) if defects else (), by_name)
+
+
+def _lenient_end(raw: bytes) -> tuple[int, int]:
+    """Where the header ends and the body starts, whichever line ends there are; without an empty line, the end."""
+    for at in range(0, len(raw), _STEP):
+        stop = at + _STEP + 2  # so that both searches see what begins before at + _STEP, and little more
+        ends = [found for found in (raw.find(b"\n\n", at, stop), raw.find(b"\n\r\n", at, stop)) if found >= 0]
+        if ends:
+            end = min(ends)
+            body_start = raw.index(_LF, end + 1) + 1
+            return (end - 1 if raw[end - 1] == _CR else end), body_start
+    return len(raw), len(raw)
+
+
+def _bare_line_ends(raw: bytes, stop: int) -> set[Defect]:
+    """Which line ends stand alone in ``raw[:stop]``; in steps, since a header may be as long as the message."""
+    defects: set[Defect] = set()
+    at = 0
+    while at < stop and len(defects) < 2:  # noqa: PLR2004 - both
+        end = min(at + _STEP, stop)
+        if end < stop and raw[end - 1] == _CR:
+            end += 1  # a line end is not cut in two
+        rest = raw[at:end].replace(b"\r\n", b"")
+        if _LF in rest:
+            defects.add(Defect.BARE_LF)
+        if _CR in rest:
+            defects.add(Defect.BARE_CR)
+        at = end
+    return defects
+
+
+def _read_fields(
+    lines: list[bytes], message: bytes | None, defects: set[Defect]
+) -> tuple[tuple[Field, ...], dict[bytes, list[Field]]]:
+    """The fields of a header split into lines; ``message`` is given where not all line ends are CRLF."""
     fields: list[Field] = []
+    by_name: dict[bytes, list[Field]] = {}
     new = tuple.__new__  # what Field() does, without its Python call
+    usual = _USUAL_NAMES.get
     start = 0
+    end = b"\r\n"
     for line in lines:
-        if crlf_only:
-            raw = line + b"\r\n"
-        else:
-            stop = start + len(line)
-            # A CR before the LF is part of the line end, else the pattern would not have matched there.
-            after = stop + (1 if message[stop : stop + 1] == b"\n" else 2)
-            raw = message[start:after] if after <= len(message) else line + b"\r\n"
-            start = after
         name, colon, value = line.partition(b":")
-        lower = _USUAL_NAMES.get(name)
+        lower = usual(name)
+        if message is not None:
+            # A CR before the LF is part of the line end, else the pattern would not have matched there.
+            start += len(line)
+            end = b"\n" if message[start : start + 1] == b"\n" else b"\r\n"
+            start += len(end)
         if lower is None or not colon:
             found = _odd_name(name, defects) if colon else None
             if found is None:
@@ -142,8 +183,13 @@ def _read_fields(
             name, lower = found, found.lower()
         if len(line) > MAX_LINE and any(len(part) > MAX_LINE for part in line.split(b"\r\n")):
             defects.add(Defect.LINE_TOO_LONG)
-        fields.append(new(Field, (name, lower, value, raw)))
-    return tuple(fields)
+        field = new(Field, (name, lower, value, line, end))
+        fields.append(field)
+        if lower in by_name:
+            by_name[lower].append(field)
+        else:
+            by_name[lower] = [field]
+    return tuple(fields), by_name
 
 
 def _odd_name(name: bytes, defects: set[Defect]) -> bytes | None:

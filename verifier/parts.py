@@ -273,9 +273,10 @@ class _Walker:
 
 
 def _field(raw: bytes) -> Field:
-    name, _, value = raw.partition(b":")
+    stop = _line_end(raw, 0, len(raw))
+    name, _, value = raw[:stop].partition(b":")
     name = name.rstrip(b" \t")
-    return Field(name, name.lower(), value[: _line_end(value, 0, len(value))], raw)
+    return Field(name, name.lower(), value, raw[:stop], raw[stop:])
 
 
 def _line_end(raw: bytes, start: int, after: int) -> int:

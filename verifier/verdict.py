@@ -58,7 +58,7 @@ def decide(proofs: Proofs) -> Decision:
     if claims.imitations:
         return _imitation(proofs, told)
     proven = candidates(claims, proofs.dkim)
-    agreed = next((r for r in proven if proofs.opinions.get(r.index) is Opinion.PASS), None)
+    agreed = next((r for r in proven if proofs.opinions.get(r.position) is Opinion.PASS), None)
     if agreed is not None and claims.owner is not None:
         return _proven(proofs, claims.owner, agreed, told)
     claimed = tuple(claim_reason(claim.by, claim.detail) for claim in claims.claims)
@@ -224,7 +224,7 @@ def _failings(proofs: Proofs, proven: tuple[DkimResult, ...]) -> tuple[Reason, .
     """Why row 2 did not match."""
     owner = proofs.claims.owner
     opinions = proofs.opinions
-    if any(opinions.get(r.index) is Opinion.FAIL for r in proven):
+    if any(opinions.get(r.position) is Opinion.FAIL for r in proven):
         text = "Our own check accepts the signature and a second program refuses it, so it proves nothing."
         return (reason(ReasonCode.IMPLEMENTATIONS_DISAGREE, text, Effect.WEAKENS),)
     if proven:

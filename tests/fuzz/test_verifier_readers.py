@@ -150,9 +150,7 @@ _MORE_TAGS = (
 @target(*_TAGS, *_MORE_TAGS, errors=(DkimError,))
 def signature(data: bytes):
     """read_signature raises DkimError only."""
-    return read_signature(
-        Field(b"DKIM-Signature", b"dkim-signature", data, b"DKIM-Signature:" + data + b"\r\n")
-    )
+    return read_signature(Field(b"DKIM-Signature", b"dkim-signature", data, b"DKIM-Signature:" + data))
 
 
 @target(

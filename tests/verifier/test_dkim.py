@@ -306,7 +306,7 @@ def test_signed_oversigned_and_unsigned_fields_are_told_apart():
 def test_each_signature_has_its_own_result_topmost_first():
     raw = signed(signed(a="ed25519-sha256"), s="none")
     got = results(raw)
-    assert [(r.index, r.result) for r in got] == [(0, AuthResult.PERMERROR), (1, AuthResult.PASS)]
+    assert [(r.position, r.result) for r in got] == [(0, AuthResult.PERMERROR), (1, AuthResult.PASS)]
 
 
 def test_signatures_past_the_limit_are_reported_and_not_looked_at():

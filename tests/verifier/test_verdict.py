@@ -98,7 +98,7 @@ def test_row_2_an_address_that_is_not_pinned_is_authentic_unpinned() -> None:
 
 
 def test_row_2_stands_before_a_temporary_error_and_before_a_failing_live_session() -> None:
-    broken = replace(GOOD, index=1, result=AuthResult.TEMPERROR, acceptable=False)
+    broken = GOOD._replace(position=1, result=AuthResult.TEMPERROR, acceptable=False)
     found = decide(replace(BASE, dkim=(broken, GOOD), dmarc=FAIL, origin=SessionOrigin.LIVE))
     assert found.verdict is Verdict.GENUINE
 
@@ -120,14 +120,14 @@ def test_row_2_needs_the_second_implementation(opinion: Opinion | None, code: st
 @pytest.mark.parametrize(
     "signature",
     [
-        replace(GOOD, result=AuthResult.FAIL, acceptable=False),
-        replace(GOOD, result=AuthResult.POLICY, acceptable=False),
-        replace(GOOD, acceptable=False, weaknesses=("subject-not-signed",)),
-        replace(GOOD, acceptable=False, testing=True),
-        replace(GOOD, aligned=False),
-        replace(GOOD, domain="other.test"),
-        replace(GOOD, domain="sub.experts.test"),
-        replace(GOOD, domain=None),
+        GOOD._replace(result=AuthResult.FAIL, acceptable=False),
+        GOOD._replace(result=AuthResult.POLICY, acceptable=False),
+        GOOD._replace(acceptable=False, weaknesses=("subject-not-signed",)),
+        GOOD._replace(acceptable=False, testing=True),
+        GOOD._replace(aligned=False),
+        GOOD._replace(domain="other.test"),
+        GOOD._replace(domain="sub.experts.test"),
+        GOOD._replace(domain=None),
     ],
 )
 def test_row_2_takes_no_signature_that_is_not_acceptable_aligned_and_the_identitys(
@@ -140,7 +140,7 @@ def test_row_2_takes_no_signature_that_is_not_acceptable_aligned_and_the_identit
 
 
 def test_row_3_a_needed_key_that_could_not_be_had_is_unproven_not_forged() -> None:
-    broken = replace(GOOD, result=AuthResult.TEMPERROR, acceptable=False, aligned=False)
+    broken = GOOD._replace(result=AuthResult.TEMPERROR, acceptable=False, aligned=False)
     found = decide(replace(BASE, dkim=(broken,), dmarc=FAIL, origin=SessionOrigin.LIVE))
     assert found.verdict is Verdict.UNPROVEN
     assert "signature-temporary-error" in codes(found)
@@ -154,8 +154,8 @@ def test_row_3_a_dmarc_policy_that_could_not_be_had_is_unproven() -> None:
 
 
 def test_row_3_somebody_elses_temporary_error_does_not_hide_a_forgery() -> None:
-    other = replace(
-        GOOD, domain="mailer.example", result=AuthResult.TEMPERROR, acceptable=False, aligned=False
+    other = GOOD._replace(
+        domain="mailer.example", result=AuthResult.TEMPERROR, acceptable=False, aligned=False
     )
     found = decide(replace(BASE, dkim=(other,), dmarc=FAIL, origin=SessionOrigin.LIVE))
     assert found.verdict is Verdict.FORGED
@@ -164,13 +164,13 @@ def test_row_3_somebody_elses_temporary_error_does_not_hide_a_forgery() -> None:
 @pytest.mark.parametrize("origin", [SessionOrigin.LIVE, SessionOrigin.STORED])
 @pytest.mark.parametrize("policy", ["reject", "quarantine"])
 def test_row_4_our_own_session_that_fails_dmarc_is_forged(origin: SessionOrigin, policy: str) -> None:
-    found = decide(replace(BASE, dkim=(), dmarc=replace(FAIL, policy=policy), origin=origin))
+    found = decide(replace(BASE, dkim=(), dmarc=FAIL._replace(policy=policy), origin=origin))
     assert found.verdict is Verdict.FORGED
     assert "live-session-dmarc-fail" in codes(found)
 
 
 def test_row_4_needs_a_policy_or_an_identity_that_always_signs() -> None:
-    failing = replace(BASE, dkim=(), dmarc=replace(FAIL, policy="none"), origin=SessionOrigin.LIVE)
+    failing = replace(BASE, dkim=(), dmarc=FAIL._replace(policy="none"), origin=SessionOrigin.LIVE)
     assert decide(failing).verdict is Verdict.UNPROVEN
     always = replace(OWNER, always_signs=True)
     assert decide(replace(failing, claims=replace(BASE.claims, owner=always))).verdict is Verdict.FORGED
@@ -188,7 +188,7 @@ def test_row_4_gives_way_to_a_trusted_relay() -> None:
 def test_row_5_a_saved_message_or_a_supplied_session_is_never_forged_for_failing(
     origin: SessionOrigin | None,
 ) -> None:
-    bad = replace(GOOD, result=AuthResult.FAIL, reason="body-hash-mismatch", acceptable=False, aligned=False)
+    bad = GOOD._replace(result=AuthResult.FAIL, reason="body-hash-mismatch", acceptable=False, aligned=False)
     found = decide(replace(BASE, dkim=(bad,), dmarc=FAIL, origin=origin))
     assert found.verdict is Verdict.UNPROVEN
     assert "signature-fails" in codes(found)
@@ -221,7 +221,7 @@ def test_what_a_user_supplied_is_labelled() -> None:
 
 
 def test_every_sentence_and_reason_is_one_plain_line() -> None:
-    failing = replace(GOOD, result=AuthResult.FAIL, acceptable=False)
+    failing = GOOD._replace(result=AuthResult.FAIL, acceptable=False)
     for proofs in (
         BASE,
         replace(BASE, claims=Claims()),
