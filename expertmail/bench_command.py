@@ -74,7 +74,10 @@ def show(rows: Sequence[Row]) -> None:
         "The whole verdict is on a message that claims nothing; a claim costs dkimpy's second opinion on top."
     )
     say(
-        "In turns is message by message; in batches is round by round, each side with its own code in the caches."
+        "In batches is round by round, each side with its own code in the caches; in turns is message by message,"
+    )
+    say(
+        "which empties them for both and costs the shorter work the larger share. The goal is set for batches."
     )
     say("Ours keeps the parsed key and policy of a record, dkimpy keeps nothing; neither keeps a result.")
     say("Our SPF is pyspf, run on evidence under limits, so that it cannot be faster than pyspf.")

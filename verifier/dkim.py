@@ -199,6 +199,8 @@ class _Work:
         if self._seen_weak is None:
             self._seen_weak = self._weaknesses_of_message()
         weaknesses = (Weakness.TESTING_KEY, *self._seen_weak) if testing else self._seen_weak
+        if not choice.unsigned:
+            return weaknesses
         seen = [name for name in choice.unsigned if name in _SEEN and name not in choice.names]
         return (
             (*weaknesses, *(f"{Weakness.UNSIGNED_FIELD}:{name.decode()}" for name in seen))

@@ -125,6 +125,7 @@ def read_signature(field: Field) -> Signature:
     body_hash = _base64(tags[b"bh"], "bh=")
     if len(body_hash) != SHA256_OCTETS:
         raise DkimError(DkimReason.SIGNATURE_SYNTAX, "bh= is no SHA-256 hash")
+    signature = _base64(tags[b"b"], "b=")
     return Signature(
         field,
         algorithm,
@@ -135,7 +136,7 @@ def read_signature(field: Field) -> Signature:
         header_method,
         body_method,
         body_hash,
-        _base64(tags[b"b"], "b="),
+        signature,
         identity,
         length,
         time,
@@ -231,6 +232,6 @@ def _number(tags: dict[bytes, bytes], name: bytes, digits: int) -> int:
 
 def _base64(value: bytes, tag: str) -> bytes:
     try:
-        return binascii.a2b_base64(without_blanks(value), strict_mode=True)
+        return binascii.a2b_base64(value.replace(b" ", b"").replace(b"\t", b""), strict_mode=True)
     except binascii.Error as error:
         raise DkimError(DkimReason.SIGNATURE_SYNTAX, f"{tag} is no base64") from error

@@ -145,7 +145,7 @@ def _bare_line_ends(raw: bytes, stop: int) -> set[Defect]:
     at = 0
     while at < stop and len(defects) < 2:  # noqa: PLR2004 - both
         end = min(at + _STEP, stop)
-        if end < stop and raw[end - 1] == _CR:
+        if end < stop and raw[end - 1] == _CR and raw[end] == _LF:
             end += 1  # a line end is not cut in two
         rest = raw[at:end].replace(b"\r\n", b"")
         if _LF in rest:

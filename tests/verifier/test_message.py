@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from verifier import message as message_module
+from verifier.address import author_of
 from verifier.message import MAX_FIELDS, MAX_HEADER_BYTES, Defect, read_message
 
 
@@ -77,6 +80,60 @@ def test_fields_past_the_limits_stay_unread_and_are_told():
     large = read_message(b"A: 1\r\nB: " + b"x" * MAX_HEADER_BYTES + b"\r\nC: 2\r\n\r\n")
     assert [field.name for field in large.fields] == [b"A"]
     assert Defect.HEADER_TOO_LARGE in large.defects
+
+
+_LONG = b"A: " + b"x" * 70 + b"\r\n"
+
+
+@pytest.mark.parametrize("end", [b"\r\n\r\n", b"\n\n", b"\r\n\n", b"\n\r\n"])
+@pytest.mark.parametrize("shift", range(-4, 5))
+def test_an_endless_header_ends_at_its_empty_line_wherever_the_steps_of_the_search_are(
+    end: bytes, shift: int
+):
+    before = (_LONG * 60_000)[: 16 * message_module._STEP + shift].rstrip(b"\r\n")
+    message = read_message(before + end + b"From: evil\r\n\r\n\n\nx")
+    assert message.raw[message.body_start :].startswith(b"From: evil")
+    assert Defect.HEADER_TOO_LARGE in message.defects
+    assert (Defect.BARE_LF in message.defects) is (end != b"\r\n\r\n")
+    assert Defect.BARE_CR not in message.defects
+
+
+@pytest.mark.parametrize("shift", range(-3, 4))
+@pytest.mark.parametrize(
+    ("odd", "defect"),
+    [(b"\rB", Defect.BARE_CR), (b"\nB", Defect.BARE_LF), (b"\r\r\nB", Defect.BARE_CR), (b"\r\nB", None)],
+)
+def test_a_line_end_that_stands_alone_is_told_wherever_the_steps_of_the_search_are(
+    odd: bytes, defect: Defect | None, shift: int
+):
+    place = 6 * message_module._STEP + shift
+    raw = (b"A: " + b"x" * place)[:place] + odd + b": 1\r\n" + _LONG * 10_000 + b"\r\nbody\r\n"
+    told = {Defect.BARE_CR, Defect.BARE_LF}.intersection(read_message(raw).defects)
+    assert told == ({defect} if defect else set())
+
+
+def test_an_endless_header_holds_the_interpreter_for_steps_only():
+    raw = _LONG * 450_000  # 34 MB, and no empty line
+    longest, stop = 0.0, threading.Event()
+
+    def watch() -> None:
+        nonlocal longest
+        before = time.perf_counter()
+        while not stop.is_set():
+            time.sleep(0.001)
+            now = time.perf_counter()
+            longest, before = max(longest, now - before), now
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        message = read_message(raw)
+        author_of(message)
+    finally:
+        stop.set()
+        watcher.join()
+    assert Defect.HEADER_TOO_LARGE in message.defects
+    assert longest < 0.1  # by one call for all of it 0.17; by steps 0.01
 
 
 @settings(max_examples=300, deadline=None)
