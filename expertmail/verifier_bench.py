@@ -31,7 +31,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from expertmail.default_identities import default_identities
-from verifier.address import AuthorField, author_of
+from verifier.address import AuthorField
+from verifier.author import author_of
 from verifier.dkim import check_dkim
 from verifier.dmarc import DmarcOutcome, check_dmarc
 from verifier.evaluate import Context, judge

@@ -17,7 +17,8 @@ from threads.message_kind import kind_of
 from threads.model import MessageKind
 from threads.new_text import SplitText, split_text
 from threads.subject import base_subject
-from verifier.address import AuthorField, author_of
+from verifier.address import AuthorField
+from verifier.author import author_of
 from verifier.charset import to_text
 from verifier.encoded_word import decode
 from verifier.message import Defect, Message, read_message

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from verifier.address import AuthorField, AuthorFlag, AuthorRefusal, Mailbox
+from verifier.address import AuthorField, AuthorFlag, Mailbox
+from verifier.author import AuthorRefusal
 from verifier.display import fold, names_same, skeleton, visible
 from verifier.encoded_word import decode
 from verifier.identity import Identity, a_label_name

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from verifier.address import AuthorField, AuthorRefusal, author_of
+from verifier.address import AuthorField
+from verifier.author import AuthorRefusal, author_of
 from verifier.claims import Claims, Protection, claims_of, protection_of
 from verifier.dkim import check_dkim
 from verifier.dmarc import author_questions, check_dmarc

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tests.fuzz.fuzzing import SAMPLES, Target, assert_linear, edits, fuzz, inputs, mutated, target
 from verifier import dmarc_record
-from verifier.address import AddressError, author_of, read_author_field
+from verifier.address import AddressError, read_author_field
+from verifier.author import author_of
 from verifier.dkim import check_dkim
 from verifier.dkim_key import read_key
 from verifier.dkim_reason import DkimError

@@ -13,14 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from verifier import address
-from verifier.address import (
-    AddressCode,
-    AddressError,
-    AuthorField,
-    AuthorRefusal,
-    author_of,
-    read_author_field,
-)
+from verifier.address import AddressCode, AddressError, AuthorField, read_author_field
+from verifier.author import AuthorRefusal, author_of
 from verifier.message import read_message
 
 _NEL = "\ue085"  # stands for U+0085, which the YAML reader would take for a line break

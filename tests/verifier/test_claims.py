@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from verifier.address import author_of
+from verifier.author import author_of
 from verifier.claims import Claims, claims_of, protection_of
 from verifier.identity import Identity
 from verifier.message import read_message

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from tests.verifier.zones import World
-from verifier.address import AuthorField, author_of
+from verifier.address import AuthorField
+from verifier.author import author_of
 from verifier.dmarc import MAX_ALIGNMENT_WALKS, a_label_name, author_questions, check_dmarc
 from verifier.dmarc_record import MAX_RECORD, Policy, parse
 from verifier.dmarc_walk import walk_names

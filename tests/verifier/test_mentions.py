@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from verifier.address import author_of
+from verifier.author import author_of
 from verifier.claims import claims_of, protection_of
 from verifier.identity import Identity
 from verifier.mentions import Mentions, mentions_of

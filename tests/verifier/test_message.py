@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from verifier import message as message_module
-from verifier.address import author_of
+from verifier.author import author_of
 from verifier.message import MAX_FIELDS, MAX_HEADER_BYTES, Defect, read_message
 
 
