@@ -7,17 +7,16 @@ looks like.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
-import disarm
-
 from verifier.identity import Identity, a_label_name
+from verifier.letters import key_of, letters_of, one_edit, outline_of, paired, plural, unicode_label
 
 MIN_TYPO = 6  # letters: shorter names are one letter away from many ordinary words
+MIN_SHORT = 4  # letters: so many are near only under the same top level; shorter ones are near to everybody's
 MIN_TOKEN = 6  # letters: a longer name beside a hyphen is enough, a shorter one needs a bait word beside it
 MIN_CONTAINED = 8  # letters: a longer name inside another is no accident
 MAX_LABELS = 12  # labels that are looked at, from the right; real names have under 6
@@ -40,23 +39,10 @@ _ORDINARY_WORDS = (
     "service services shield soc support team trust watch"
 )
 _ORDINARY = frozenset(_ORDINARY_WORDS.split())
+# Names and words so well known on their own that nobody takes them for a short name one letter away.
+_WELL_KNOWN = frozenset({"ample", "ups", "vista", "xing"})
 _SECOND_LEVEL = frozenset(
     {"ac", "co", "com", "edu", "go", "gob", "gov", "ltd", "ne", "net", "or", "org", "plc"}
-)
-_FOLD = str.maketrans(
-    {
-        "i": "l",
-        "1": "l",
-        "0": "o",
-        "3": "e",
-        "4": "a",
-        "5": "s",
-        "7": "t",
-        "8": "b",
-        "9": "g",
-        "-": None,
-        "_": None,
-    }
 )
 
 
@@ -90,6 +76,7 @@ class _Target:
     joined: str  # key of the whole name without dots
     suffix: str
     ordinary: bool
+    outline: str
 
 
 class Lookalikes:
@@ -138,9 +125,9 @@ class _Candidate:
         self.labels = name.split(".")[-MAX_LABELS:]
         cut = _suffix_length(self.labels)
         self.suffix = ".".join(self.labels[-cut:])
-        self.own = [_unicode(label) for label in self.labels[:-cut]] or [_unicode(self.labels[0])]
-        self.letters = [_letters(label) for label in self.own]
-        self.keys = [_paired(letters) for letters in self.letters]
+        self.own = [unicode_label(label) for label in self.labels[:-cut]] or [unicode_label(self.labels[0])]
+        self.letters = [letters_of(label) for label in self.own]
+        self.keys = [paired(letters) for letters in self.letters]
 
     def resembles(self, target: _Target) -> str | None:
         same_suffix = self.suffix == target.suffix
@@ -155,18 +142,37 @@ class _Candidate:
                 return "its name and top level as one label"
             if target.ordinary and not same_suffix:
                 continue
-            if registered and self._one_edit_from(target):
+            if registered and self._one_edit_from(target, same_suffix=same_suffix):
                 return "one letter away"
+            if registered and same_suffix and len(target.key) >= MIN_SHORT:
+                how = self._drawn_like(target)
+                if how is not None:
+                    return how
             how = _added(self.own[position], key, target)
             if how is not None:
                 return how
         return None
 
-    def _one_edit_from(self, target: _Target) -> bool:
+    def _one_edit_from(self, target: _Target, *, same_suffix: bool) -> bool:
         """By single letters too: one that was changed may have made or broken a pair."""
         if len(target.key) < MIN_TYPO:
-            return False
-        return _one_edit(self.keys[-1], target.key) or _one_edit(self.letters[-1], target.letters)
+            if len(target.key) < MIN_SHORT or not same_suffix or self.own[-1] in _WELL_KNOWN:
+                return False
+        elif plural(self.letters[-1], target.letters):
+            return True
+        return one_edit(self.keys[-1], target.key) or one_edit(self.letters[-1], target.letters)
+
+    def _drawn_like(self, target: _Target) -> str | None:
+        """Under the same top level: the name cut by dots, or another one of the same outline."""
+        if len(self.own) > 1:
+            return "its name cut by dots" if "".join(self.own) == target.brand else None
+        label = self.own[0]
+        if label in _WELL_KNOWN:
+            return None
+        seen = outline_of(self.letters[0])
+        if seen == target.outline or (not label.isascii() and one_edit(seen, target.outline)):
+            return "letters of the same outline"
+        return None
 
     def _whole_name_at(self, position: int, target: _Target) -> bool:
         wanted = target.domain.split(".")
@@ -177,8 +183,8 @@ def _added(label: str, key: str, target: _Target) -> str | None:
     """Words added before or after the name, with or without hyphens."""
     brand = target.key
     if "-" in label:
-        tokens = [_key(token) for token in label.split("-")]
-        if brand in tokens or any(_key(token) == target.joined for token in label.split("-")):
+        tokens = [key_of(token) for token in label.split("-")]
+        if brand in tokens or any(key_of(token) == target.joined for token in label.split("-")):
             others = [token for token in tokens if token and token != brand]
             if len(brand) >= MIN_TOKEN or all(token in _bait() for token in others):
                 return "its name beside a hyphen"
@@ -205,37 +211,24 @@ def _is_bait(rest: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _bait() -> frozenset[str]:
-    return frozenset(_key(word) for word in _BAIT.split())
-
-
-def _one_edit(one: str, other: str) -> bool:
-    """Whether one letter was added, left out, changed, or swapped with its neighbour. One pass."""
-    short, long = sorted((one, other), key=len)
-    if len(long) - len(short) > 1 or one == other:
-        return False
-    first = next((i for i, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
-    if len(short) != len(long):
-        return short[first:] == long[first + 1 :]
-    if short[first + 1 :] == long[first + 1 :]:
-        return True
-    swapped = short[first + 1 : first + 2] + short[first : first + 1]
-    return swapped == long[first : first + 2] and short[first + 2 :] == long[first + 2 :]
+    return frozenset(key_of(word) for word in _BAIT.split())
 
 
 def _target(identity: str, domain: str) -> _Target:
     labels = domain.split(".")
     cut = _suffix_length(labels)
-    brand = _unicode(labels[-cut - 1] if len(labels) > cut else labels[0])
-    joined = _key(brand + "".join(labels[-cut:]))
+    brand = unicode_label(labels[-cut - 1] if len(labels) > cut else labels[0])
+    joined = key_of(brand + "".join(labels[-cut:]))
     return _Target(
         identity,
         domain,
         brand,
-        _letters(brand),
-        _key(brand),
+        letters_of(brand),
+        key_of(brand),
         joined,
         ".".join(labels[-cut:]),
         brand in _ORDINARY,
+        outline_of(letters_of(brand)),
     )
 
 
@@ -248,30 +241,3 @@ def _suffix_length(labels: list[str]) -> int:
 def _normal(domain: str) -> str:
     name = domain.rstrip(".")
     return a_label_name(name) or name.lower()
-
-
-def _unicode(label: str) -> str:
-    if not label.startswith("xn--"):
-        return label
-    try:
-        return label[4:].encode("ascii").decode("punycode")
-    except (UnicodeError, ValueError, OverflowError):
-        return label
-
-
-def _letters(label: str) -> str:
-    """A label with look-alike letters made equal and hyphens left out (UTS 39 4)."""
-    if not label.isascii():
-        folded = disarm.skeleton_key(unicodedata.normalize("NFKC", label), digit_policy="tr39")
-        decomposed = unicodedata.normalize("NFKD", folded)
-        label = "".join(c for c in decomposed if not unicodedata.combining(c))
-    return label.casefold().translate(_FOLD)
-
-
-def _key(label: str) -> str:
-    """The letters, with pairs that look like one letter made into it."""
-    return _paired(_letters(label))
-
-
-def _paired(letters: str) -> str:
-    return letters.replace("rn", "m").replace("nn", "m").replace("vv", "w").replace("cl", "d")
