@@ -64,7 +64,7 @@ DEFAULT = RoutePolicy()
         (FORGED, "5.7.1"),
         (replace(FORGED, spf=SpfResult(AuthResult.PASS)), None),
         (replace(FORGED, dkim=SIGNED), None),
-        (replace(FORGED, dkim=(replace(SIGNED[0], testing=True),)), "5.7.1"),
+        (replace(FORGED, dkim=(SIGNED[0]._replace(testing=True),)), "5.7.1"),
         (replace(FORGED, dmarc=DmarcResult(AuthResult.TEMPERROR)), None),
         (replace(FORGED, spf=SpfResult(AuthResult.TEMPERROR)), None),
         (replace(NOTHING, dmarc=DmarcResult(AuthResult.FAIL, "reject")), None),
