@@ -27,7 +27,7 @@ class Limits:
     errors: int = 20
     """Refused commands before the connection ends: no honest client is wrong so often."""
     idle_commands: int = 200
-    """Commands since the last message that moved none forward (NOOP, RSET, VRFY …)."""
+    """Commands since the last complete message, new recipients apart: a message takes four or five."""
     messages: int = 1_000
     """Messages of one connection; then the client has to come again, so that load spreads."""
     idle_seconds: float = 300.0

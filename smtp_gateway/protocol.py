@@ -36,7 +36,9 @@ ASCII_PRINTABLE = range(0x21, 0x7F)
 HELO_MAX = 255
 """Octets of EHLO's argument (RFC 5321 4.5.3.1.2)."""
 
-_NEUTRAL = frozenset({"NOOP", "RSET", "VRFY", "EXPN", "HELP", "HELO", "EHLO"})
+SURPLUS_RECIPIENTS = 1_000
+"""RCPT commands of one message that may hear 452: more than any mailer puts into one transaction, and it comes back
+with the rest (RFC 5321 4.5.3.1.10), so it must not lose the message for them."""
 
 
 class Gateway(Protocol):
@@ -86,6 +88,7 @@ class Transaction:
     smtputf8: bool
     recipients: list[Recipient] = field(default_factory=list)
     refused: int = 0
+    surplus: int = 0  # recipients that were told to come in another transaction
 
 
 class GatewaySession(Connection):
@@ -182,13 +185,13 @@ class GatewaySession(Connection):
             return refusal.reply
         word, _, argument = line.partition(b" ")
         verb = word.decode("ascii", "replace").upper()
+        # Every command counts, whatever becomes of it; a recipient takes its own back, a complete message all.
+        self._idle_commands += 1
+        if self._idle_commands > self._limits.idle_commands:
+            return replies.TOO_MANY_COMMANDS
         command = self._verbs.get(verb)
         if command is None:
             return replies.UNKNOWN_COMMAND
-        if verb in _NEUTRAL:
-            self._idle_commands += 1
-            if self._idle_commands > self._limits.idle_commands:
-                return replies.TOO_MANY_COMMANDS
         return await self._guarded(command, argument.strip(b" "))
 
     async def _guarded(
@@ -263,11 +266,13 @@ class GatewaySession(Connection):
             raise
         if any(known.path == path for known in transaction.recipients):
             return replies.RECIPIENT_OK
-        if len(transaction.recipients) >= self._limits.recipients:
-            return replies.TOO_MANY_RECIPIENTS
         first = transaction.recipients[0].route if transaction.recipients else route
-        if first.policy_class is not route.policy_class:
-            return replies.OTHER_POLICY_CLASS
+        full = len(transaction.recipients) >= self._limits.recipients
+        if full or first.policy_class is not route.policy_class:
+            transaction.surplus += 1
+            self._idle_commands -= transaction.surplus <= SURPLUS_RECIPIENTS
+            return replies.TOO_MANY_RECIPIENTS if full else replies.OTHER_POLICY_CLASS
+        self._idle_commands -= 1
         transaction.recipients.append(Recipient(path, route))
         return replies.RECIPIENT_OK
 

@@ -487,6 +487,96 @@ def test_too_many_errors_and_too_much_chatter_end_the_session() -> None:
     asyncio.run(scenario())
 
 
+RCPT = "RCPT TO:<query@experts.test>"
+
+
+@pytest.mark.parametrize(
+    "cycle",
+    [
+        ["NOOP"],
+        ["RSET"],
+        ["HELP"],
+        ["VRFY alex"],
+        ["EXPN list"],
+        ["EHLO again.test"],
+        ["HELO again.test"],
+        ["EHLO"],
+        ["STARTTLS"],
+        ["XYZZY"],
+        [""],
+        ["AUTH PLAIN AAA="],
+        ["DATA"],
+        ["DATA now"],
+        ["QUIT now"],
+        ["RCPT TO:<nobody@elsewhere.test>"],
+        ["RCPT TO:<no such path"],
+        ["MAIL FROM:<a@contoso.test>"],
+        ["MAIL FROM:<a@contoso.test> SIZE=99999999999"],
+        ["MAIL FROM:<a@contoso.test>", "RSET"],
+        ["MAIL FROM:<a@contoso.test>", "EHLO again.test"],
+        ["MAIL FROM:<a@contoso.test>", RCPT, "RSET"],
+        [RCPT],  # once new, then a repetition
+    ],
+)
+@pytest.mark.parametrize("begun", [False, True])
+def test_no_command_can_be_repeated_for_ever(cycle: list[str], begun: bool) -> None:
+    async def scenario() -> None:
+        limits = Limits(errors=10_000, idle_commands=30)
+        async with bare_gateway(limits=limits) as (server, _), client(server.port) as talk:
+            await talk.ehlo()
+            if begun:
+                await talk.ask("MAIL FROM:<a@contoso.test>")
+            for number in range(100):
+                answer = await talk.ask(cycle[number % len(cycle)])
+                if answer.startswith("421 4.7.0"):
+                    return
+            raise AssertionError("a hundred commands and no end")
+
+    asyncio.run(scenario())
+
+
+def test_recipients_beyond_the_cap_never_cost_the_message_until_nobody_sends_so_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("smtp_gateway.protocol.SURPLUS_RECIPIENTS", 300)
+
+    async def scenario() -> None:
+        limits = Limits(recipients=2, idle_commands=10)
+        async with bare_gateway(limits=limits) as (server, got), client(server.port) as talk:
+            await talk.ehlo()
+            await talk.ask("MAIL FROM:<a@contoso.test>")
+            for number in range(300):
+                answer = await talk.ask(f"RCPT TO:<query+{number}@experts.test>")
+                assert answer[:3] == ("250" if number < 2 else "452")
+            assert (await talk.ask("DATA")).startswith("354")
+            assert (await talk.data(b"Subject: x\r\n\r\nx\r\n")).startswith("250")
+            assert len(got[0].recipients) == 2
+            await talk.ask("MAIL FROM:<a@contoso.test>")
+            for number in range(320):
+                answer = await talk.ask(f"RCPT TO:<query+{number}@experts.test>")
+                if answer.startswith("421 4.7.0"):
+                    break
+            assert number > 300
+
+    asyncio.run(scenario())
+
+
+def test_many_messages_of_many_recipients_pass_on_one_connection() -> None:
+    async def scenario() -> None:
+        async with bare_gateway(limits=Limits(idle_commands=10)) as (server, got):
+            async with client(server.port) as talk:
+                await talk.ehlo()
+                for _ in range(20):
+                    await talk.ask("MAIL FROM:<a@contoso.test>")
+                    for name in ("query", "postmaster", "abuse"):
+                        await talk.ask(f"RCPT TO:<{name}@experts.test>")
+                    assert (await talk.ask("DATA")).startswith("354")
+                    assert (await talk.data(b"Subject: x\r\n\r\nx\r\n")).startswith("250")
+            assert len(got) == 20
+
+    asyncio.run(scenario())
+
+
 def test_connections_beyond_the_cap_hear_421_and_a_free_place_is_used_again() -> None:
     async def scenario() -> None:
         async with bare_gateway(limits=Limits(connections=2)) as (server, _):
