@@ -227,6 +227,15 @@ class LeasedOrder:
     order: AutomaticOrder
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadableOrder:
+    """An order whose row does not say what an order says; ``fault`` names the kind of error."""
+
+    order_id: int
+    address: str
+    fault: str
+
+
 # First digits of a reply code (RFC 5321 4.2.1).
 _ACCEPTED = 2
 _FOR_NOW = 4

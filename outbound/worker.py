@@ -20,7 +20,16 @@ from outbound.compose import Office, compose_automatic, stamp
 from outbound.delivery import ATTEMPT_SECONDS, Handover, Transport
 from outbound.dispatch import SelfChecker, Signer, prepare
 from outbound.errors import ComposeError, SigningError
-from outbound.model import Attempt, Delivery, DeliveryState, Failure, LeasedOrder, OrderState, Reply
+from outbound.model import (
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Failure,
+    LeasedOrder,
+    OrderState,
+    Reply,
+    UnreadableOrder,
+)
 from outbound.retry import decide
 from outbound.store import (
     close_order,
@@ -150,16 +159,22 @@ class OutboundWorker:
     async def _compose_orders(self) -> None:
         now = self._clock()
         for leased in await self._writer.submit(lambda conn: next_orders(conn, now, self._owner, ORDERS)):
+            if isinstance(leased, UnreadableOrder):
+                await self._refuse(
+                    leased.order_id, leased.address, f"the order cannot be read: {leased.fault}"
+                )
+                continue
             try:
                 await self._compose(leased)
             except (ComposeError, SigningError) as error:
-                await self._refuse(leased, str(error))
+                await self._refuse(leased.order_id, leased.order.address, str(error))
             except StoreError as error:
                 self._tell(EventKind.FAULT, rcpt_to=leased.order.address, detail=str(error))
             except Exception as error:  # noqa: BLE001 -- one broken order must not stop all others; it is told
                 self._tell(EventKind.FAULT, rcpt_to=leased.order.address, detail=type(error).__name__)
                 if self._clock() - leased.order.ordered_at >= ORDER_AGE:
-                    await self._refuse(leased, f"composing it failed: {type(error).__name__}")
+                    reason = f"composing it failed: {type(error).__name__}"
+                    await self._refuse(leased.order_id, leased.order.address, reason)
 
     async def _compose(self, leased: LeasedOrder) -> None:
         order, now = leased.order, self._clock()
@@ -197,11 +212,9 @@ class OutboundWorker:
                 None if order.contact_id is None else contact(conn, order.contact_id),
             )
 
-    async def _refuse(self, leased: LeasedOrder, reason: str) -> None:
-        await self._writer.submit(
-            lambda conn: close_order(conn, leased.order_id, OrderState.REFUSED, reason=reason)
-        )
-        self._tell(EventKind.REFUSED, rcpt_to=leased.order.address, detail=reason)
+    async def _refuse(self, order_id: int, address: str, reason: str) -> None:
+        await self._writer.submit(lambda conn: close_order(conn, order_id, OrderState.REFUSED, reason=reason))
+        self._tell(EventKind.REFUSED, rcpt_to=address, detail=reason)
 
     async def _begin_deliveries(self) -> None:
         free = CONCURRENT - len(self._running)

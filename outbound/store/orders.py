@@ -16,8 +16,9 @@ from outbound.model import (
     MailKind,
     OrderOutcome,
     OrderState,
+    UnreadableOrder,
 )
-from outbound.schema import automatic_orders
+from outbound.schema import NOT_CAPPED, automatic_orders
 from outbound.store.rows import LEASE
 from threads.store.statements import insert_or_keep
 from threads.store.values import MAX_LINE, address_key, storable
@@ -35,8 +36,8 @@ def order_automatic(conn: Connection, order: AutomaticOrder, caps: AutomaticCaps
     domain = key.rpartition("@")[2]
     day = order.ordered_at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     capped = (
-        _ordered_since(conn, automatic_orders.c.address_key == key, day) >= caps.per_address
-        or _ordered_since(conn, automatic_orders.c.domain_key == domain, day) >= caps.per_domain
+        _ordered(conn, automatic_orders.c.address_key == key, day, caps.per_address) >= caps.per_address
+        or _ordered(conn, automatic_orders.c.domain_key == domain, day, caps.per_domain) >= caps.per_domain
     )
     state = OrderState.CAPPED if capped else OrderState.ORDERED
     inserted = insert_or_keep(
@@ -62,17 +63,21 @@ def order_automatic(conn: Connection, order: AutomaticOrder, caps: AutomaticCaps
     return OrderOutcome.CAPPED if capped else OrderOutcome.ORDERED
 
 
-def _ordered_since(conn: Connection, who: Any, day: datetime) -> int:
-    query = select(func.count()).where(
-        who,
-        automatic_orders.c.ordered_at >= day,
-        automatic_orders.c.ordered_at < day + timedelta(days=1),
-        automatic_orders.c.state != OrderState.CAPPED.value,
+def _ordered(conn: Connection, who: Any, day: datetime, cap: int) -> int:
+    """Orders of that day that count, up to ``cap``. Capped ones stand in neither index, so they cost nothing."""
+    table = automatic_orders
+    counted = (
+        select(table.c.id)
+        .where(who, table.c.ordered_at >= day, table.c.ordered_at < day + timedelta(days=1), NOT_CAPPED)
+        .limit(cap)
+        .subquery()
     )
-    return conn.execute(query.select_from(automatic_orders)).scalar_one()
+    return conn.execute(select(func.count()).select_from(counted)).scalar_one()
 
 
-def next_orders(conn: Connection, now: datetime, owner: str, n: int) -> tuple[LeasedOrder, ...]:
+def next_orders(
+    conn: Connection, now: datetime, owner: str, n: int
+) -> tuple[LeasedOrder | UnreadableOrder, ...]:
     """Lease up to ``n`` open orders, oldest first; each must be closed with ``close_order``."""
     table = automatic_orders
     rows = conn.execute(
@@ -91,10 +96,21 @@ def next_orders(conn: Connection, now: datetime, owner: str, n: int) -> tuple[Le
             .where(table.c.id.in_([row.id for row in rows]))
             .values(lease_owner=owner, lease_until=now + LEASE)
         )
-    return tuple(LeasedOrder(row.id, _order_of(row)) for row in rows)
+    return tuple(_leased(row) for row in rows)
+
+
+def _leased(row: Row[Any]) -> LeasedOrder | UnreadableOrder:
+    """The order of a row; what cannot be read must not keep others from being composed."""
+    try:
+        return LeasedOrder(row.id, _order_of(row))
+    except (ValueError, TypeError, RecursionError) as error:
+        return UnreadableOrder(row.id, str(row.address), type(error).__name__)
 
 
 def _order_of(row: Row[Any]) -> AutomaticOrder:
+    params = json.loads(row.params)
+    if not isinstance(params, dict):
+        raise TypeError("the parameters of an order are an object")
     return AutomaticOrder(
         kind=MailKind(row.kind),
         thread_id=row.thread_id,
@@ -102,7 +118,7 @@ def _order_of(row: Row[Any]) -> AutomaticOrder:
         address=row.address,
         idempotency_key=row.idempotency_key,
         ordered_at=row.ordered_at,
-        params=MappingProxyType(json.loads(row.params)),
+        params=MappingProxyType(params),
         in_reply_to=row.in_reply_to,
     )
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event, update
 from sqlalchemy.dialects import postgresql
 
 from outbound.compose import compose, stamp
@@ -13,14 +14,17 @@ from outbound.model import (
     AutomaticCaps,
     DeliveryState,
     Failure,
+    LeasedOrder,
     MailKind,
     OrderOutcome,
     OrderState,
     Reply,
     SelfCheck,
+    UnreadableOrder,
 )
 from outbound.orders import acknowledgement
 from outbound.retry import decide
+from outbound.schema import automatic_orders
 from outbound.store import (
     LEASE,
     RECHECK,
@@ -343,6 +347,62 @@ def test_automatic_mail_is_capped_per_address_and_domain_and_day(do, record):
     assert outcome("6", "dan@other.test") is OrderOutcome.ORDERED
     assert outcome("7", "ana@contoso.test", NOW + timedelta(days=1)) is OrderOutcome.ORDERED
     assert len(do(next_orders, NOW + timedelta(days=1), "w", 10)) == 5
+
+
+def test_orders_that_were_capped_are_not_looked_at_when_orders_are_counted(do, record):
+    caps = AutomaticCaps(per_address=2, per_domain=3)
+    for number in range(5):
+        do(order_automatic, order(record, str(number), "ana@contoso.test", NOW), caps)
+
+    def plans(conn):
+        said = []
+
+        @event.listens_for(conn, "before_cursor_execute")
+        def hear(_conn, _cursor, statement, parameters, _context, _many):
+            if statement.startswith("SELECT count"):
+                said.append((statement, parameters))
+
+        order_automatic(conn, order(record, "more", "ana@contoso.test", NOW), AutomaticCaps(9, 9))
+        event.remove(conn, "before_cursor_execute", hear)
+        return [
+            row.detail
+            for statement, parameters in said
+            for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            if "automatic_orders" in row.detail
+        ]
+
+    (by_address, by_domain) = do(plans)
+    assert "INDEX ix_automatic_orders_address_key_ordered_at (address_key=? AND ordered_at" in by_address
+    assert "INDEX ix_automatic_orders_domain_key_ordered_at (domain_key=? AND ordered_at" in by_domain
+
+    def indexed(conn):
+        query = "SELECT sql FROM sqlite_master WHERE name LIKE 'ix_automatic_orders_%_key_ordered_at'"
+        return conn.exec_driver_sql(query).scalars().all()
+
+    assert all(sql.endswith("WHERE state != 'capped'") for sql in do(indexed))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"params": "{"},
+        {"params": "[]"},
+        {"params": "null"},
+        {"params": "1"},
+        {"params": "[" * 100_000},
+        {"kind": "love-letter"},
+        {"kind": ""},
+    ],
+)
+def test_an_order_that_cannot_be_read_keeps_no_other_back(do, record, damage):
+    for key in ("1", "2", "3"):
+        do(order_automatic, order(record, key))
+    do(lambda conn: conn.execute(update(automatic_orders).where(automatic_orders.c.id == 2).values(**damage)))
+    first, broken, last = do(next_orders, NOW, "w", 10)
+    assert isinstance(first, LeasedOrder)
+    assert isinstance(last, LeasedOrder)
+    assert isinstance(broken, UnreadableOrder)
+    assert (broken.order_id, broken.address) == (2, first.order.address)
 
 
 def test_on_postgresql_leases_skip_what_another_node_is_leasing(record):

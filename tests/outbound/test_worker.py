@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from outbound.compose import compose, stamp
 from outbound.delivery import Handover
@@ -177,6 +178,21 @@ def test_an_order_that_cannot_be_composed_is_refused_and_the_others_go_on(world)
     world.work()
     assert [row.state for row in world.orders()] == [OrderState.REFUSED.value, OrderState.COMPOSED.value]
     assert "plain" in world.orders()[0].reason
+    assert len(world.transport.given) == 1
+
+
+def test_an_order_that_cannot_be_read_is_refused_and_the_others_go_on(world):
+    world.acknowledge("bad")
+    world.acknowledge("good")
+    world.write(
+        lambda conn: conn.execute(
+            update(automatic_orders).where(automatic_orders.c.id == 1).values(params="{", lease_until=None)
+        )
+    )
+    world.work()
+    assert [row.state for row in world.orders()] == [OrderState.REFUSED.value, OrderState.COMPOSED.value]
+    assert world.orders()[0].reason == "the order cannot be read: JSONDecodeError"
+    assert [event.kind for event in world.events][0] == EventKind.REFUSED
     assert len(world.transport.given) == 1
 
 

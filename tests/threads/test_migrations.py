@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -25,7 +26,24 @@ def test_migrated_and_declared_schema_are_equal(database: store.Database) -> Non
 
 
 def test_the_newest_revision_is_the_one_the_program_names() -> None:
-    assert ScriptDirectory.from_config(configuration()).get_heads() == [migration.HEAD]
+    scripts = ScriptDirectory.from_config(configuration())
+    assert scripts.get_heads() == [migration.HEAD]
+    assert [script.revision for script in scripts.walk_revisions()][::-1] == list(migration.KNOWN)
+
+
+@pytest.mark.parametrize("revision", migration.KNOWN[:-1])
+def test_a_database_of_an_older_revision_is_told_of_and_brought_up_to_date(
+    tmp_path: Path, revision: str
+) -> None:
+    database = store.open_database(f"sqlite:///{tmp_path / 'old.db'}")
+    with database.writing() as conn:
+        command.upgrade(configuration(conn), revision)
+    assert store.check(database) == ("The schema is not up to date; run `expertmail db upgrade`.",)
+    assert store.upgrade(database)
+    with database.reading() as conn:
+        context = MigrationContext.configure(conn, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+    database.close()
 
 
 def test_an_upgrade_is_done_once(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from threads.store.errors import StoreError
 
 # The newest revision in threads/migrations/versions. Written here too, so that a command that finds a
 # current database need not load alembic; a test keeps the two equal.
-HEAD = "0001"
-_KNOWN = (HEAD,)
+HEAD = "0002"
+KNOWN = ("0001", HEAD)
+"""All revisions, oldest first."""
 
 
 def schema_version(database: Database) -> str | None:
@@ -49,7 +50,7 @@ def upgrade(database: Database) -> bool:
 
 
 def _refuse_newer(version: str | None) -> None:
-    if version is not None and version not in _KNOWN:
+    if version is not None and version not in KNOWN:
         raise StoreError(
             f"The database has schema {version}, which this version of the program does not know;"
             " use the newer program, or restore a backup."
