@@ -192,7 +192,7 @@ def test_an_order_that_cannot_be_read_is_refused_and_the_others_go_on(world):
     world.work()
     assert [row.state for row in world.orders()] == [OrderState.REFUSED.value, OrderState.COMPOSED.value]
     assert world.orders()[0].reason == "the order cannot be read: JSONDecodeError"
-    assert [event.kind for event in world.events][0] == EventKind.REFUSED
+    assert world.events[0].kind is EventKind.REFUSED
     assert len(world.transport.given) == 1
 
 
