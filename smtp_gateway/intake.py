@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from smtp_gateway import replies
 from smtp_gateway.authentication_results import forged_fields, write_field
 from smtp_gateway.envelope import Envelope
 from smtp_gateway.gateway_settings import GatewaySettings
-from smtp_gateway.judging import Judge, Judged
+from smtp_gateway.judging import Busy, Judge, Judged
 from smtp_gateway.observer import NobodyWatching, Observer
 from smtp_gateway.plan import may_be_answered, refusal
 from smtp_gateway.received import looping, received_field
@@ -97,6 +96,9 @@ class MailIntake:
             log.warning("storage full", cause=str(error))
             self._count(replies.STORAGE_FULL)
             return replies.STORAGE_FULL
+        except Busy:
+            log.warning("too many large messages at one time", reference=envelope.id)
+            return self._fault(envelope)
         except StoreError as error:
             log.warning("store unavailable", reference=envelope.id, cause=str(error))
             return self._fault(envelope)
@@ -115,10 +117,8 @@ class MailIntake:
             session=session,
             receiver=self._settings.hostname,
         )
-        async with asyncio.timeout(
-            self._seconds * 2
-        ):  # the budget of DNS, and as much again for a busy machine
-            judged = await self._judge.judged(envelope.raw, context)
+        # The budget of DNS, and as much again for a busy machine.
+        judged = await self._judge.judged(envelope.raw, context, self._seconds * 2)
         if looping(judged.message, self._settings.limits.received_fields):
             raise SmtpRefusal(replies.LOOP, "too many Received fields")
         route = envelope.recipients[0].route

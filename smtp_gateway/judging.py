@@ -7,6 +7,7 @@ whose questions to DNS and to the second implementation are asked from the main 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,8 +26,15 @@ ON_THE_LOOP = 16 * 1024
 stays below 50 ms; an ordinary message of that size takes two."""
 THREADS = 2
 """Large messages judged at one time; each holds its bytes several times over."""
+WAIT_SECONDS = 300.0
+"""How long a large message may wait for one of them: a client waits ten minutes for the reply to its dot (RFC 5321
+4.5.3.2.6), of which judging and storing need the rest."""
 
 T = TypeVar("T")
+
+
+class Busy(Exception):  # noqa: N818 - a state of the machine, no error of the message
+    """No thread came free for a large message in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +55,31 @@ class Judge:
         self._opinion = opinion
         self._budget = budget
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="judge")
+        self._free = asyncio.Semaphore(THREADS)
 
-    async def judged(self, raw: bytes, context: Context) -> Judged:
-        """Read and judge ``raw`` in the given context."""
+    async def judged(self, raw: bytes, context: Context, seconds: float | None = None) -> Judged:
+        """Read and judge ``raw`` in the given context.
+
+        Raises TimeoutError when the work itself takes longer than ``seconds``, and Busy when a large message had
+        to wait too long for its turn: what others cost does not count against it.
+        """
         if len(raw) <= ON_THE_LOOP:
-            return await self._judged(raw, context, self._resolver, self._opinion)
+            async with asyncio.timeout(seconds):
+                return await self._judged(raw, context, self._resolver, self._opinion)
         loop = asyncio.get_running_loop()
         resolver = _ResolverOf(self._resolver, loop)
         opinion = None if self._opinion is None else _OpinionOf(self._opinion, loop)
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._free.acquire()
+        except TimeoutError:
+            raise Busy from None
         work: Callable[[], Judged] = lambda: asyncio.run(self._judged(raw, context, resolver, opinion))  # noqa: E731 - a name for its type
-        return await loop.run_in_executor(self._threads, work)
+        running = self._threads.submit(work)
+        # A thread is free when its work has ended, not when nobody waits for it any more.
+        running.add_done_callback(lambda _: _released(loop, self._free))
+        async with asyncio.timeout(seconds):
+            return await asyncio.wrap_future(running)
 
     async def _judged(
         self, raw: bytes, context: Context, resolver: Resolves, opinion: HasOpinion | None
@@ -76,6 +99,11 @@ class Judge:
     def close(self) -> None:
         """End the threads."""
         self._threads.shutdown()
+
+
+def _released(loop: asyncio.AbstractEventLoop, free: asyncio.Semaphore) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop is closed, and with it everybody who waited
+        loop.call_soon_threadsafe(free.release)
 
 
 async def _there(work: Awaitable[T]) -> T:

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from expertmail.console.openapi import document
 from expertmail.metrics import CONTENT_TYPE, Metrics
+from smtp_gateway.judging import Busy
 
 MAX_JUDGING = 4  # messages judged at one time for HTTP; mail over SMTP comes first on a small machine
 MAX_WAITING = 32  # further requests that may wait, each holding its message in memory
@@ -110,6 +111,8 @@ class Console:
             raw = await self._body(request)
             async with self._places:
                 verdict = await self._parts.judge(raw)
+        except Busy:
+            raise HTTPException(503, "Too many messages are being judged; try again.") from None
         finally:
             self._present -= 1
         return JSONResponse(dict(verdict), headers=_HEADERS)

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from expertmail.console.app import Console, ConsoleParts
 from expertmail.console.openapi import document
 from expertmail.metrics import Metrics
+from smtp_gateway.judging import Busy
 
 VERDICT = {"verdict": "no-claim", "sentence": "…"}
 RFC822 = {"Content-Type": "message/rfc822"}
@@ -27,6 +28,8 @@ class Judge:
         self.seen.append(raw)
         if raw == b"break":
             raise RuntimeError("secret detail")
+        if raw == b"busy":
+            raise Busy
         return VERDICT
 
 
@@ -57,6 +60,7 @@ def test_a_message_is_judged_as_it_is() -> None:
         (b"", RFC822, "127.0.0.1", 400),
         (b"x" * 1_001, RFC822, "127.0.0.1", 413),
         (b"break", RFC822, "127.0.0.1", 500),
+        (b"busy", RFC822, "127.0.0.1", 503),
     ],
 )
 def test_what_cannot_be_judged_is_refused_in_plain_words(
