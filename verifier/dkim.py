@@ -6,20 +6,20 @@ change proves nothing to them. No result outlives its message.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from hashlib import sha256
+from typing import Final
 
-from verifier.canonical import BodyHashes, Canonicalization, has_bare_line_ends, has_odd_blanks, relaxed_value
-from verifier.dkim_key import BadKey, Key, read_key
+from verifier.canonical import BodyHashes, has_bare_line_ends, has_odd_blanks
+from verifier.dkim_key import Key, usable_keys
 from verifier.dkim_reason import RESULT_OF, DkimError, DkimReason, Weakness
 from verifier.dkim_signature import Origin, Signature, origin_of, read_signature
-from verifier.evidence import Answer, AnswerStatus, Check, Question, ask
+from verifier.evidence import Answer, Check, Question, ask
 from verifier.message import Defect, Field, Message
 from verifier.report import AuthResult, DkimResult
+from verifier.signed_form import Choice, choose, signed_form
 
 MAX_SIGNATURES: Final = 8  # real mail has up to four; each costs a DNS question and a verification
-MAX_KEY_RECORDS: Final = 4  # RFC 6376 3.6.2.2 leaves several undefined; a key rollover has two
 CLOCK_TOLERANCE: Final = 86_400  # seconds t= may lie ahead: senders' clocks set to the wrong zone are common
 
 # With these, two readers may not agree on what the fields are, so there is nothing that was signed.
@@ -63,8 +63,6 @@ _SEEN: Final = frozenset(
 )
 # Read once: a look at an Enum class takes as long as a call.
 _PASS: Final = AuthResult.PASS
-_ANSWER: Final = AnswerStatus.ANSWER
-_SIMPLE: Final = Canonicalization.SIMPLE
 
 
 def check_dkim(message: Message, at: datetime) -> Check[tuple[DkimResult, ...]]:
@@ -137,12 +135,14 @@ class _Work:
 
     def judge(self, index: int, signature: Signature, answer: Answer | None) -> DkimResult:
         """Look at the key, the body and the signature value (RFC 6376 6.1.2, 6.1.3)."""
-        choice = _choose(signature.headers, self._fields)
+        choice = choose(signature.headers, self._fields)
         error: DkimError | None = None
         testing = False
         weaknesses: tuple[str, ...] = ()
         try:
-            keys = _keys(signature, answer)
+            keys = usable_keys(
+                answer, signature.key_type, same_domain=signature.identity_domain == signature.domain
+            )
             testing = keys[0].testing
             self._check_body(signature)
             testing = self._check_value(signature, keys, choice.fields).testing
@@ -179,22 +179,15 @@ class _Work:
 
     def _check_value(self, signature: Signature, keys: list[Key], fields: list[Field]) -> Key:
         """RFC 6376 6.1.3 (4), 3.7; of several keys the first that verifies counts."""
-        if signature.header_method is _SIMPLE:
-            form = [field.raw for field in fields]
-        elif self._odd_blanks:
-            form = [field.lower + b":" + relaxed_value(field.value) + b"\r\n" for field in fields]
-        else:  # as relaxed_value does it, without a call for each field
-            form = [field.lower + b":" + b" ".join(field.value.split()) + b"\r\n" for field in fields]
-        form.append(signature.unsigned_form(odd_blanks=self._odd_blanks))
-        signed = b"".join(form)
+        digest = sha256(signed_form(signature, fields, odd_blanks=self._odd_blanks)).digest()
         for key in keys:
-            if key.verifies(signature.signature, signed):
+            if key.verifies(signature.signature, digest):
                 return key
         raise DkimError(
             DkimReason.SIGNATURE_MISMATCH, "a signed header field has changed, or another key was used"
         )
 
-    def _weaknesses(self, choice: _Choice, *, testing: bool) -> tuple[str, ...]:
+    def _weaknesses(self, choice: Choice, *, testing: bool) -> tuple[str, ...]:
         """Why a pass is not good enough for people (RFC 6376 5.4.1, 8.14, 8.15)."""
         if self._seen_weak is None:
             self._seen_weak = self._weaknesses_of_message()
@@ -230,62 +223,5 @@ class _Work:
         return tuple(weaknesses)
 
 
-class _Choice(NamedTuple):
-    """What h= takes of the header: names with how often they stand there, and the fields in its order."""
-
-    names: dict[bytes, int]
-    fields: list[Field]
-    oversigned: list[bytes]  # named more often than they occur
-    unsigned: list[bytes]  # names of which one is left over
-
-
-def _choose(headers: tuple[bytes, ...], fields: Mapping[bytes, Sequence[Field]]) -> _Choice:
-    """RFC 6376 3.7, 5.4.2: each name takes the next field of it from the bottom; none left is nothing."""
-    names: dict[bytes, int] = {}
-    chosen: list[Field] = []
-    oversigned: list[bytes] = []
-    for name in headers:
-        taken = names.get(name, 0)
-        names[name] = taken + 1
-        there = fields.get(name, ())
-        if taken < len(there):
-            chosen.append(there[-1 - taken])
-        elif taken == len(there):
-            oversigned.append(name)
-    left = [name for name, there in fields.items() if names.get(name, 0) < len(there)]
-    if b"dkim-signature" in left:
-        left.remove(b"dkim-signature")
-    return _Choice(names, chosen, oversigned, left)
-
-
 def _texts(names: list[bytes]) -> tuple[str, ...]:
     return tuple([name.decode() for name in names])
-
-
-def _keys(signature: Signature, answer: Answer | None) -> list[Key]:
-    """RFC 6376 6.1.2: keys that this signature may have been made with; raises ``DkimError`` for none."""
-    if answer is None or answer.temporary:
-        raise DkimError(DkimReason.KEY_UNAVAILABLE, "the key could not be fetched just now")
-    if answer.status is not _ANSWER or not answer.records:
-        raise DkimError(DkimReason.NO_KEY, "there is no key at the name that the signature gives")
-    keys: list[Key] = []
-    error: DkimError | None = None
-    for record in answer.records[:MAX_KEY_RECORDS]:
-        found = _usable(signature, read_key(record))
-        if isinstance(found, Key):
-            keys.append(found)
-        elif error is None or error.reason is DkimReason.KEY_SYNTAX:
-            error = DkimError(found.reason, found.detail)  # a record that is no key at all tells least
-    if not keys and error is not None:
-        raise error
-    return keys
-
-
-def _usable(signature: Signature, key: Key | BadKey) -> Key | BadKey:
-    if isinstance(key, BadKey):
-        return key
-    if key.type != signature.key_type:
-        return BadKey(DkimReason.KEY_TYPE, "the key is not of the type that a= names")
-    if key.exact_domain and signature.identity_domain != signature.domain:
-        return BadKey(DkimReason.KEY_SUBDOMAIN, "the key may not sign for names below its domain")
-    return key

@@ -73,7 +73,7 @@ class Signature(NamedTuple):
                 break
         value = b";".join(specs)
         if self.header_method is _BOTH_RELAXED[0]:
-            return b"dkim-signature:" + relaxed_value(value, odd_blanks=odd_blanks)
+            return self.field.lower + b":" + relaxed_value(value, odd_blanks=odd_blanks)
         head, _, _ = self.field.line.partition(b":")
         return head + b":" + value
 

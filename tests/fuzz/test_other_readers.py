@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtp_gateway.authentication_results import AuthresError, is_forged, read_field
+from smtp_gateway.authentication_results import is_forged
 from smtp_gateway.data_reader import DataReader, DataState
 from smtp_gateway.paths import read_mail, read_rcpt
 from smtp_gateway.replies import SmtpRefusal
@@ -15,6 +15,7 @@ from threads.model import ReplyToken
 from threads.new_text import split_text
 from threads.reading import read
 from threads.reply_address import ReplyAddresses
+from verifier.authres import AuthresError, read_field
 
 ADDRESSES = ReplyAddresses((b"k" * 32, b"old key, still accepted" * 2), "reply.experts.test")
 MINTED = ADDRESSES.mint(7, 9).encode()

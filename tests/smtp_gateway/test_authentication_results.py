@@ -11,15 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from smtp_gateway.authentication_results import (
-    AuthresError,
-    forged_fields,
-    is_forged,
-    read_field,
-    write_field,
-)
+from smtp_gateway.authentication_results import forged_fields, is_forged, write_field
 from smtp_gateway.paths import EMPTY_PATH
 from smtp_gateway.paths import Path as MailPath
+from verifier.authres import AuthresError, read_field
 from verifier.message import read_message
 from verifier.report import (
     ArcResult,
