@@ -168,7 +168,7 @@ class DnsSettings(_Section):
         default=200,
         ge=20,
         le=1_000,
-        description="Questions for one message. Eight signatures, SPF at its own limit and DMARC's walks stay below; a hostile record cannot make more.",
+        description="Questions for one message. Eight signatures, fifty seals, SPF at its own limit and DMARC's walks stay below; a hostile record cannot make more.",
     )
     max_seconds: float = Field(
         default=12.0,

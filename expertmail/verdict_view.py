@@ -94,6 +94,12 @@ def _checks(report: Report) -> Iterator[str]:
     aligned = f", aligned by {' and '.join(dmarc.aligned_by)}" if dmarc.aligned_by else ""
     yield plain(f"dmarc: {dmarc.result}{policy}{aligned}")
     yield plain(f"arc: {report.arc.result}" + (f" ({report.arc.reason})" if report.arc.reason else ""))
+    for hop in report.arc.hops:
+        says = f", says dmarc={hop.dmarc}" if hop.dmarc else ""
+        says += f" of {hop.author_domain}" if hop.dmarc and hop.author_domain else ""
+        yield plain(
+            f"  hop {hop.instance}: {hop.domain}, seal {hop.seal}, message {hop.message}, chain before {hop.status}{says}"
+        )
     if report.supplied:
         yield plain(f"supplied, not seen by us: {', '.join(report.supplied)}")
 

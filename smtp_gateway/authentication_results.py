@@ -55,6 +55,6 @@ def write_field(report: Report, authserv_id: str, mail_from: Path, helo: str) ->
         dmarc += f" header.from={pvalue(report.author.domain)}"
     if report.dmarc.policy is not None:
         dmarc += f" policy.dmarc={pvalue(report.dmarc.policy)}"
-    results.append(dmarc)
+    results += [dmarc, f"arc={report.arc.result}"]  # RFC 8617 10.2: what a seal of ours will say of the chain
     text = f"Authentication-Results: {authserv_id};\r\n\t" + ";\r\n\t".join(results) + "\r\n"
     return text.encode("utf-8", "replace")

@@ -23,7 +23,7 @@ MAX_SIGNATURES: Final = 8  # real mail has up to four; each costs a DNS question
 CLOCK_TOLERANCE: Final = 86_400  # seconds t= may lie ahead: senders' clocks set to the wrong zone are common
 
 # With these, two readers may not agree on what the fields are, so there is nothing that was signed.
-_UNREADABLE: Final = frozenset(
+UNREADABLE: Final = frozenset(
     {
         Defect.NO_HEADER,
         Defect.LEADING_WSP,
@@ -65,13 +65,15 @@ _SEEN: Final = frozenset(
 _PASS: Final = AuthResult.PASS
 
 
-def check_dkim(message: Message, at: datetime) -> Check[tuple[DkimResult, ...]]:
+def check_dkim(
+    message: Message, at: datetime, bodies: BodyHashes | None = None
+) -> Check[tuple[DkimResult, ...]]:
     """Judge the DKIM-Signature fields, topmost first, at the time ``at``; ``aligned`` is left False."""
     evidence = yield frozenset()
     fields = message.named(b"dkim-signature")
     if not fields:
         return ()
-    work = _Work(message, at.timestamp())
+    work = _Work(message, at.timestamp(), bodies or BodyHashes(message))
     read: list[Signature | DkimError] = []
     questions: dict[int, Question] = {}
     for index, field in enumerate(fields[:MAX_SIGNATURES]):
@@ -107,10 +109,10 @@ def _refused(index: int, error: DkimError, origin: Origin) -> DkimResult:
 class _Work:
     """What the signatures of one message share, so that nothing is computed twice."""
 
-    def __init__(self, message: Message, now: float) -> None:
+    def __init__(self, message: Message, now: float, bodies: BodyHashes) -> None:
         self._message = message
         self._now = now
-        self._bodies = BodyHashes(message)
+        self._bodies = bodies
         self._odd_blanks = has_odd_blanks(message)
         self._fields = message.by_name
         self._seen_weak: tuple[str, ...] | None = None
@@ -118,7 +120,7 @@ class _Work:
     def read(self, field: Field) -> Signature | DkimError:
         """The signature, or why it cannot pass whatever the key is (RFC 6376 6.1.1)."""
         defects = self._message.defects
-        if defects and not _UNREADABLE.isdisjoint(defects):
+        if defects and not UNREADABLE.isdisjoint(defects):
             return DkimError(DkimReason.MALFORMED_HEADER, "a line of the header is no field")
         try:
             signature = read_signature(field)

@@ -65,17 +65,22 @@ class Signature(NamedTuple):
 
     def unsigned_form(self, *, odd_blanks: bool) -> bytes:
         """The field as it was signed: without the value of b= and without its line end (RFC 6376 3.7)."""
-        specs = self.field.value.split(b";")
-        for number in range(len(specs) - 1, -1, -1):
-            name, equals, _ = specs[number].partition(b"=")
-            if name.strip() == b"b":
-                specs[number] = name + equals
-                break
-        value = b";".join(specs)
+        value = without_signature(self.field.value)
         if self.header_method is _BOTH_RELAXED[0]:
             return self.field.lower + b":" + relaxed_value(value, odd_blanks=odd_blanks)
         head, _, _ = self.field.line.partition(b":")
         return head + b":" + value
+
+
+def without_signature(value: bytes) -> bytes:
+    """A field's value with the value of its b= taken out (RFC 6376 3.7)."""
+    specs = value.split(b";")
+    for number in range(len(specs) - 1, -1, -1):
+        name, equals, _ = specs[number].partition(b"=")
+        if name.strip() == b"b":
+            specs[number] = name + equals
+            break
+    return b";".join(specs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,19 +118,19 @@ def read_signature(field: Field) -> Signature:
         raise DkimError(DkimReason.MISSING_TAG, f"the signature has no {missing.decode()}=")
     if tags[b"v"] != b"1":
         raise DkimError(DkimReason.UNSUPPORTED_VERSION, "v= is not 1")
-    domain, selector = _names(tags[b"d"], tags[b"s"])
+    domain, selector = read_names(tags[b"d"], tags[b"s"])
     headers = _headers(tags[b"h"])
     identity = _identity_domain(get(b"i"), domain)
     if get(b"q", b"dns/txt") != b"dns/txt":
         _check_query(tags[b"q"])
-    header_method, body_method = _methods(get(b"c"))
-    time, expires = _times(tags)
+    header_method, body_method = read_methods(get(b"c"))
+    time, expires = read_times(tags)
     length = _number(tags, b"l", _MAX_LENGTH_DIGITS) if b"l" in tags else None
-    algorithm, key_type = _algorithm(tags[b"a"])
-    body_hash = _base64(tags[b"bh"], "bh=")
+    algorithm, key_type = read_algorithm(tags[b"a"])
+    body_hash = read_base64(tags[b"bh"], "bh=")
     if len(body_hash) != SHA256_OCTETS:
         raise DkimError(DkimReason.SIGNATURE_SYNTAX, "bh= is no SHA-256 hash")
-    signature = _base64(tags[b"b"], "b=")
+    signature = read_base64(tags[b"b"], "b=")
     return Signature(
         field,
         algorithm,
@@ -150,7 +155,7 @@ def _is_name(pattern: re.Pattern[bytes], name: bytes) -> bool:
     return len(name) <= MAX_LABEL or max(map(len, name.split(b"."))) <= MAX_LABEL
 
 
-def _names(domain: bytes, selector: bytes) -> tuple[str, str]:
+def read_names(domain: bytes, selector: bytes) -> tuple[str, str]:
     """RFC 6376 3.5 d=, s=. U-labels (RFC 8616 5) are not taken: no signer is known to write them."""
     if not _is_name(_DOMAIN, domain) or not _is_name(_SELECTOR, selector):
         raise DkimError(DkimReason.SIGNATURE_SYNTAX, "d= or s= is no domain name")
@@ -159,7 +164,7 @@ def _names(domain: bytes, selector: bytes) -> tuple[str, str]:
     return domain.decode().lower(), selector.decode().lower()
 
 
-def _algorithm(value: bytes) -> tuple[str, str]:
+def read_algorithm(value: bytes) -> tuple[str, str]:
     """RFC 6376 3.5 a=, RFC 8463 3; rsa-sha1 must not be verified (RFC 8301 3.1)."""
     algorithm = value.lower()
     known = _ALGORITHMS.get(algorithm)
@@ -172,13 +177,20 @@ def _algorithm(value: bytes) -> tuple[str, str]:
 
 def _headers(value: bytes) -> tuple[bytes, ...]:
     """RFC 6376 3.5 h=: names that do not occur are allowed, an empty one is not; From must be there."""
-    listed = without_blanks(value).lower()
-    names = tuple(listed.split(b":"))
-    if listed.translate(None, _HEADER_LIST) or not all(names):
+    names = read_field_names(value)
+    if not all(names):
         raise DkimError(DkimReason.SIGNATURE_SYNTAX, "h= is no list of field names")
     if b"from" not in names:
         raise DkimError(DkimReason.FROM_NOT_SIGNED, "the signature does not cover From")
     return names
+
+
+def read_field_names(value: bytes) -> tuple[bytes, ...]:
+    """The names of a list such as h=, lower case, in order; empty ones are kept."""
+    listed = without_blanks(value).lower()
+    if listed.translate(None, _HEADER_LIST):
+        raise DkimError(DkimReason.SIGNATURE_SYNTAX, "h= is no list of field names")
+    return tuple(listed.split(b":"))
 
 
 def _identity_domain(value: bytes | None, domain: str) -> str:
@@ -202,7 +214,7 @@ def _check_query(value: bytes) -> None:
         raise DkimError(DkimReason.UNSUPPORTED_QUERY, "q= does not name dns/txt")
 
 
-def _methods(value: bytes | None) -> tuple[Canonicalization, Canonicalization]:
+def read_methods(value: bytes | None) -> tuple[Canonicalization, Canonicalization]:
     """RFC 6376 3.5 c=: "simple" where nothing is said. Literals of its grammar know no case (RFC 5234 2.3)."""
     if value is None:
         return Canonicalization.SIMPLE, Canonicalization.SIMPLE
@@ -215,7 +227,8 @@ def _methods(value: bytes | None) -> tuple[Canonicalization, Canonicalization]:
         raise DkimError(DkimReason.UNSUPPORTED_CANONICALIZATION, "c= names an unknown method") from error
 
 
-def _times(tags: dict[bytes, bytes]) -> tuple[int | None, int | None]:
+def read_times(tags: dict[bytes, bytes]) -> tuple[int | None, int | None]:
+    """t= and x= in Unix seconds (RFC 6376 3.5)."""
     time = _number(tags, b"t", _MAX_TIME_DIGITS) if b"t" in tags else None
     expires = _number(tags, b"x", _MAX_TIME_DIGITS) if b"x" in tags else None
     if time is not None and expires is not None and expires <= time:
@@ -230,7 +243,8 @@ def _number(tags: dict[bytes, bytes], name: bytes, digits: int) -> int:
     return int(value)
 
 
-def _base64(value: bytes, tag: str) -> bytes:
+def read_base64(value: bytes, tag: str) -> bytes:
+    """The octets of a base64 value, folding apart; ``tag`` is for the error."""
     try:
         return binascii.a2b_base64(value.replace(b" ", b"").replace(b"\t", b""), strict_mode=True)
     except binascii.Error as error:

@@ -24,7 +24,7 @@ from verifier.evidence import (
 
 T = TypeVar("T")
 
-# Eight keys, an SPF evaluation at its own cap, and a DMARC walk with ten alignment walks stay below this.
+# Eight keys, those of fifty seals, SPF at its own cap, and a DMARC walk with ten alignment walks stay below this.
 MAX_QUESTIONS: Final = 200
 # RFC 7208 4.6.4 allows SPF 20 s; a client waits ten minutes for the reply to its dot, an analyst does not.
 MAX_SECONDS: Final = 12.0

@@ -12,7 +12,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from verifier.address import AuthorField
+from verifier.arc import check_arc
+from verifier.arc_results import vouched_for
 from verifier.author import AuthorRefusal, author_of
+from verifier.canonical import BodyHashes
 from verifier.claims import Claims, Protection, claims_of, protection_of
 from verifier.dkim import check_dkim
 from verifier.dmarc import author_questions, check_dmarc
@@ -33,12 +36,12 @@ from verifier.mentions import mentions_of
 from verifier.message import Message, read_message
 from verifier.parts import Part, attached_messages, walk
 from verifier.proofs import Proofs
-from verifier.report import ArcResult, AuthorView, DkimResult, Report
+from verifier.report import AuthorView, DkimResult, Report
 from verifier.spf import check_spf
 from verifier.verdict import candidates, decide
 
 EVALUATOR_VERSION: Final = (
-    "1"  # stored beside each verdict; raised whenever the same evidence may judge otherwise
+    "2"  # stored beside each verdict; raised whenever the same evidence may judge otherwise
 )
 
 MAX_INNER: Final = 8  # attached messages judged in one message; analysts attach one or two
@@ -89,19 +92,24 @@ def _judge_alone(
     author = author_of(message)
     domains = _domains(author)
     claims = claims_of(message, author, protection)
+    bodies = BodyHashes(message)
     checks: list[Check[Any]] = [
-        check_dkim(message, context.at),
+        check_dkim(message, context.at, bodies),
         check_spf(context.session, context.receiver, context.at),
+        check_arc(message, context.at, bodies),
         _prefetch(author_questions(domains)),
     ]
-    dkim, spf, _ = yield from together(checks)
+    dkim, spf, arc, _ = yield from together(checks)
     outcome = yield from check_dmarc(domains, dkim, spf)
     dkim = tuple([r._replace(aligned=r.position in outcome.aligned_dkim) for r in dkim])
     opinions = yield from _opinions(message, claims, dkim, number)
-    arc = ArcResult()
+    view = _view(author)
+    if arc.hops and claims.owner is not None:
+        trusted = vouched_for(arc, claims.owner.trusted_sealers, None if view is None else view.domain)
+        arc = replace(arc, trusted=trusted)
     proofs = Proofs(
         claims=claims,
-        author=_view(author),
+        author=view,
         dkim=dkim,
         spf=spf,
         dmarc=outcome.result,

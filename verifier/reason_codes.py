@@ -35,7 +35,8 @@ class ReasonCode(StrEnum):
     SPF_ONLY = "spf-only"
     UNSIGNED_FIELDS = "unsigned-fields"
     ARC_TRUSTED = "arc-trusted"
-    ARC_NOT_EVALUATED = "arc-not-evaluated"
+    ARC_PASS = "arc-pass"
+    ARC_FAIL = "arc-fail"
     REPLY_TO_ELSEWHERE = "reply-to-elsewhere"
     BRAND_IN_TEXT = "brand-in-text"
     SUPPLIED_FACTS = "supplied-facts"
@@ -64,6 +65,7 @@ RFC: dict[ReasonCode, str] = {
     ReasonCode.SPF_ONLY: "RFC 7208 11.2",
     ReasonCode.UNSIGNED_FIELDS: "RFC 6376 5.4",
     ReasonCode.ARC_TRUSTED: "RFC 8617 7.2",
-    ReasonCode.ARC_NOT_EVALUATED: "RFC 8617 5.2",
+    ReasonCode.ARC_PASS: "RFC 8617 5.2",
+    ReasonCode.ARC_FAIL: "RFC 8617 5.2",
     ReasonCode.REPLY_TO_ELSEWHERE: "RFC 5322 3.6.2",
 }

@@ -58,9 +58,7 @@ def session_facts(proofs: Proofs) -> tuple[Reason, ...]:
 def informing(proofs: Proofs) -> tuple[Reason, ...]:
     """What is told beside the verdict and never changes it."""
     reasons: list[Reason] = []
-    if proofs.arc.trusted:
-        text = f"A trusted relay ({', '.join(proofs.arc.sealers)}) vouches for what it saw."
-        reasons.append(reason(ReasonCode.ARC_TRUSTED, text, Effect.INFORMS))
+    reasons += _arc(proofs)
     if proofs.mentions.reply_to:
         text = f"Answers would go elsewhere: {', '.join(proofs.mentions.reply_to[:5])}."
         reasons.append(reason(ReasonCode.REPLY_TO_ELSEWHERE, text, Effect.INFORMS))
@@ -71,6 +69,22 @@ def informing(proofs: Proofs) -> tuple[Reason, ...]:
         text = f"Taken as supplied and not seen by us: {', '.join(proofs.supplied)}."
         reasons.append(reason(ReasonCode.SUPPLIED_FACTS, text, Effect.INFORMS))
     return tuple(reasons)
+
+
+def _arc(proofs: Proofs) -> tuple[Reason, ...]:
+    """What relays say that they saw (RFC 8617 7.2): told, and nothing more."""
+    arc = proofs.arc
+    sealers = ", ".join(dict.fromkeys(arc.sealers[:5]))
+    if arc.trusted:
+        text = f"A relay that you trust says that the author's domain vouched for it when it came in there ({sealers})."
+        return (reason(ReasonCode.ARC_TRUSTED, text, Effect.INFORMS),)
+    if arc.result is AuthResult.PASS:
+        text = f"Relays sealed what they saw ({sealers}); that is their word, and proves nothing about its author."
+        return (reason(ReasonCode.ARC_PASS, text, Effect.INFORMS),)
+    if arc.result is AuthResult.FAIL:
+        text = "The seals of its relays do not hold, so what they say they saw counts for nothing."
+        return (reason(ReasonCode.ARC_FAIL, text, Effect.INFORMS, evidence=arc.reason),)
+    return ()
 
 
 def claim_reason(by: ClaimedBy, detail: str) -> Reason:

@@ -129,14 +129,33 @@ class DmarcResult(NamedTuple):
     reason: str | None = None
 
 
+class ArcHop(NamedTuple):
+    """One ARC set: its ``seal`` and ``message`` signature as they verify now, and what its results say of DMARC.
+
+    ``status`` is what the sealer said of the chain before it (cv=). A message signature of an older hop that fails
+    says only that a later hop changed the message.
+    """
+
+    instance: int
+    domain: str
+    selector: str
+    status: str
+    seal: AuthResult
+    message: AuthResult
+    authserv_id: str | None = None
+    dmarc: str | None = None
+    author_domain: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ArcResult:
-    """ARC (RFC 8617), as evidence only."""
+    """ARC (RFC 8617), as evidence only. ``hops`` and ``sealers`` newest first; ``trusted`` is the identity's view."""
 
     result: AuthResult = AuthResult.NONE
     sealers: tuple[str, ...] = ()
     trusted: bool = False
-    reason: str | None = "not-evaluated"
+    reason: str | None = None
+    hops: tuple[ArcHop, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,20 @@ def as_json(report: Report, file: str | None) -> dict[str, Any]:
             "sealers": list(report.arc.sealers),
             "trusted": report.arc.trusted,
             "reason": report.arc.reason,
+            "hops": [
+                {
+                    "instance": hop.instance,
+                    "domain": hop.domain,
+                    "selector": hop.selector,
+                    "status": hop.status,
+                    "seal": hop.seal.value,
+                    "message": hop.message.value,
+                    "authserv_id": hop.authserv_id,
+                    "dmarc": hop.dmarc,
+                    "author_domain": hop.author_domain,
+                }
+                for hop in report.arc.hops
+            ],
         },
         "reasons": [
             {"code": r.code, "text": r.text, "rfc": r.rfc, "effect": r.effect.value, "evidence": r.evidence}

@@ -143,6 +143,7 @@ def test_our_own_field_is_read_back_by_our_own_reader() -> None:
         ("dkim", "pass", {"header.d": "contoso.test", "header.s": "s1"}),
         ("spf", "pass", {"smtp.mailfrom": "bounce+1@contoso.test"}),
         ("dmarc", "pass", {"header.from": "contoso.test", "policy.dmarc": "reject"}),
+        ("arc", "none", {}),
     ]
 
 
@@ -153,9 +154,9 @@ def test_nothing_the_sender_chose_breaks_out_of_our_field() -> None:
         dkim=(DkimResult(0, AuthResult.FAIL, "body-hash", evil, evil, None),),
     )
     written = write_field(report, "mx.experts.test", EMPTY_PATH, evil)
-    assert written.count(b"\r\n") == 4  # only our own folds and the end
+    assert written.count(b"\r\n") == 5  # only our own folds and the end
     field = read_field(written.partition(b":")[2])
-    assert [r.result for r in field.results] == ["fail", "pass", "pass"]
+    assert [r.result for r in field.results] == ["fail", "pass", "pass", "none"]
     assert all("bank.example" not in name for r in field.results for name, _ in r.properties)
 
 
