@@ -147,11 +147,13 @@ def _bare_line_ends(raw: bytes, stop: int) -> set[Defect]:
         end = min(at + _STEP, stop)
         if end < stop and raw[end - 1] == _CR and raw[end] == _LF:
             end += 1  # a line end is not cut in two
-        rest = raw[at:end].replace(b"\r\n", b"")
-        if _LF in rest:
-            defects.add(Defect.BARE_LF)
-        if _CR in rest:
-            defects.add(Defect.BARE_CR)
+        piece = raw[at:end]
+        if piece.replace(b"\r", b"").replace(b"\n", b"\r\n") != piece:
+            rest = piece.replace(b"\r\n", b"")
+            if _LF in rest:
+                defects.add(Defect.BARE_LF)
+            if _CR in rest:
+                defects.add(Defect.BARE_CR)
         at = end
     return defects
 

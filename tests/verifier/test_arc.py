@@ -124,7 +124,7 @@ def _key() -> rsa.RSAPrivateKey:
 
 
 @cache
-def _records() -> dict[str, str]:
+def sealing_records() -> dict[str, str]:
     return {f"s1._domainkey.hop{number}.test": rsa_record(1024) for number in range(1, MAX_SETS + 2)}
 
 
@@ -141,7 +141,7 @@ def sealed(raw: bytes, hops: int, *, status: str = "pass", dmarc: str = "pass") 
 
 
 def dkimpy_says(raw: bytes) -> str:
-    records = {(name + ".").encode(): text.encode() for name, text in _records().items()}
+    records = {(name + ".").encode(): text.encode() for name, text in sealing_records().items()}
     status, _, _ = dkim.arc_verify(raw, dnsfunc=lambda name, timeout=5: records.get(name))  # noqa: ARG005
     word: bytes = status
     return word.decode()
@@ -150,7 +150,7 @@ def dkimpy_says(raw: bytes) -> str:
 @pytest.mark.parametrize("hops", range(1, 6))
 def test_a_chain_of_ours_passes_with_us_and_with_dkimpy_and_is_told_hop_by_hop(hops: int) -> None:
     raw = sealed(MESSAGE, hops)
-    got = found(raw, closed(_records()))
+    got = found(raw, closed(sealing_records()))
     assert (got.result, got.reason) == (AuthResult.PASS, None)
     assert [hop.instance for hop in got.hops] == list(range(hops, 0, -1))
     assert got.sealers == tuple(f"hop{number}.test" for number in range(hops, 0, -1))
@@ -177,7 +177,7 @@ _UNCOVERED = ("Authentication-Results",)
 
 @pytest.mark.parametrize("hops", [1, 3])
 def test_a_letter_changed_anywhere_is_found_as_dkimpy_finds_it(hops: int) -> None:
-    evidence = closed(_records())
+    evidence = closed(sealing_records())
     for name, changed in _changes(sealed(MESSAGE, hops)):
         got = found(changed, evidence).result
         wanted = AuthResult.PASS if name.partition(" ")[2] in _UNCOVERED else AuthResult.FAIL
@@ -192,10 +192,10 @@ def test_a_later_hop_may_change_the_message_and_the_chain_still_holds() -> None:
     results = b"Authentication-Results: hop2.test; dmarc=pass header.from=contoso.test; arc=pass\r\n"
     sealer = Sealer(name, "s1", "rsa-sha256", _rsa(_key()))
     twice = seal(read_message(results + changed), name, sealer, AT) + results + changed
-    got = found(twice, closed(_records()))
+    got = found(twice, closed(sealing_records()))
     assert got.result is AuthResult.PASS
     assert [hop.message for hop in got.hops] == [AuthResult.PASS, AuthResult.FAIL]
-    assert found(changed, closed(_records())).reason == ArcReason.MESSAGE_CHANGED
+    assert found(changed, closed(sealing_records())).reason == ArcReason.MESSAGE_CHANGED
 
 
 def test_ed25519_seals_hold_too() -> None:
@@ -203,14 +203,14 @@ def test_ed25519_seals_hold_too() -> None:
     sealer = Sealer("hop1.test", "e1", "ed25519-sha256", ed_key().sign)
     raw = seal(read_message(results + MESSAGE), "hop1.test", sealer, AT) + results + MESSAGE
     assert found(raw, closed({"e1._domainkey.hop1.test": ed_record()})).result is AuthResult.PASS
-    assert found(raw, closed(_records())).reason == ArcReason.KEY
+    assert found(raw, closed(sealing_records())).reason == ArcReason.KEY
 
 
 def test_a_key_that_cannot_be_fetched_now_is_a_temporary_error_and_one_that_is_gone_is_not() -> None:
     raw = sealed(MESSAGE, 2)
-    for name in _records():
+    for name in sealing_records():
         question = Question.of(name, "TXT")
-        base = closed(_records())
+        base = closed(sealing_records())
         for status, word in (
             (AnswerStatus.SERVFAIL, AuthResult.TEMPERROR),
             (AnswerStatus.TIMEOUT, AuthResult.TEMPERROR),
@@ -226,7 +226,7 @@ def test_a_key_that_cannot_be_fetched_now_is_a_temporary_error_and_one_that_is_g
 
 def test_a_chain_that_a_sealer_called_broken_stays_broken_and_is_not_sealed_again() -> None:
     raw = sealed(MESSAGE, 2, status="fail")
-    got = found(raw, closed(_records()))
+    got = found(raw, closed(sealing_records()))
     assert (got.result, got.reason) == (AuthResult.FAIL, ArcReason.FAILED_BEFORE)
     results = b"Authentication-Results: hop3.test; arc=fail; dmarc=pass\r\n"
     sealer = Sealer("hop3.test", "s1", "rsa-sha256", _rsa(_key()))
@@ -328,7 +328,7 @@ def test_a_trusted_relay_keeps_a_message_from_being_called_forged_and_never_make
         "contoso", domains=("contoso.test",), signing_domains=("contoso.test",), trusted_sealers=sealers
     )
     session = Session("192.0.2.1", "hop1.test", "list@hop1.test", ("us@experts.test",), SessionOrigin.LIVE)
-    evidence = closed({**_records(), "_dmarc.contoso.test": "v=DMARC1; p=reject"})
+    evidence = closed({**sealing_records(), "_dmarc.contoso.test": "v=DMARC1; p=reject"})
     report = conclude(judge(read_message(sealed(MESSAGE, 1)), Context((contoso,), AT, session)), evidence)
     assert report.verdict is verdict
     assert report.arc.trusted is (code == "arc-trusted")
@@ -363,12 +363,12 @@ def test_what_a_sealer_says_of_dmarc(payload: bytes, dmarc: str | None, author: 
 
 def test_fifty_sets_pass_and_more_are_refused_unread() -> None:
     raw = sealed(MESSAGE, MAX_SETS)
-    assert found(raw, closed(_records())).result is AuthResult.PASS
+    assert found(raw, closed(sealing_records())).result is AuthResult.PASS
     results = b"Authentication-Results: hop51.test; arc=pass\r\n"
     sealer = Sealer("hop51.test", "s1", "rsa-sha256", _rsa(_key()))
     assert seal(read_message(results + raw), "hop51.test", sealer, AT) == b""
     head = raw[: read_message(raw).body_start - 2]
-    many = found(head + raw, closed(_records()))
+    many = found(head + raw, closed(sealing_records()))
     assert many.reason == ArcReason.TOO_MANY_SETS
 
 
@@ -377,7 +377,7 @@ def test_the_cost_grows_with_the_sets_and_not_with_their_square() -> None:
         raw = sealed(MESSAGE, hops)
         started = time.process_time()
         for _ in range(5):
-            found(raw, closed(_records()))
+            found(raw, closed(sealing_records()))
         return time.process_time() - started
 
     cost(10)
@@ -392,11 +392,14 @@ def test_no_field_makes_it_raise_or_pass(name: bytes, data: st.DataObject) -> No
               b"h=from", b"\r\n ", b" ", b"\0", b"\xff", b"t=1", b"cv=pass", b"i=99", b"x.test;"]  # fmt: skip
     value = b"".join(data.draw(st.lists(st.sampled_from(pieces), max_size=20)))
     raw = name + b": " + value + b"\r\n" + MESSAGE
-    assert found(raw, closed(_records())).result is not AuthResult.PASS
-    assert found(name + b": " + value + b"\r\n" + sealed(MESSAGE, 1), closed(_records())).result in AuthResult
+    assert found(raw, closed(sealing_records())).result is not AuthResult.PASS
+    assert (
+        found(name + b": " + value + b"\r\n" + sealed(MESSAGE, 1), closed(sealing_records())).result
+        in AuthResult
+    )
 
 
 def test_every_truncation_of_a_sealed_message_is_judged() -> None:
     raw = sealed(MESSAGE, 2)
     for end in range(0, len(raw), 7):
-        assert found(raw[:end], closed(_records())).result in AuthResult
+        assert found(raw[:end], closed(sealing_records())).result in AuthResult
