@@ -9,7 +9,7 @@ import typer
 from expertmail.desk import AsJson, By, Config, actor, now, open_desk
 from expertmail.tables import moment, plain, say, show_facts, show_json, show_table
 from outbound import store
-from outbound.model import DeliveryState
+from outbound.model import DeliveryState, OrderState
 
 commands = typer.Typer(no_args_is_help=True, help="Show, retry or cancel mail on its way out.")
 
@@ -49,6 +49,28 @@ def list_(
             for item in items
         ],
         "Nothing was sent yet.",
+    )
+
+
+@commands.command()
+def orders(
+    state: Annotated[OrderState | None, typer.Option(help="Only in this state.")] = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """List orders for automatic mail, newest first: what was refused or over a daily cap, and why."""
+    with open_desk(config) as desk, desk.database.reading() as conn:
+        items = store.list_orders(conn, state=state)
+    if as_json:
+        show_json(items)
+        return
+    show_table(
+        ("NUMBER", "STATE", "KIND", "TO", "ORDERED", "REASON"),
+        [
+            (str(item.order_id), item.state, item.kind, item.address, moment(item.ordered), item.reason)
+            for item in items
+        ],
+        "No automatic mail was ordered yet.",
     )
 
 

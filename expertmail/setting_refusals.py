@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from expertmail.faults import ExitCode, FaultError
+from expertmail.setting_names import PREFIX
 
-PREFIX = "EXPERTMAIL_"
 NESTED = "__"
 
 

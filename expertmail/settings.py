@@ -19,9 +19,9 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from expertmail.faults import ExitCode, FaultError
+from expertmail.setting_names import CONFIG_VARIABLE, PREFIX
 from expertmail.setting_refusals import (
     NESTED,
-    PREFIX,
     plain,
     refuse_unknown,
     refuse_unknown_variables,
@@ -40,7 +40,6 @@ from expertmail.setting_sections import (
 )
 from expertmail.setting_values import Domain, Secrets
 
-CONFIG_VARIABLE = "EXPERTMAIL_CONFIG"  # names the file, where --config is not given
 MAX_CONFIG_BYTES = 1_000_000  # a settings file is a few lines; anything larger is another file
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import typer
 
 from expertmail import verify_command
-from expertmail.identities import identities_in_force
-from expertmail.settings import load
+from expertmail.default_identities import default_identities
+from expertmail.setting_names import any_is_set
 from verifier.identity import Identity
 
 
@@ -17,5 +17,11 @@ def register(app: typer.Typer) -> None:
 
 def _identities() -> tuple[Identity, ...]:
     """The identities of the file that EXPERTMAIL_CONFIG names and of the environment, or the defaults."""
+    if not any_is_set():
+        return default_identities()
+    # Loaded only here: the settings take as long to load as all the rest of the command.
+    from expertmail.identities import identities_in_force  # noqa: PLC0415
+    from expertmail.settings import load  # noqa: PLC0415
+
     settings = load()
     return identities_in_force(settings.mail, settings.identities)

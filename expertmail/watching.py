@@ -68,7 +68,8 @@ class TimedWriter:
 
 def tell_worker_event(event: WorkerEvent) -> None:
     """One line for each step of a delivery; only the recipient's domain, not the address."""
-    tell = _log.warning if event.kind in (EventKind.FAULT, EventKind.WITHHELD) else _log.info
+    usual = event.kind in (EventKind.COMPOSED, EventKind.ATTEMPTED)
+    tell = _log.info if usual else _log.warning
     tell(
         f"outbound {event.kind.value}",
         outgoing=event.outgoing_id,
@@ -83,7 +84,7 @@ def watch_queues(metrics: Metrics, database: Database, writer: Writer, resolver:
 
     def copies() -> dict[str, float]:
         with database.reading() as conn:
-            return {disposition.value: float(count) for disposition, count in count_copies(conn).items()}
+            return {word: float(count) for word, count in count_copies(conn).items()}
 
     def outbox() -> dict[str, float]:
         with database.reading() as conn:

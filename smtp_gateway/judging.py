@@ -20,6 +20,7 @@ from verifier.evidence import Answer, Evidence, Opinion, Question
 from verifier.message import Message, read_message
 from verifier.parts import walk
 from verifier.report import Report
+from verifier.spf import load as load_spf
 
 ON_THE_LOOP = 16 * 1024
 """Octets of a message that is judged on the event loop: 62 KB of dense HTML took 100 ms, so that a quarter of it
@@ -56,6 +57,7 @@ class Judge:
         self._budget = budget
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="judge")
         self._free = asyncio.Semaphore(THREADS)
+        load_spf()  # now, and not while the first message waits
 
     async def judged(self, raw: bytes, context: Context, seconds: float | None = None) -> Judged:
         """Read and judge ``raw`` in the given context.

@@ -1,6 +1,6 @@
 """SPF (RFC 7208) through pyspf, which here never touches the network: it reads our evidence.
 
-pyspf's lookup function is global to its module. Ours is put in its place once, on import, and finds the
+pyspf's lookup function is global to its module. Ours is put in its place once, on loading, and finds the
 evaluation it works for in a context variable, so evaluations in several threads or tasks do not mix. It
 records what is missing by itself, for pyspf swallows exceptions inside "exp="; a result with misses is thrown
 away, the missing questions are asked, together with those that the records at hand name, and it is run again.
@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
 import idna
-import spf as pyspf
 
 from verifier.evidence import NOTHING, Answer, Ask, Check, Evidence, Question, Session
 from verifier.report import AuthResult, SpfResult
@@ -67,18 +67,18 @@ def _lookup(name: str, qtype: str, _strict: object = True, _timeout: object = 0)
     """Stands in for pyspf's DNS: the records of one question in pyspf's own shapes."""
     running = _current.get()
     if running is None:
-        raise pyspf.TempError("no evidence at hand")
+        raise load().TempError("no evidence at hand")
     question = Question(name.rstrip(".").lower() + ".", qtype)
     if question not in running.asked:
         if len(running.asked) >= MAX_QUESTIONS:
-            raise pyspf.PermError("Too many DNS questions")
+            raise load().PermError("Too many DNS questions")
         running.asked.add(question)
     answer = running.evidence.get(question)
     if answer is None:
         running.missed.add(question)
         return []
     if answer.temporary:
-        raise pyspf.TempError(f"DNS {answer.status}")
+        raise load().TempError(f"DNS {answer.status}")
     return _shaped(name, qtype, answer, running)
 
 
@@ -103,14 +103,23 @@ def _affordable(texts: Sequence[str], running: _Evaluation) -> list[str]:
             continue
         running.record_octets += len(text)
         if len(text) > MAX_RECORD or running.record_octets > MAX_RECORDS_TOTAL:
-            raise pyspf.PermError("SPF record too large")
+            raise load().PermError("SPF record too large")
         if any(len(term) > MAX_TERM for term in text.split(" ")):
-            raise pyspf.PermError("SPF term too long")
+            raise load().PermError("SPF term too long")
         taken.append(text)
     return taken
 
 
-pyspf.DNSLookup = _lookup
+@cache
+def load() -> Any:
+    """Load pyspf with our lookup in place of its own. It brings a resolver along, which takes 50 ms to load.
+
+    Done by the first check; a server does it when it starts.
+    """
+    import spf  # noqa: PLC0415 - see above: many a saved message needs no SPF
+
+    spf.DNSLookup = _lookup
+    return spf
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +166,7 @@ def check_spf(session: Session | None, receiver: str, at: datetime) -> Check[Spf
     detail = ""
     if result in {AuthResult.TEMPERROR, AuthResult.PERMERROR}:
         detail = _printable(text)
-    elif result is AuthResult.FAIL and text != pyspf.EXPLANATIONS["fail"]:
+    elif result is AuthResult.FAIL and text != load().EXPLANATIONS["fail"]:
         # RFC 7208 6.2: a stranger's words must be told from our own.
         detail = f"{identity.domain} explains: {_printable(text)}"
     return SpfResult(
@@ -171,7 +180,7 @@ def _evaluate(
     """One run of pyspf: result word, explanation, and after a miss what the records at hand name."""
     token = _current.set(running)
     try:
-        query = pyspf.query(
+        query = load().query(
             i=identity.client, s=f"{identity.local}@{identity.domain}", h=identity.helo, receiver=receiver
         )
         # pyspf splits a sender at its first "@", which a quoted local part may hold.
@@ -198,10 +207,10 @@ def _prefetch(running: _Evaluation, query: Any) -> set[Question]:
             for record in filter(is_record, answer.records):
                 wanted.update(named_by(record[:MAX_RECORD], question.name[:-1], macros, query.A))
         elif question.type == "MX":
-            hosts = (record.split()[-1] for record in answer.records[: pyspf.MAX_MX] if record.strip())
+            hosts = (record.split()[-1] for record in answer.records[: load().MAX_MX] if record.strip())
             wanted.update(Question.of(host, query.A) for host in hosts if host != ".")
         elif question.type == "PTR":
-            wanted.update(Question.of(host, query.A) for host in answer.records[: pyspf.MAX_PTR])
+            wanted.update(Question.of(host, query.A) for host in answer.records[: load().MAX_PTR])
     return wanted
 
 
