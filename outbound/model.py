@@ -56,11 +56,12 @@ class DeliveryState(StrEnum):
     DEFERRED = "deferred"  # refused for now; will be tried again
     FAILED = "failed"  # refused for good, too old, or cancelled
     WITHHELD = "withheld"  # our own verifier does not call it genuine, so it was never sent
+    UNREADABLE = "unreadable"  # its row in the database is damaged; set aside until a person has corrected it
 
     @property
     def final(self) -> bool:
         """Whether nothing more happens unless a person asks for it."""
-        return self in (DeliveryState.DELIVERED, DeliveryState.FAILED, DeliveryState.WITHHELD)
+        return self not in (DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.DEFERRED)
 
 
 class OrderState(StrEnum):
@@ -228,12 +229,29 @@ class LeasedOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class UnreadableOrder:
-    """An order whose row does not say what an order says; ``fault`` names the kind of error."""
+class OrderItem:
+    """One line of ``outbox orders``, in the words that are stored: a damaged order has to be shown, too."""
 
     order_id: int
+    kind: str
+    thread_id: int | None
     address: str
+    ordered: datetime | None
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An order or a mail whose row does not say what such a row says; ``fault`` names the kind of error."""
+
+    number: int
     fault: str
+
+    @property
+    def reason(self) -> str:
+        """One line for a person."""
+        return f"its row in the database cannot be read ({self.fault})"
 
 
 # First digits of a reply code (RFC 5321 4.2.1).
@@ -309,15 +327,15 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class OutboxItem:
-    """One line of ``outbox list``."""
+    """One line of ``outbox list``. A damaged row has a number, its state and the reason."""
 
     outgoing_id: int
-    kind: MailKind
+    kind: MailKind | None
     thread_id: int | None
     rcpt_to: str
     subject: str
     message_id: str
-    created: datetime
+    created: datetime | None
     state: DeliveryState
     attempts: int
     next_attempt_at: datetime | None

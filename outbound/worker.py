@@ -2,7 +2,7 @@
 
 Everything it does is a step that may be cut off: an order or a delivery is leased, worked on, and closed in
 one transaction. What a crash leaves behind is leased again when its lease has run out, with the same key or
-the same bytes. See ``outbound.store`` for the one window in which a mail can arrive twice.
+the same bytes. No row stops another: one that cannot be read is refused or set aside, and told. See ``outbound.store`` for the one window in which a mail can arrive twice.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from outbound.model import (
     LeasedOrder,
     OrderState,
     Reply,
-    UnreadableOrder,
+    Unreadable,
 )
 from outbound.retry import decide
 from outbound.store import (
@@ -39,11 +39,12 @@ from outbound.store import (
     record_attempt,
     record_check,
     release,
+    set_aside,
     work_waits,
 )
 from threads.model import Contact, Thread
 from threads.store.engine import Database
-from threads.store.errors import StoreError
+from threads.store.errors import StorageFull, StoreError, StoreUnavailable, UnknownRecord
 from threads.store.people import contact
 from threads.store.thread import thread_by_id
 from threads.store.writer import Writer
@@ -67,6 +68,7 @@ class EventKind(StrEnum):
     COMPOSED = "composed"
     REFUSED = "refused"
     WITHHELD = "withheld"
+    UNREADABLE = "unreadable"
     ATTEMPTED = "attempted"
     FAULT = "fault"
 
@@ -139,18 +141,12 @@ class OutboundWorker:
                         await self._begin_deliveries()
                 except StoreError as error:
                     self._tell(EventKind.FAULT, detail=str(error))
+                except Exception as error:  # noqa: BLE001 -- delivery goes on at the next look; it is told
+                    self._tell(EventKind.FAULT, detail=type(error).__name__)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
         finally:
             await self._wind_down()
-
-    async def run_until_idle(self) -> None:
-        """Do everything that is ordered or due now, then return: for a demo or a test, without ``run``."""
-        while await asyncio.to_thread(self._work_waits) or self._running:
-            await self._compose_orders()
-            await self._begin_deliveries()
-            if self._running:
-                await asyncio.wait(self._running)
 
     def _work_waits(self) -> bool:
         with self._database.reading() as conn:
@@ -159,22 +155,27 @@ class OutboundWorker:
     async def _compose_orders(self) -> None:
         now = self._clock()
         for leased in await self._writer.submit(lambda conn: next_orders(conn, now, self._owner, ORDERS)):
-            if isinstance(leased, UnreadableOrder):
-                await self._refuse(
-                    leased.order_id, leased.address, f"the order cannot be read: {leased.fault}"
-                )
-                continue
             try:
-                await self._compose(leased)
-            except (ComposeError, SigningError) as error:
-                await self._refuse(leased.order_id, leased.order.address, str(error))
-            except StoreError as error:
-                self._tell(EventKind.FAULT, rcpt_to=leased.order.address, detail=str(error))
-            except Exception as error:  # noqa: BLE001 -- one broken order must not stop all others; it is told
-                self._tell(EventKind.FAULT, rcpt_to=leased.order.address, detail=type(error).__name__)
-                if self._clock() - leased.order.ordered_at >= ORDER_AGE:
-                    reason = f"composing it failed: {type(error).__name__}"
-                    await self._refuse(leased.order_id, leased.order.address, reason)
+                await self._compose_one(leased)
+            except Exception as error:  # noqa: BLE001 -- not even a refusal that fails may stop the others
+                number = leased.number if isinstance(leased, Unreadable) else leased.order_id
+                self._tell(EventKind.FAULT, detail=f"order {number}: {type(error).__name__}")
+
+    async def _compose_one(self, leased: LeasedOrder | Unreadable) -> None:
+        if isinstance(leased, Unreadable):
+            await self._refuse(leased.number, "", leased.reason)
+            return
+        try:
+            await self._compose(leased)
+        except (ComposeError, SigningError, UnknownRecord) as error:
+            await self._refuse(leased.order_id, leased.order.address, str(error))
+        except (StorageFull, StoreUnavailable) as error:
+            self._tell(EventKind.FAULT, rcpt_to=leased.order.address, detail=str(error))
+        except Exception as error:  # noqa: BLE001 -- one broken order must not stop all others; it is told
+            self._tell(EventKind.FAULT, rcpt_to=leased.order.address, detail=type(error).__name__)
+            if self._clock() - leased.order.ordered_at >= ORDER_AGE:
+                reason = f"composing it failed: {type(error).__name__}"
+                await self._refuse(leased.order_id, leased.order.address, reason)
 
     async def _compose(self, leased: LeasedOrder) -> None:
         order, now = leased.order, self._clock()
@@ -214,7 +215,7 @@ class OutboundWorker:
 
     async def _refuse(self, order_id: int, address: str, reason: str) -> None:
         await self._writer.submit(lambda conn: close_order(conn, order_id, OrderState.REFUSED, reason=reason))
-        self._tell(EventKind.REFUSED, rcpt_to=address, detail=reason)
+        self._tell(EventKind.REFUSED, rcpt_to=address, detail=f"order {order_id}: {reason}")
 
     async def _begin_deliveries(self) -> None:
         free = CONCURRENT - len(self._running)
@@ -223,7 +224,7 @@ class OutboundWorker:
         now = self._clock()
         due = await self._writer.submit(lambda conn: lease_due(conn, now, self._owner, free))
         if self._stopping and due:
-            ids = [delivery.outgoing_id for delivery in due]
+            ids = [one.number if isinstance(one, Unreadable) else one.outgoing_id for one in due]
             await self._writer.submit(lambda conn: release(conn, ids, self._owner, now))
             return
         for delivery in due:
@@ -235,15 +236,37 @@ class OutboundWorker:
         self._running.discard(task)
         self._woken.set()
 
-    async def _guarded(self, delivery: Delivery) -> None:
+    async def _guarded(self, leased: Delivery | Unreadable) -> None:
+        if isinstance(leased, Unreadable):
+            number, rcpt_to, work = leased.number, "", self._set_aside(leased)
+        else:
+            number, rcpt_to, work = leased.outgoing_id, leased.rcpt_to, self._one_try(leased)
         try:
-            if await self._cleared(delivery):
-                await self._deliver(delivery)
+            await work
         except StoreError as error:
             # The lease runs out and the mail is tried again.
-            self._tell(EventKind.FAULT, delivery.outgoing_id, delivery.rcpt_to, detail=str(error))
+            self._tell(EventKind.FAULT, number, rcpt_to, detail=str(error))
         except Exception as error:  # noqa: BLE001 -- one broken mail must not stop all others; it is told
-            self._tell(EventKind.FAULT, delivery.outgoing_id, delivery.rcpt_to, detail=type(error).__name__)
+            self._tell(EventKind.FAULT, number, rcpt_to, detail=type(error).__name__)
+
+    async def _set_aside(self, mail: Unreadable) -> None:
+        now = self._clock()
+        await self._writer.submit(lambda conn: set_aside(conn, mail, now))
+        self._tell(EventKind.UNREADABLE, mail.number, "", DeliveryState.UNREADABLE, mail.reason)
+
+    async def _one_try(self, delivery: Delivery) -> None:
+        """Judge and deliver one mail. A fault that we do not know is a failed try, so that it ends one day."""
+        started = self._clock()
+        try:
+            if await self._cleared(delivery):
+                await self._deliver(delivery, started)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- one broken mail must not stop all others; it is told
+            name = type(error).__name__
+            self._tell(EventKind.FAULT, delivery.outgoing_id, delivery.rcpt_to, detail=name)
+            fault = Handover("", Reply(0, f"a fault of ours: {name}"), Failure.LOCAL)
+            await self._record(delivery, started, fault)
 
     async def _cleared(self, delivery: Delivery) -> bool:
         """Whether our own verifier calls the mail genuine; judged here unless it was before."""
@@ -263,13 +286,15 @@ class OutboundWorker:
             )
         return stands.genuine
 
-    async def _deliver(self, delivery: Delivery) -> None:
-        started = self._clock()
+    async def _deliver(self, delivery: Delivery, started: datetime) -> None:
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
                 done = await self._transport.deliver(delivery)
         except TimeoutError:
             done = Handover("", Reply(0, "the try took too long"), Failure.TIMEOUT)
+        await self._record(delivery, started, done)
+
+    async def _record(self, delivery: Delivery, started: datetime, done: Handover) -> None:
         finished = self._clock()
         attempt = Attempt(started, finished, done.host, done.reply, done.failure, tls=done.tls)
         decision = decide(

@@ -15,21 +15,21 @@ Times are aware datetimes in UTC and come in as arguments.
 
 from __future__ import annotations
 
-from outbound.store.orders import CAPS, close_order, next_orders, order_automatic
-from outbound.store.outbox import LIST_LIMIT, cancel, count_outbox, list_outbox, retry_now, show_outbox
+from outbound.store.orders import CAPS, close_order, list_orders, next_orders, order_automatic
+from outbound.store.outbox import cancel, count_outbox, list_outbox, retry_now, show_outbox
 from outbound.store.queue import (
     RECHECK,
     RECHECK_FOR,
     lease_due,
-    next_due,
     queue_ordered,
     queue_outgoing,
     record_attempt,
     record_check,
     release,
+    set_aside,
     work_waits,
 )
-from outbound.store.rows import LEASE
+from outbound.store.rows import LEASE, LIST_LIMIT
 
 __all__ = [
     "CAPS",
@@ -41,8 +41,8 @@ __all__ = [
     "close_order",
     "count_outbox",
     "lease_due",
+    "list_orders",
     "list_outbox",
-    "next_due",
     "next_orders",
     "order_automatic",
     "queue_ordered",
@@ -51,6 +51,7 @@ __all__ = [
     "record_check",
     "release",
     "retry_now",
+    "set_aside",
     "show_outbox",
     "work_waits",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -14,12 +15,13 @@ from outbound.model import (
     AutomaticOrder,
     LeasedOrder,
     MailKind,
+    OrderItem,
     OrderOutcome,
     OrderState,
-    UnreadableOrder,
+    Unreadable,
 )
 from outbound.schema import NOT_CAPPED, automatic_orders
-from outbound.store.rows import LEASE
+from outbound.store.rows import LEASE, LIST_LIMIT, read_each, well_typed
 from threads.store.statements import insert_or_keep
 from threads.store.values import MAX_LINE, address_key, storable
 
@@ -75,13 +77,11 @@ def _ordered(conn: Connection, who: Any, day: datetime, cap: int) -> int:
     return conn.execute(select(func.count()).select_from(counted)).scalar_one()
 
 
-def next_orders(
-    conn: Connection, now: datetime, owner: str, n: int
-) -> tuple[LeasedOrder | UnreadableOrder, ...]:
+def next_orders(conn: Connection, now: datetime, owner: str, n: int) -> tuple[LeasedOrder | Unreadable, ...]:
     """Lease up to ``n`` open orders, oldest first; each must be closed with ``close_order``."""
     table = automatic_orders
-    rows = conn.execute(
-        select(table)
+    ids: Iterable[int] = conn.execute(
+        select(table.c.id)
         .where(
             table.c.state == OrderState.ORDERED.value,
             or_(table.c.lease_until.is_(None), table.c.lease_until <= now),
@@ -89,29 +89,18 @@ def next_orders(
         .order_by(table.c.id)
         .limit(n)
         .with_for_update(skip_locked=True)
-    ).all()
-    if rows:
-        conn.execute(
-            update(table)
-            .where(table.c.id.in_([row.id for row in rows]))
-            .values(lease_owner=owner, lease_until=now + LEASE)
-        )
-    return tuple(_leased(row) for row in rows)
+    ).scalars()
+    leased = table.c.id.in_(list(ids))
+    conn.execute(update(table).where(leased).values(lease_owner=owner, lease_until=now + LEASE))
+    return read_each(conn, select(table).where(leased).order_by(table.c.id), table.c.id, _leased)
 
 
-def _leased(row: Row[Any]) -> LeasedOrder | UnreadableOrder:
-    """The order of a row; what cannot be read must not keep others from being composed."""
-    try:
-        return LeasedOrder(row.id, _order_of(row))
-    except (ValueError, TypeError, RecursionError) as error:
-        return UnreadableOrder(row.id, str(row.address), type(error).__name__)
-
-
-def _order_of(row: Row[Any]) -> AutomaticOrder:
+def _leased(row: Row[Any]) -> LeasedOrder:
+    well_typed(row, automatic_orders.c)
     params = json.loads(row.params)
     if not isinstance(params, dict):
         raise TypeError("the parameters of an order are an object")
-    return AutomaticOrder(
+    order = AutomaticOrder(
         kind=MailKind(row.kind),
         thread_id=row.thread_id,
         contact_id=row.contact_id,
@@ -121,6 +110,7 @@ def _order_of(row: Row[Any]) -> AutomaticOrder:
         params=MappingProxyType(params),
         in_reply_to=row.in_reply_to,
     )
+    return LeasedOrder(row.id, order)
 
 
 def close_order(
@@ -137,4 +127,32 @@ def close_order(
             lease_owner=None,
             lease_until=None,
         )
+    )
+
+
+def list_orders(
+    conn: Connection, *, state: OrderState | None = None, limit: int = LIST_LIMIT
+) -> tuple[OrderItem, ...]:
+    """Orders for automatic mail, the newest first; a damaged one is shown with what is wrong with it."""
+    table = automatic_orders
+    query = select(table).order_by(table.c.id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(table.c.state == state.value)
+    return tuple(
+        OrderItem(one.number, "", None, "", None, "unreadable", one.reason)
+        if isinstance(one, Unreadable)
+        else one
+        for one in read_each(conn, query, table.c.id, _item_of)
+    )
+
+
+def _item_of(row: Row[Any]) -> OrderItem:
+    return OrderItem(
+        order_id=row.id,
+        kind=str(row.kind),
+        thread_id=row.thread_id,
+        address=str(row.address),
+        ordered=row.ordered_at,
+        state=str(row.state),
+        reason=str(row.reason),
     )

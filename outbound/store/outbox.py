@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from outbound.model import (
     Attempt,
@@ -15,15 +15,22 @@ from outbound.model import (
     OutboxEntry,
     OutboxItem,
     Reply,
+    Unreadable,
 )
 from outbound.schema import attempts, deliveries, outgoing
-from outbound.store.rows import change, note, outgoing_row, state_of
+from outbound.store.rows import (
+    LIST_LIMIT,
+    change,
+    damaged,
+    known_state,
+    note,
+    outgoing_row,
+    read_each,
+    state_of,
+    well_typed,
+)
 from threads.store.errors import RefusedRecord
 from threads.store.values import MAX_LINE, storable
-
-# Lines of ``outbox list`` at most, unless the caller asks for more.
-LIST_LIMIT = 1_000
-
 
 _ITEM = (
     outgoing.c.id,
@@ -47,27 +54,38 @@ def list_outbox(
     thread_id: int | None = None,
     limit: int = LIST_LIMIT,
 ) -> tuple[OutboxItem, ...]:
-    """Outgoing mail, the newest first."""
+    """Outgoing mail, the newest first; a mail whose row is damaged is shown as unreadable."""
     query = (
         select(*_ITEM)
-        .join(deliveries, deliveries.c.outgoing_id == outgoing.c.id)
-        .order_by(outgoing.c.id.desc())
+        .select_from(deliveries.outerjoin(outgoing, deliveries.c.outgoing_id == outgoing.c.id))
+        .order_by(deliveries.c.outgoing_id.desc())
         .limit(limit)
     )
-    if state is not None:
+    if state is DeliveryState.UNREADABLE:
+        readable = [one.value for one in DeliveryState if one is not state]
+        query = query.where(deliveries.c.state.not_in(readable))
+    elif state is not None:
         query = query.where(deliveries.c.state == state.value)
     if thread_id is not None:
         query = query.where(outgoing.c.thread_id == thread_id)
-    return tuple(_item_of(row) for row in conn.execute(query))
+    return tuple(
+        OutboxItem(one.number, None, None, "", "", "", None, DeliveryState.UNREADABLE, 0, None, one.reason)
+        if isinstance(one, Unreadable)
+        else one
+        for one in read_each(conn, query, deliveries.c.outgoing_id, _item_of)
+    )
 
 
 def count_outbox(conn: Connection) -> dict[DeliveryState, int]:
     """How many mails are in each state, for the metrics."""
-    rows = conn.execute(select(deliveries.c.state, func.count()).group_by(deliveries.c.state))
-    return dict.fromkeys(DeliveryState, 0) | {DeliveryState(row[0]): row[1] for row in rows}
+    counts = dict.fromkeys(DeliveryState, 0)
+    for word, count in conn.execute(select(deliveries.c.state, func.count()).group_by(deliveries.c.state)):
+        counts[known_state(word)] += count
+    return counts
 
 
-def _item_of(row: Any) -> OutboxItem:
+def _item_of(row: Row[Any]) -> OutboxItem:
+    well_typed(row, _ITEM)
     return OutboxItem(
         outgoing_id=row.id,
         kind=MailKind(row.kind),
@@ -76,7 +94,7 @@ def _item_of(row: Any) -> OutboxItem:
         subject=row.subject,
         message_id=row.message_id,
         created=row.created_at,
-        state=DeliveryState(row.state),
+        state=known_state(row.state),
         attempts=row.attempts,
         next_attempt_at=row.next_attempt_at,
         last_reply=row.last_reply,
@@ -84,25 +102,30 @@ def _item_of(row: Any) -> OutboxItem:
 
 
 def show_outbox(conn: Connection, outgoing_id: int) -> OutboxEntry:
-    """One mail with its bytes and every try; UnknownRecord when there is none."""
-    mail = outgoing_row(conn, outgoing_id)
-    row = conn.execute(
-        select(*_ITEM, outgoing.c.raw)
-        .join(deliveries, deliveries.c.outgoing_id == outgoing.c.id)
+    """One mail with its bytes and every try; UnknownRecord when there is none, RefusedRecord when it is damaged."""
+    outgoing_row(conn, outgoing_id)
+    query = (
+        select(*outgoing.c, *(column for column in _ITEM if column.table is deliveries))
+        .select_from(outgoing.join(deliveries, deliveries.c.outgoing_id == outgoing.c.id))
         .where(outgoing.c.id == outgoing_id)
-    ).one()
-    tries = conn.execute(
-        select(attempts).where(attempts.c.outgoing_id == outgoing_id).order_by(attempts.c.id)
     )
+    (entry,) = read_each(conn, query, outgoing.c.id, lambda row: _entry_of(conn, row))
+    if isinstance(entry, Unreadable):
+        raise damaged(entry)
+    return entry
+
+
+def _entry_of(conn: Connection, row: Row[Any]) -> OutboxEntry:
+    tries = conn.execute(select(attempts).where(attempts.c.outgoing_id == row.id).order_by(attempts.c.id))
     return OutboxEntry(
         item=_item_of(row),
         raw=row.raw,
-        sha256=mail.sha256,
-        mail_from=mail.mail_from,
-        said=mail.said,
-        template_version=mail.template_version,
-        language=mail.language,
-        actor=mail.actor,
+        sha256=row.sha256,
+        mail_from=row.mail_from,
+        said=row.said,
+        template_version=row.template_version,
+        language=row.language,
+        actor=row.actor,
         attempts=tuple(
             Attempt(
                 started=t.started_at,

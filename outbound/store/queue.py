@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, insert, or_, select, update
 
 from outbound.model import (
     Attempt,
@@ -19,12 +20,14 @@ from outbound.model import (
     Queued,
     SelfCheck,
     Signed,
+    Unreadable,
 )
 from outbound.retry import Decision
 from outbound.schema import attempts, automatic_orders, deliveries, outgoing
 from outbound.store.orders import close_order
-from outbound.store.rows import LEASE, change, note, outgoing_row
+from outbound.store.rows import LEASE, change, note, outgoing_row, read_each, well_typed
 from threads.model import Mark, State
+from threads.schema import threads
 from threads.store.thread import record_outgoing, set_state
 from threads.store.values import MAX_LINE, storable
 
@@ -151,31 +154,23 @@ def record_check(conn: Connection, outgoing_id: int, checked: SelfCheck, now: da
     return checked
 
 
-def lease_due(conn: Connection, now: datetime, owner: str, n: int) -> tuple[Delivery, ...]:
+def lease_due(conn: Connection, now: datetime, owner: str, n: int) -> tuple[Delivery | Unreadable, ...]:
     """Lease up to ``n`` mails that are due, or whose lease ran out, oldest first.
 
-    Each counts as a try from here on. On PostgreSQL rows that another node is leasing are skipped; on SQLite
+    One whose row is damaged is given as such, to be put away with ``set_aside``. Each counts as a try from here on. On PostgreSQL rows that another node is leasing are skipped; on SQLite
     the transaction itself is the lock.
     """
-    waiting = (DeliveryState.QUEUED.value, DeliveryState.DEFERRED.value)
-    due = conn.execute(
+    due: Iterable[int] = conn.execute(
         select(deliveries.c.outgoing_id)
-        .where(
-            or_(
-                and_(deliveries.c.state.in_(waiting), deliveries.c.next_attempt_at <= now),
-                and_(deliveries.c.state == DeliveryState.LEASED.value, deliveries.c.lease_until <= now),
-            )
-        )
+        .where(_due(now))
         .order_by(deliveries.c.next_attempt_at, deliveries.c.outgoing_id)
         .limit(n)
         .with_for_update(skip_locked=True)
-    )
-    ids = list(due.scalars())
-    if not ids:
-        return ()
+    ).scalars()
+    leased = deliveries.c.outgoing_id.in_(list(due))
     conn.execute(
         update(deliveries)
-        .where(deliveries.c.outgoing_id.in_(ids))
+        .where(leased)
         .values(
             state=DeliveryState.LEASED.value,
             attempts=deliveries.c.attempts + 1,
@@ -184,24 +179,59 @@ def lease_due(conn: Connection, now: datetime, owner: str, n: int) -> tuple[Deli
             updated_at=now,
         )
     )
-    rows = conn.execute(
-        select(outgoing, deliveries.c.attempts, deliveries.c.checked_at)
-        .join(deliveries, deliveries.c.outgoing_id == outgoing.c.id)
-        .where(outgoing.c.id.in_(ids))
-        .order_by(deliveries.c.next_attempt_at, outgoing.c.id)
-    )
-    return tuple(
-        Delivery(
-            outgoing_id=row.id,
-            raw=row.raw,
-            message_id=row.message_id,
-            mail_from=row.mail_from,
-            rcpt_to=row.rcpt_to,
-            created=row.created_at,
-            attempts=row.attempts,
-            checked=row.checked_at is not None,
+    query = (
+        select(*_DELIVERY, threads.c.id.label("thread"))
+        .select_from(
+            deliveries.outerjoin(outgoing, outgoing.c.id == deliveries.c.outgoing_id).outerjoin(
+                threads, threads.c.id == outgoing.c.thread_id
+            )
         )
-        for row in rows
+        .where(leased)
+        .order_by(deliveries.c.next_attempt_at, deliveries.c.outgoing_id)
+    )
+    return read_each(conn, query, deliveries.c.outgoing_id, _delivery_of)
+
+
+def _due(now: datetime) -> ColumnElement[bool]:
+    """Compared by the database and never decoded here, so that a damaged time harms nobody."""
+    waiting = (DeliveryState.QUEUED.value, DeliveryState.DEFERRED.value)
+    return or_(
+        and_(deliveries.c.state.in_(waiting), deliveries.c.next_attempt_at <= now),
+        and_(deliveries.c.state == DeliveryState.LEASED.value, deliveries.c.lease_until <= now),
+    )
+
+
+_DELIVERY = (*outgoing.c, deliveries.c.attempts, deliveries.c.checked_at)
+
+
+def _delivery_of(row: Row[Any]) -> Delivery:
+    well_typed(row, _DELIVERY)
+    MailKind(row.kind)  # what is recorded of a try depends on it
+    if row.thread_id != row.thread:
+        raise LookupError("its thread is not on record")
+    return Delivery(
+        outgoing_id=row.id,
+        raw=row.raw,
+        message_id=row.message_id,
+        mail_from=row.mail_from,
+        rcpt_to=row.rcpt_to,
+        created=row.created_at,
+        attempts=row.attempts,
+        checked=row.checked_at is not None,
+    )
+
+
+def set_aside(conn: Connection, mail: Unreadable, now: datetime) -> None:
+    """Let a mail that cannot be read wait for a person; ``retry_now`` brings a corrected one back."""
+    change(
+        conn,
+        mail.number,
+        now,
+        state=DeliveryState.UNREADABLE.value,
+        next_attempt_at=None,
+        lease_owner=None,
+        lease_until=None,
+        last_reply=mail.reason,
     )
 
 
@@ -277,17 +307,6 @@ def work_waits(conn: Connection, now: datetime) -> bool:
         )
         .limit(1)
     ).scalar()
-    due = next_due(conn)
-    return open_order is not None or (due is not None and due <= now)
-
-
-def next_due(conn: Connection) -> datetime | None:
-    """When the next mail is due or the next lease runs out; None when nothing waits."""
-    waiting = (DeliveryState.QUEUED.value, DeliveryState.DEFERRED.value)
-    times = (
-        conn.execute(select(func.min(deliveries.c.next_attempt_at)).where(deliveries.c.state.in_(waiting))),
-        conn.execute(
-            select(func.min(deliveries.c.lease_until)).where(deliveries.c.state == DeliveryState.LEASED.value)
-        ),
+    return open_order is not None or (
+        conn.execute(select(deliveries.c.outgoing_id).where(_due(now)).limit(1)).scalar() is not None
     )
-    return min((time for time in (result.scalar() for result in times) if time is not None), default=None)

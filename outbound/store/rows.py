@@ -2,30 +2,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Column, Connection, Row, Select, select, update
 
-from outbound.model import (
-    DeliveryState,
-)
+from outbound.model import DeliveryState, Unreadable
 from outbound.schema import deliveries, outgoing
 from threads.model import EntryKind, Mark
-from threads.store.errors import UnknownRecord
+from threads.store.errors import RefusedRecord, UnknownRecord, undecodable
 from threads.store.thread import append
 
 # Longer than the longest attempt (outbound.delivery.ATTEMPT_SECONDS), so that a living worker keeps its lease.
 LEASE = timedelta(minutes=15)
+# Lines of ``outbox list`` and ``outbox orders`` at most, unless the caller asks for more.
+LIST_LIMIT = 1_000
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+def read_each(
+    conn: Connection, query: Select[Any], key: Column[int], read: Callable[[Row[Any]], T]
+) -> tuple[T | Unreadable, ...]:
+    """What ``read`` makes of each row of ``query``; one that cannot be read keeps no other back.
+
+    ``key`` is the primary key of one of the query's tables, an integer that is always readable.
+    """
+    keyed = query.add_columns(key.label("row_key"))
+    try:
+        rows = conn.execute(keyed).all()
+    except Exception as error:
+        if not undecodable(error):
+            raise
+    else:
+        return tuple(_read(read, row, row.row_key) for row in rows)
+    ids = conn.execute(query.with_only_columns(key)).scalars().all()
+    return tuple(
+        _read(lambda number: read(conn.execute(keyed.where(key == number)).one()), number, number)
+        for number in ids
+    )
+
+
+def _read(read: Callable[[S], T], source: S, number: int) -> T | Unreadable:
+    try:
+        return read(source)
+    except Exception as error:
+        if not undecodable(error):
+            raise
+        return Unreadable(number, type(error).__name__)
+
+
+def well_typed(row: Row[Any], columns: Iterable[Column[Any]]) -> None:
+    """Raise TypeError for a value of another type than its column's: SQLite stores any type in any column."""
+    for column in columns:
+        value = getattr(row, column.name)
+        if not isinstance(value, column.type.python_type) and not (value is None and column.nullable):
+            raise TypeError(f"{column.name} is {type(value).__name__}")
 
 
 def outgoing_row(conn: Connection, outgoing_id: int) -> Row[Any]:
-    """A mail without its bytes; UnknownRecord when there is none."""
+    """A mail without its bytes; UnknownRecord when there is none, RefusedRecord when its row is damaged."""
     columns = [column for column in outgoing.c if column.name != "raw"]
-    row = conn.execute(select(*columns).where(outgoing.c.id == outgoing_id)).one_or_none()
-    if row is None:
+    query = select(*columns).where(outgoing.c.id == outgoing_id)
+    found = read_each(conn, query, outgoing.c.id, lambda row: row)
+    if not found:
         raise UnknownRecord(f"There is no outgoing mail number {outgoing_id}; see `expertmail outbox list`.")
-    return row
+    if isinstance(found[0], Unreadable):
+        raise damaged(found[0])
+    return found[0]
+
+
+def damaged(mail: Unreadable) -> RefusedRecord:
+    """What to tell a person who asks for a mail that cannot be read."""
+    return RefusedRecord(
+        f"Outgoing mail {mail.number} is not sent: {mail.reason}. Correct the row or leave it; a corrected "
+        f"one is sent after: expertmail outbox retry {mail.number}"
+    )
 
 
 def change(conn: Connection, outgoing_id: int, now: datetime, **values: Any) -> None:
@@ -44,4 +98,12 @@ def note(conn: Connection, mail: Row[Any], now: datetime, text: str) -> None:
 def state_of(conn: Connection, outgoing_id: int) -> DeliveryState:
     """The state, locked on PostgreSQL until the transaction ends so that no worker leases it meanwhile."""
     query = select(deliveries.c.state).where(deliveries.c.outgoing_id == outgoing_id).with_for_update()
-    return DeliveryState(conn.execute(query).scalar_one())
+    return known_state(conn.execute(query).scalar_one())
+
+
+def known_state(word: str) -> DeliveryState:
+    """The state of that name; any other word is that of a damaged row."""
+    try:
+        return DeliveryState(word)
+    except ValueError:
+        return DeliveryState.UNREADABLE

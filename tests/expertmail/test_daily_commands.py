@@ -9,6 +9,11 @@ from typing import Any
 
 import pytest
 
+from expertmail.metrics import Metrics
+from expertmail.watching import watch_queues
+from outbound.model import OrderState
+from outbound.orders import acknowledgement
+from outbound.store import close_order, order_automatic
 from threads.model import (
     Arrival,
     Disposition,
@@ -21,6 +26,8 @@ from threads.model import (
 )
 from threads.store.engine import open_database
 from threads.store.intake import store_message
+from threads.store.writer import Writer
+from verifier.resolver import Resolver
 
 Command = Callable[..., Any]
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -254,3 +261,46 @@ def test_the_database_is_checked_and_backed_up(world: Command, tmp_path: Path) -
     assert world("db", "backup", str(tmp_path / "copy.db")).code == 0
     assert (tmp_path / "copy.db").stat().st_mode & 0o077 == 0
     assert world("db", "backup", str(tmp_path / "copy.db")).code != 0
+
+
+def test_mail_and_orders_whose_rows_are_damaged_are_shown_and_counted(world: Command, tmp_path: Path) -> None:
+    asked = world("compose", "request", "INC-000001", "--to", "alice@contoso.test", "--question", "You?")
+    assert asked.code == 0, asked.err
+    database = open_database(f"sqlite:///{tmp_path}/var/expertmail.db")
+    with database.writing() as conn:
+        for key in ("fine", "damaged"):
+            order = acknowledgement(
+                thread_id=1,
+                contact_id=1,
+                address="alice@contoso.test",
+                idempotency_key=key,
+                ordered_at=AT,
+            )
+            order_automatic(conn, order)
+        close_order(conn, 1, OrderState.REFUSED, reason="it could not be composed")
+        conn.exec_driver_sql("UPDATE automatic_orders SET ordered_at = 'yesterday' WHERE id = 2")
+        conn.exec_driver_sql("UPDATE deliveries SET state = 'flying'")
+    hold(tmp_path, "01", Disposition.TRIAGE, None)
+    with database.writing() as conn:
+        conn.exec_driver_sql("UPDATE messages SET disposition = 'lost'")
+
+    assert world("outbox", "list", "--state", "unreadable", "--json").json[0]["state"] == "unreadable"
+    damaged, refused = world("outbox", "orders", "--json").json
+    assert (damaged["state"], damaged["reason"]) == (
+        "unreadable",
+        "its row in the database cannot be read (ValueError)",
+    )
+    assert (refused["state"], refused["reason"]) == ("refused", "it could not be composed")
+    listed = world("outbox", "orders", "--state", "refused").out
+    assert "it could not be composed" in listed
+    assert "unreadable" not in listed
+
+    metrics, writer = Metrics(), Writer(database)
+    try:
+        watch_queues(metrics, database, writer, Resolver([]))
+        page = metrics.page().decode()
+    finally:
+        writer.close()
+        database.close()
+    assert 'expertmail_outbox{state="unreadable"} 1.0' in page
+    assert 'expertmail_copies{disposition="lost"} 1.0' in page

@@ -3,136 +3,26 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-import pytest
 from sqlalchemy import update
 
-from outbound.compose import compose, stamp
 from outbound.delivery import Handover
-from outbound.dispatch import prepare
 from outbound.file_delivery import FileTransport
-from outbound.model import DeliveryState, Failure, Finding, MailKind, OrderState, Reply, SelfCheck
-from outbound.orders import acknowledgement, verdict_report
+from outbound.model import DeliveryState, Failure, Finding, OrderState, Reply, SelfCheck
+from outbound.orders import verdict_report
+from outbound.retry import MAX_AGE
 from outbound.schema import automatic_orders
 from outbound.store import (
     LEASE,
     lease_due,
-    list_outbox,
     order_automatic,
-    queue_outgoing,
     retry_now,
     show_outbox,
 )
-from outbound.worker import ORDER_AGE, EventKind, OutboundWorker
-from tests.outbound.conftest import NOW, REQUEST, always_genuine
+from outbound.worker import ORDER_AGE, EventKind
+from tests.outbound.conftest import NOW, Answering, always_genuine
 from threads.model import EntryKind, Mark
-from threads.store.thread import timeline_of
-
-
-class Clock:
-    def __init__(self):
-        self.now = NOW
-
-    def __call__(self):
-        return self.now
-
-
-class Answering:
-    """A transport that answers from a list, and keeps what it was given."""
-
-    def __init__(self, *answers):
-        self.answers = list(answers)
-        self.given = []
-
-    async def deliver(self, delivery):
-        self.given.append(delivery)
-        answer = self.answers.pop(0) if self.answers else Handover("mx", Reply(250, "taken"), begun=True)
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
-
 
 LATER = Handover("mx", Reply(450, "greylisted"), Failure.REFUSED_FOR_NOW, begun=True)
-
-
-@pytest.fixture
-def world(record, office, signer):
-    class World:
-        def __init__(self):
-            self.clock = Clock()
-            self.events = []
-            self.transport = Answering()
-            self.check = always_genuine
-
-        def worker(self, owner="w"):
-            tokens = iter(range(100))
-            return OutboundWorker(
-                writer=record.writer,
-                database=record.database,
-                office=office,
-                transport=self.transport,
-                signer=signer,
-                check=self.check,
-                clock=self.clock,
-                observe=self.events.append,
-                owner=owner,
-                jitter=lambda: 0.0,
-                token=lambda: f"auto{next(tokens)}",
-            )
-
-        def work(self):
-            async def once():
-                await self.worker().run_until_idle()
-
-            asyncio.run(once())
-
-        def write(self, function, *args, **kwargs):
-            with record.database.writing() as conn:
-                return function(conn, *args, **kwargs)
-
-        def queue(self, token="t1"):
-            (mail,) = compose(
-                MailKind.REQUEST_FOR_CONTEXT,
-                office=office,
-                thread=record.incident,
-                contacts=[record.contact],
-                variables=REQUEST,
-                stamps=[stamp(token, "experts.test", NOW)],
-            )
-            ready = asyncio.run(prepare(mail, signer, self.check, NOW))
-            self.write(
-                queue_outgoing,
-                ready.signed,
-                idempotency_key=token,
-                actor="ana",
-                checked=ready.checked,
-                now=NOW,
-            )
-            return ready.signed.raw
-
-        def acknowledge(self, key="k", **more):
-            order = acknowledgement(
-                **{
-                    "thread_id": record.incident.id,
-                    "contact_id": record.contact.id,
-                    "address": "ana@contoso.test",
-                    "idempotency_key": key,
-                    "ordered_at": NOW,
-                    **more,
-                }
-            )
-            return self.write(order_automatic, order)
-
-        def orders(self):
-            with record.database.reading() as conn:
-                return conn.execute(automatic_orders.select().order_by(automatic_orders.c.id)).all()
-
-        def outbox(self):
-            return self.write(list_outbox)
-
-        def timeline(self):
-            return self.write(timeline_of, record.incident.id)
-
-    return World()
 
 
 def test_an_order_becomes_one_delivered_mail_on_the_timeline(world):
@@ -191,7 +81,7 @@ def test_an_order_that_cannot_be_read_is_refused_and_the_others_go_on(world):
     )
     world.work()
     assert [row.state for row in world.orders()] == [OrderState.REFUSED.value, OrderState.COMPOSED.value]
-    assert world.orders()[0].reason == "the order cannot be read: JSONDecodeError"
+    assert world.orders()[0].reason == "its row in the database cannot be read (JSONDecodeError)"
     assert world.events[0].kind is EventKind.REFUSED
     assert len(world.transport.given) == 1
 
@@ -283,19 +173,28 @@ def test_a_broken_transport_stops_nothing_else(world):
     world.transport = Answering(RuntimeError("secret text"))
     world.work()
     states = sorted(item.state for item in world.outbox())
-    assert states == [DeliveryState.DELIVERED, DeliveryState.LEASED]
+    assert states == [DeliveryState.DEFERRED, DeliveryState.DELIVERED]
     fault = next(event for event in world.events if event.kind is EventKind.FAULT)
     assert fault.detail == "RuntimeError"
+
+
+def test_a_mail_that_fails_in_a_way_nobody_knows_is_given_up_one_day(world):
+    world.queue()
+    world.transport = Answering(RuntimeError("secret text"), RuntimeError("secret text"))
+    world.work()
+    assert world.outbox()[0].state is DeliveryState.DEFERRED
+    world.clock.now += MAX_AGE
+    world.work()
+    item = world.outbox()[0]
+    assert item.state is DeliveryState.FAILED
+    assert item.last_reply.endswith("local: a fault of ours: RuntimeError")
 
 
 def test_two_workers_share_the_work(world):
     for number in range(12):
         world.queue(f"t{number}")
 
-    async def both():
-        await asyncio.gather(world.worker("a").run_until_idle(), world.worker("b").run_until_idle())
-
-    asyncio.run(both())
+    world.work("a", "b")
     ids = [given.outgoing_id for given in world.transport.given]
     assert sorted(ids) == list(range(1, 13))
 

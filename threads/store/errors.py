@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
 
 
 class StoreError(Exception):
@@ -59,6 +59,16 @@ def store_error(error: SQLAlchemyError) -> StoreError:
     if error.connection_invalidated or not state or state.startswith(_PG_UNAVAILABLE):
         return StoreUnavailable("The database cannot be reached right now; try again.")
     return RefusedRecord(_CONTRADICTS)
+
+
+def undecodable(error: Exception) -> bool:
+    """Whether ``error`` says that a row was had but does not hold what its columns promise.
+
+    SQLite keeps any type in any column and text that is no UTF-8; PostgreSQL has times that Python has not.
+    """
+    if isinstance(error, OperationalError):
+        return "Could not decode to UTF-8" in str(error.orig)
+    return isinstance(error, ValueError | TypeError | LookupError | ArithmeticError | RecursionError | DataError)
 
 
 def _sqlite_error(primary: int) -> StoreError:
