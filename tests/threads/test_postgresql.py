@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import event
 
-import outbound.schema  # noqa: F401 -- its tables belong to the same chain
+from outbound.model import AutomaticOrder, LeasedOrder, OrderOutcome, Unreadable
+from outbound.orders import acknowledgement
+from outbound.store import CAPS, next_orders, order_automatic
 from tests.threads.conftest import AT, World, arrival, filing, populate
 from threads import store
 from threads.model import Disposition, Mark, Outcome, StandingKind, ThreadKeys
@@ -184,6 +190,68 @@ def test_two_nodes_that_take_the_same_copy_store_it_once(world: World, server: s
     with world.database.reading() as conn:
         assert store.count_copies(conn) == {Disposition.FILED: 30}
         assert len(store.timeline_of(conn, world.incident.id)) == 31
+
+
+def order(world: World, key: str) -> AutomaticOrder:
+    return acknowledgement(
+        thread_id=world.incident.id,
+        contact_id=world.alex.id,
+        address="alex@contoso.test",
+        idempotency_key=key,
+        ordered_at=AT,
+    )
+
+
+def test_an_order_is_new_once(world: World) -> None:
+    with world.database.writing() as conn:
+        assert order_automatic(conn, order(world, "1")) is OrderOutcome.ORDERED
+        assert order_automatic(conn, order(world, "1")) is OrderOutcome.DUPLICATE
+
+
+def test_capped_orders_are_not_looked_at_when_orders_are_counted(world: World) -> None:
+    said: list[tuple[str, Any]] = []
+
+    def hear(_conn: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: Any) -> None:
+        if statement.startswith("SELECT count"):
+            said.append((statement, parameters))
+
+    with world.database.writing() as conn:
+        for number in range(CAPS.per_address + 1):
+            outcome = order_automatic(conn, order(world, str(number)))
+        assert outcome is OrderOutcome.CAPPED
+        columns = (
+            "kind, thread_id, contact_id, address, address_key, domain_key, params, ordered_at, state, reason"
+        )
+        conn.exec_driver_sql(
+            f"INSERT INTO automatic_orders (idempotency_key, {columns})"
+            f" SELECT 'more' || n, {columns} FROM automatic_orders, generate_series(1, 20000) n WHERE state = 'capped'"
+        )
+        conn.exec_driver_sql("ANALYZE automatic_orders")
+        event.listen(conn, "before_cursor_execute", hear)
+        assert order_automatic(conn, order(world, "last")) is OrderOutcome.CAPPED
+        event.remove(conn, "before_cursor_execute", hear)
+        plans = [
+            conn.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters).scalar_one()
+            for statement, parameters in said
+        ]
+    (plan,) = plans  # the address alone is above its cap
+    text = json.dumps(plan)
+    assert "_key_ordered_at" in text  # either index holds only what counts
+    looked_at = [float(found) for found in re.findall(r'"Actual Rows": ([\d.]+)', text)]
+    looked_at += [float(found) for found in re.findall(r'"Rows Removed by [^"]*": ([\d.]+)', text)]
+    assert max(looked_at) <= CAPS.per_address
+
+
+def test_an_order_with_a_time_that_python_has_not_keeps_no_other_back(world: World) -> None:
+    with world.database.writing() as conn:
+        for key in ("1", "2", "3"):
+            order_automatic(conn, order(world, key))
+        conn.exec_driver_sql("UPDATE automatic_orders SET ordered_at = 'infinity' WHERE id = 2")
+    with world.database.writing() as conn:
+        first, broken, last = next_orders(conn, AT, "w", 10)
+    assert isinstance(first, LeasedOrder)
+    assert isinstance(last, LeasedOrder)
+    assert broken == Unreadable(2, "DataError")
 
 
 def test_a_server_that_is_gone_is_told_in_one_sentence(tmp_path: Path) -> None:
