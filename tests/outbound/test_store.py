@@ -376,6 +376,38 @@ def test_orders_that_were_capped_are_not_looked_at_when_orders_are_counted(do, r
     assert all(sql.endswith("WHERE state != 'capped'") for sql in do(indexed))
 
 
+@pytest.mark.parametrize("state", ["capped", "composed"])
+def test_what_an_order_costs_does_not_grow_with_the_orders_of_the_day(do, record, state):
+    """Counted in steps of SQLite's machine: the same on every computer."""
+    columns = "kind, address, address_key, domain_key, params, ordered_at, reason"
+
+    def steps(conn, number):
+        taken = 0
+
+        def count():
+            nonlocal taken
+            taken += 1
+
+        conn.connection.driver_connection.set_progress_handler(count, 1)
+        order_automatic(conn, order(record, f"measured {number}"))
+        conn.connection.driver_connection.set_progress_handler(None, 1)
+        return taken
+
+    do(order_automatic, order(record, "first"))
+    seen = []
+    for number in (1_000, 50_000):
+        do(
+            lambda conn, number=number: conn.exec_driver_sql(
+                f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {number})"
+                f" INSERT INTO automatic_orders (idempotency_key, state, {columns})"
+                f" SELECT '{number}:' || i, '{state}', {columns} FROM automatic_orders, n WHERE id = 1"
+            )
+        )
+        seen.append(do(steps, number))
+    assert 50 < seen[0] < 5_000
+    assert seen[1] < seen[0] * 1.2
+
+
 def test_on_postgresql_leases_skip_what_another_node_is_leasing(record):
     """SQLite has no row locks and leaves the words out; here only the statement is looked at."""
     said = []
