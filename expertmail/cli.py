@@ -13,6 +13,9 @@ import traceback
 from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
+# Looking for plugins of pydantic (typer's) among all installed packages takes a tenth of a short command's time.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
 import typer
 from typer.core import TyperGroup
 

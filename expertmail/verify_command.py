@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import ipaddress
 import json
 import sys
@@ -32,6 +33,9 @@ from verifier.zone import ZoneError, read_zone
 
 MAX_SIDE_BY_SIDE: Final = 8  # messages judged at once where DNS is asked
 MAX_OPTION_FILE: Final = 64 * 1024 * 1024  # bytes of a zone, evidence or identity file
+
+_TEXT: Final = "expertmail.verdict_view"  # rich is slow to load, and of no use with --json
+_JSON: Final = "verifier.report_json"
 
 _DNS_PORT: Final = 53
 _MAX_PORT: Final = 65_535
@@ -122,7 +126,7 @@ def register(app: typer.Typer, identities: Callable[[], tuple[Identity, ...]] | 
             raise FaultError("--zone excludes --resolver: give one source of DNS.", ExitCode.USAGE)
         protected = _identities(identity) if identity is not None else (identities or default_identities)()
         plan = _plan(protected, evidence, zone, resolver, _session(client_ip, helo, mail_from), at)
-        outcomes, unreadable = _judge_all(paths, plan)
+        outcomes, unreadable = _judge_all(paths, plan, _JSON if as_lines else _TEXT)
         if save_evidence is not None:
             _save(save_evidence, plan, [o.evidence for o in outcomes])
         _print(outcomes, as_lines=as_lines, explain=explain)
@@ -182,9 +186,9 @@ def _plan(  # noqa: PLR0917 - one argument for each option
     return Plan(identities, clock or datetime.now(UTC), known, session, tuple(supplied), server)
 
 
-def _judge_all(paths: list[str], plan: Plan) -> tuple[list[Outcome], list[FaultError]]:
+def _judge_all(paths: list[str], plan: Plan, printer: str) -> tuple[list[Outcome], list[FaultError]]:
     unreadable: list[FaultError] = []
-    outcomes = asyncio.run(_judged(_each(paths, unreadable), plan))
+    outcomes = asyncio.run(_judged(_each(paths, unreadable), plan, printer))
     return outcomes, unreadable
 
 
@@ -197,7 +201,15 @@ def _each(paths: list[str], unreadable: list[FaultError]) -> Iterator[SavedMessa
             unreadable.append(fault)
 
 
-async def _judged(messages: Iterator[SavedMessage], plan: Plan) -> list[Outcome]:
+async def _judged(messages: Iterator[SavedMessage], plan: Plan, printer: str) -> list[Outcome]:
+    """Judge them, and load meanwhile what will print them: a second opinion takes 0.1 s to start."""
+    loading = asyncio.create_task(asyncio.to_thread(importlib.import_module, printer))
+    outcomes = await _judged_only(messages, plan)
+    await loading
+    return outcomes
+
+
+async def _judged_only(messages: Iterator[SavedMessage], plan: Plan) -> list[Outcome]:
     outcomes: list[Outcome] = []
     opinion = SecondOpinion()
     async with AsyncExitStack() as open_things:
@@ -241,7 +253,7 @@ def _print(outcomes: list[Outcome], *, as_lines: bool, explain: bool) -> None:
             found["notes"] = [{"code": note.value, "text": NOTE_TEXT[note]} for note in outcome.saved.notes]
             typer.echo(json.dumps(found))
         return
-    from expertmail.verdict_view import show  # noqa: PLC0415 - rich is slow to import and of no use with --json
+    from expertmail.verdict_view import show  # noqa: PLC0415 - loaded by now, if at all
 
     show([(o.saved, o.report) for o in outcomes], explain=explain)
 

@@ -19,7 +19,8 @@ from verifier.invisible import has_bidi, has_control, has_invisible, visible
 MAX_MAILBOXES: Final = 100  # a From field names people; address lists of a hundred are none
 MAX_LOCAL: Final = 64  # octets, RFC 5321 4.5.3.1.1
 
-_ATEXT: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\x80-\U0010ffff]+")
+# RFC 5322 3.2.3 atext and RFC 6532 3.2, by what is none of it: a class of all Unicode takes 8 ms to compile.
+_ATEXT: Final = re.compile(r"[^\x00-\x20\"(),.:;<>@\[\\\]\x7f]+")
 _DOT_ATOM: Final = re.compile(rf"{_ATEXT.pattern}(?:\.{_ATEXT.pattern})*")
 _NOT_ADDRESS: Final = re.compile(r"[\s<>()\",;:\[\]\\'`]+")
 _NAME_HEAD: Final = re.compile(r"[\w.\-]+")

@@ -136,7 +136,8 @@ class Tokens:
 
 _FOLD: Final = re.compile(r"\r\n(?=[ \t])")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_ATOM: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u00a0-\U0010ffff]++")
+# RFC 5322 3.2.3 atext and RFC 6532 3.2, by what is none of it: a class of all Unicode takes 8 ms to compile.
+_ATOM: Final = re.compile(r"[^\x00-\x20\"(),.:;<>@\[\\\]\x7f-\x9f]++")
 _BLANKS: Final = re.compile(r"[ \t]++")
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*+)"')
 _LITERAL: Final = re.compile(r"\[[^\[\]\\]*+\]")

@@ -15,9 +15,10 @@ RESULTS_MAX = 200
 """Results of one field: far beyond what any checker writes."""
 
 _FOLD = re.compile(r"\r\n(?=[ \t])")
-_TOKEN_CHARS = r"!#$%&'*+\-.0-9A-Z^_`a-z{|}~\u0080-\U0010ffff"  # RFC 2045 5.1, RFC 6532 3.2
+# RFC 2045 5.1 and RFC 6532 3.2, by what is none of it: a class of all Unicode takes 8 ms to compile.
+_TOKEN_CHARS = r"^\x00-\x20()<>@,;:\\\"/\[\]?=\x7f"
 _TOKEN = re.compile(f"[{_TOKEN_CHARS}]+")
-_LOCAL_OR_DOMAIN = re.compile(r"[!#$%&'*+\-./0-9=?A-Z^_`a-z{|}~\u0080-\U0010ffff]*")
+_LOCAL_OR_DOMAIN = re.compile(r"[^\x00-\x20()<>@,;:\\\"\[\]\x7f]*")
 _DOMAIN = re.compile(r"[0-9A-Za-z\-_.\u0080-\U0010ffff]+")
 _KEYWORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9\-]*[A-Za-z0-9])?")
 _DIGITS = re.compile(r"[0-9]+")
