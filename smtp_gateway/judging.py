@@ -28,8 +28,10 @@ stays below 50 ms; an ordinary message of that size takes two."""
 THREADS = 2
 """Large messages judged at one time; each holds its bytes several times over."""
 WAIT_SECONDS = 300.0
-"""How long a large message may wait for one of them: a client waits ten minutes for the reply to its dot (RFC 5321
-4.5.3.2.6), of which judging and storing need the rest."""
+"""How long a large message may wait for one of them; then it is put off (451), for the client has it still. The
+client waits ten minutes for the reply to its dot (RFC 5321 4.5.3.2.6). Five of them are enough for a queue of some
+hundred large messages, judging takes one at most, and four are left for storing and for a slow way back. A shorter
+wait would put off mail that could be taken; a longer one would let the client go and send the same again."""
 
 T = TypeVar("T")
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 
+from outbound.sign import SigningKey
 from smtp_gateway import judging
+from smtp_gateway.gateway_settings import Limits
 from smtp_gateway.judging import ON_THE_LOOP, THREADS, Busy, Judge, Judged
+from tests.smtp_gateway.world import message, signed, whole_gateway
 from verifier.driver import Budget
 from verifier.evaluate import Context
 from verifier.evidence import Answer, AnswerStatus, Question
@@ -105,5 +111,86 @@ def test_a_small_message_waits_for_nobody() -> None:
             await large
         finally:
             judge.close()
+
+    asyncio.run(scenario())
+
+
+def test_waiting_and_judging_leave_a_client_time_for_the_answer() -> None:
+    ten_minutes = 600  # RFC 5321 4.5.3.2.6: what a client waits for the reply to its dot
+    storing = 120  # a transaction that waits for a busy disk, and the way back
+    assert judging.WAIT_SECONDS + 2 * Limits().judging_seconds + storing <= ten_minutes
+
+
+class HeldReading:
+    """Reads as slowly as it is told to, in the thread that judges."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.go = Event()
+        self.running = 0
+        self._real = judging.read_message
+        monkeypatch.setattr(judging, "read_message", self)
+
+    def __call__(self, raw: bytes) -> Any:
+        if len(raw) > ON_THE_LOOP:
+            self.running += 1
+            assert self.go.wait(20)
+        return self._real(raw)
+
+
+def large(number: int) -> bytes:
+    return message("x" * 70 + "\r\n" + "y\r\n" * ON_THE_LOOP, message_id=f"<{number}@contoso.test>")
+
+
+def test_large_messages_over_smtp_wait_longer_than_they_may_take_and_are_all_taken(
+    tmp_path: Path, key: SigningKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = judging.read_message
+
+    def slow(raw: bytes) -> Any:
+        Event().wait(0.6)
+        return real(raw)
+
+    monkeypatch.setattr(judging, "read_message", slow)
+
+    async def scenario() -> None:
+        # Each may take twice judging_seconds, thus 2.0; the last ones are done after four rounds of 0.6.
+        async with whole_gateway(tmp_path, key, limits=Limits(judging_seconds=1.0)) as world:
+            answers = await asyncio.gather(
+                *(
+                    world.send(signed(large(n), key), "query@experts.test", "alex@contoso.test")
+                    for n in range(4 * THREADS)
+                )
+            )
+            assert [answer[:9] for answer in answers] == ["250 2.0.0"] * 4 * THREADS
+            assert len(world.copies()) == 4 * THREADS
+
+    asyncio.run(scenario())
+
+
+def test_a_large_message_that_gets_no_turn_is_put_off_and_taken_when_it_comes_again(
+    tmp_path: Path, key: SigningKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "WAIT_SECONDS", 0.2)
+    held = HeldReading(monkeypatch)
+
+    async def scenario() -> None:
+        async with whole_gateway(tmp_path, key) as world:
+            first = [
+                asyncio.ensure_future(world.send(large(n), "query@experts.test")) for n in range(THREADS)
+            ]
+            while held.running < THREADS:  # noqa: ASYNC110 -- the threads tell nobody
+                await asyncio.sleep(0.01)
+            late = large(THREADS)
+            answer = await world.send(late, "query@experts.test")
+            assert answer.startswith("451 4.3.0 ")
+            assert "Busy" not in answer
+            assert world.copies() == ()
+            assert (await world.send(message(), "query@experts.test")).startswith(
+                "250"
+            )  # a small one does not wait
+            held.go.set()
+            assert all([(await one).startswith("250") for one in first])
+            assert (await world.send(late, "query@experts.test")).startswith("250")
+            assert len(world.copies()) == THREADS + 2
 
     asyncio.run(scenario())
