@@ -8,8 +8,9 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -19,6 +20,7 @@ from threads.model import Disposition
 from threads.store import engine
 from threads.store import writer as writer_module
 
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -49,6 +51,11 @@ def note(world: World, text: str, fail: BaseException | None = None):
         return text
 
     return work
+
+
+def submit(writer: store.Writer, work: Callable[[store.Connection], T]) -> T:
+    """For a thread that may block."""
+    return asyncio.run(writer.submit(work))
 
 
 def notes(world: World) -> list[str]:
@@ -117,8 +124,8 @@ def test_only_the_bad_works_waiter_sees_its_error(world: World, writer: store.Wr
 
 def test_even_an_exit_in_a_work_leaves_the_writer_alive(world: World, writer: store.Writer) -> None:
     with pytest.raises(SystemExit):
-        writer.submit_sync(note(world, "a", SystemExit(3)))
-    assert writer.submit_sync(note(world, "b")) == "b"
+        submit(writer, note(world, "a", SystemExit(3)))
+    assert submit(writer, note(world, "b")) == "b"
     assert notes(world) == ["b"]
 
 
@@ -158,15 +165,13 @@ def test_a_loop_that_is_gone_harms_nobody(world: World, writer: store.Writer) ->
 
     asyncio.run(leaves())
     gate.go.set()
-    assert writer.submit_sync(note(world, "later")) == "later"
+    assert submit(writer, note(world, "later")) == "later"
 
 
 def test_close_commits_what_waits_and_then_refuses(world: World) -> None:
     writer = store.Writer(world.database)
     gate = Gate()
-    threads = [
-        threading.Thread(target=writer.submit_sync, args=(work,)) for work in (gate, note(world, "last"))
-    ]
+    threads = [threading.Thread(target=submit, args=(writer, work)) for work in (gate, note(world, "last"))]
     threads[0].start()
     gate.running.wait()
     threads[1].start()
@@ -178,7 +183,7 @@ def test_close_commits_what_waits_and_then_refuses(world: World) -> None:
         thread.join()
     assert notes(world) == ["last"]
     with pytest.raises(store.StoreUnavailable, match="stopping"):
-        writer.submit_sync(note(world, "late"))
+        submit(writer, note(world, "late"))
     writer.close()
 
 
@@ -187,7 +192,7 @@ def test_too_much_waiting_is_refused_at_once(
 ) -> None:
     monkeypatch.setattr(writer_module, "MAX_WAITING_WORKS", 0)
     with pytest.raises(store.StoreUnavailable, match="cannot keep up"):
-        writer.submit_sync(note(world, "x"))
+        submit(writer, note(world, "x"))
 
 
 def test_a_full_disk_is_told_apart_and_small_works_of_the_batch_still_go_in(
@@ -234,7 +239,7 @@ def test_a_database_locked_by_another_program_is_told_apart_and_waited_for_once(
         answers = asyncio.run(scenario())
         assert {type(answer) for answer in answers} == {store.StoreUnavailable}
         other.execute("ROLLBACK")
-        assert writer.submit_sync(note(world, "now")) == "now"
+        assert submit(writer, note(world, "now")) == "now"
         assert notes(world) == ["now"]
     finally:
         other.close()
@@ -243,7 +248,7 @@ def test_a_database_locked_by_another_program_is_told_apart_and_waited_for_once(
 
 
 LOADER = """
-import hashlib, sys
+import asyncio, sys
 from tests.threads.conftest import arrival, filing
 from threads import store
 from threads.model import Disposition
@@ -253,7 +258,7 @@ decision = filing(Disposition.FILED, thread_id=1)
 for number in range(int(sys.argv[3])):
     name = f"{sys.argv[2]}-{number:05d}"
     message = arrival(name.encode() * 200, copy_id=name)
-    writer.submit_sync(lambda conn: store.store_message(conn, message, decision))
+    asyncio.run(writer.submit(lambda conn: store.store_message(conn, message, decision)))
     print(name, flush=True)
 writer.close()
 """

@@ -68,7 +68,9 @@ def undecodable(error: Exception) -> bool:
     """
     if isinstance(error, OperationalError):
         return "Could not decode to UTF-8" in str(error.orig)
-    return isinstance(error, ValueError | TypeError | LookupError | ArithmeticError | RecursionError | DataError)
+    return isinstance(
+        error, ValueError | TypeError | LookupError | ArithmeticError | RecursionError | DataError
+    )
 
 
 def _sqlite_error(primary: int) -> StoreError:

@@ -14,7 +14,6 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -40,8 +39,8 @@ DEFAULT_SIZE = 8 * 1024
 class _Work(Generic[T]):
     run: Callable[[Connection], T]
     size: int
-    waiter: asyncio.Future[T] | Future[T]
-    loop: asyncio.AbstractEventLoop | None  # None: the waiter is a thread
+    waiter: asyncio.Future[T]
+    loop: asyncio.AbstractEventLoop
 
 
 @dataclass(slots=True)
@@ -75,12 +74,6 @@ class Writer:
         waiter: asyncio.Future[T] = loop.create_future()
         self._put(_Work(work, size_hint, waiter, loop))
         return await waiter
-
-    def submit_sync(self, work: Callable[[Connection], T], *, size_hint: int = DEFAULT_SIZE) -> T:
-        """The same for a thread that may block."""
-        waiter: Future[T] = Future()
-        self._put(_Work(work, size_hint, waiter, None))
-        return waiter.result()
 
     def close(self) -> None:
         """Commit what waits, then end the thread. Blocks until that is done; may be called again."""
@@ -166,10 +159,7 @@ def _tell(batch: list[_Work[Any]], done: list[_Done]) -> None:
     """Wake the waiters; one call for each event loop, however many of its tasks wait."""
     loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], _Done]]] = {}
     for work, outcome in zip(batch, done, strict=True):
-        if isinstance(work.waiter, Future):
-            _settle([(work.waiter, outcome)])
-        elif work.loop is not None:
-            loops.setdefault(work.loop, []).append((work.waiter, outcome))
+        loops.setdefault(work.loop, []).append((work.waiter, outcome))
     for loop, waiters in loops.items():
         try:
             loop.call_soon_threadsafe(_settle, waiters)
@@ -178,7 +168,7 @@ def _tell(batch: list[_Work[Any]], done: list[_Done]) -> None:
             continue
 
 
-def _settle(waiters: list[tuple[asyncio.Future[Any], _Done]] | list[tuple[Future[Any], _Done]]) -> None:
+def _settle(waiters: list[tuple[asyncio.Future[Any], _Done]]) -> None:
     for waiter, outcome in waiters:
         if waiter.done():  # cancelled meanwhile; the work is committed all the same
             continue
