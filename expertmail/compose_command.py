@@ -13,8 +13,7 @@ import typer
 
 from expertmail.desk import AsJson, By, Config, Desk, actor, now, open_desk
 from expertmail.faults import ExitCode, FaultError
-from expertmail.judging import Judging
-from expertmail.post_room import budget_of, checker_of, office_of, resolver_of, signer_of
+from expertmail.post_room import judging_set, office_of, signer_of
 from expertmail.tables import say, show_json
 from outbound.compose import compose, stamp
 from outbound.dispatch import Ready, prepare
@@ -24,7 +23,6 @@ from outbound.store import queue_outgoing
 from threads.model import Contact, EntryKind, Thread, TimelineEntry
 from threads.store.people import find_contacts
 from threads.store.thread import thread_by_reference, timeline_of
-from verifier.opinion_worker import SecondOpinion
 
 commands = typer.Typer(no_args_is_help=True, help="Write to a customer.")
 
@@ -155,25 +153,8 @@ def _composed(
 
 async def _judged(desk: Desk, mails: Sequence[Rendered]) -> list[Ready]:
     """Each mail signed, and what our own verifier says of it."""
-    opinion = SecondOpinion()
-    try:
-        async with resolver_of(desk.world) as resolver:
-            world = desk.world
-            judging = Judging(
-                world.identities,
-                resolver,
-                opinion,
-                desk.settings.hostname,
-                budget=budget_of(desk.settings),
-                clock=now,
-            )
-            check = checker_of(world, judging)
-            try:
-                return [await prepare(mail, signer_of(world), check, now()) for mail in mails]
-            finally:
-                judging.close()
-    finally:
-        await opinion.close()
+    async with judging_set(desk.world, now) as judging:
+        return [await prepare(mail, signer_of(desk.world), judging.check, now()) for mail in mails]
 
 
 def _queue(desk: Desk, letter: _Letter, ready: Sequence[Ready]) -> list[int]:

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from expertmail.demo.play import Row, play, strangers_mail
-from expertmail.demo.scenes import Outcome
+from expertmail.demo.scenes import SceneOutcome
 from expertmail.demo.stage import copy_world, staged
 from expertmail.tables import MARK_STYLES, console, safe, say
 
@@ -129,7 +129,7 @@ def _show(rows: list[Row]) -> None:
     say()
 
 
-def _told(outcome: Outcome | None) -> str:
+def _told(outcome: SceneOutcome | None) -> str:
     if outcome is None:
         return "something else"
     facts = [

@@ -1,16 +1,20 @@
-"""What outgoing mail needs, made from the world: letterhead, signer, self-check, and the way out."""
+"""What outgoing mail needs, made from the world: letterhead, signer, what judges it, and the way out."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
 
 from expertmail.identities import own_identity
-from expertmail.judging import Judging
+from expertmail.sessionless import SessionlessJudge
 from expertmail.settings import Settings
 from expertmail.world import World
 from outbound.compose import Office
 from outbound.delivery import Credentials, Tls, Transport, smarthost
-from outbound.dispatch import Signer
+from outbound.dispatch import SelfChecker, Signer
 from outbound.file_delivery import FileTransport
 from outbound.model import AutomaticCaps, Letterhead, SelfCheck, Sender
 from outbound.mx import MxTransport
@@ -18,6 +22,7 @@ from outbound.selfcheck import self_check
 from outbound.template_files import load_templates
 from verifier.driver import Budget
 from verifier.evidence import Answer, Question
+from verifier.opinion_worker import SecondOpinion
 from verifier.resolver import Resolver
 
 _SMTP_PORT = 25
@@ -47,13 +52,40 @@ def signer_of(world: World) -> Signer:
     return Signer(sender_of(world.settings), world.key)
 
 
-def checker_of(world: World, judging: Judging) -> Callable[[bytes], Awaitable[SelfCheck]]:
+@dataclass(frozen=True, slots=True)
+class JudgingSet:
+    """What judges: live evidence, the second implementation, the judge over both, and the self-check by it."""
+
+    resolver: Resolver
+    opinion: SecondOpinion
+    judge: SessionlessJudge
+    check: SelfChecker
+
+
+@asynccontextmanager
+async def judging_set(world: World, clock: Callable[[], datetime]) -> AsyncIterator[JudgingSet]:
+    """Assemble it, for a gateway that runs and for one command alike; all of it ends with the block."""
+    settings = world.settings
+    async with resolver_of(world) as resolver:
+        opinion = SecondOpinion()
+        judge = SessionlessJudge(
+            world.identities, resolver, opinion, settings.hostname, budget=budget_of(settings), clock=clock
+        )
+        try:
+            yield JudgingSet(resolver, opinion, judge, _checker_of(world, judge))
+        finally:
+            # Threads that judge ask from this loop, so that it has to run while they end.
+            await asyncio.to_thread(judge.close)
+            await opinion.close()
+
+
+def _checker_of(world: World, judge: SessionlessJudge) -> Callable[[bytes], Awaitable[SelfCheck]]:
     """Has our own verifier judge signed bytes before they may leave."""
     sender = sender_of(world.settings)
     identity = own_identity(world.settings.mail, world.identities)
 
     async def check(raw: bytes) -> SelfCheck:
-        return await self_check(raw, judging.report, sender, identity)
+        return await self_check(raw, judge.report, sender, identity)
 
     return check
 

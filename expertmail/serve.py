@@ -19,14 +19,12 @@ from expertmail.console.server import console_server, listening, readiness
 from expertmail.desk import now
 from expertmail.faults import ExitCode, FaultError
 from expertmail.gateway import gateway_settings, mailboxes
-from expertmail.judging import Judging
 from expertmail.metrics import Metrics
 from expertmail.post_room import (
     budget_of,
     caps_of,
-    checker_of,
+    judging_set,
     office_of,
-    resolver_of,
     signer_of,
     transport_of,
 )
@@ -37,7 +35,6 @@ from smtp_gateway.intake import MailIntake
 from smtp_gateway.server import GatewayServer, ListenError
 from threads.store.engine import Database
 from threads.store.writer import Writer
-from verifier.opinion_worker import SecondOpinion
 
 _log = structlog.get_logger("expertmail")
 
@@ -51,26 +48,21 @@ async def serve(world: World, database: Database, announce: Callable[[int, int],
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    settings, metrics, budget = world.settings, Metrics(), budget_of(world.settings)
+    settings, metrics = world.settings, Metrics()
     gateway_values = gateway_settings(world)
     async with AsyncExitStack() as stack:
         # Left in the opposite order: the record is closed last.
         console_socket = stack.enter_context(listening(settings.console.host, settings.console.port))
         writer = Writer(database)
         stack.push_async_callback(asyncio.to_thread, writer.close)
-        resolver = await stack.enter_async_context(resolver_of(world))
-        opinion = SecondOpinion()
-        stack.push_async_callback(opinion.close)
-        judging = Judging(world.identities, resolver, opinion, settings.hostname, budget=budget, clock=now)
-        # Threads that judge ask from this loop, so that it has to run while they end.
-        stack.push_async_callback(asyncio.to_thread, judging.close)
+        judging = await stack.enter_async_context(judging_set(world, now))
         worker = OutboundWorker(
             writer=writer,
             database=database,
             office=office_of(world),
-            transport=transport_of(world, resolver),
+            transport=transport_of(world, judging.resolver),
             signer=signer_of(world),
-            check=checker_of(world, judging),
+            check=judging.check,
             clock=now,
             observe=tell_worker_event,
         )
@@ -80,19 +72,19 @@ async def serve(world: World, database: Database, announce: Callable[[int, int],
             settings=gateway_values,
             identities=world.identities,
             own_domains=frozenset((*settings.mail.domains, settings.mail.reply_domain)),
-            resolver=resolver,
-            opinion=opinion,
+            resolver=judging.resolver,
+            opinion=judging.opinion,
             writer=TimedWriter(writer, metrics),
             observer=observer,
-            budget=budget,
+            budget=budget_of(settings),
             caps=caps_of(settings),
         )
         stack.push_async_callback(asyncio.to_thread, intake.close)
         gateway = GatewayServer(gateway_values, mailboxes(world), intake.take, now, observer)
-        watch_queues(metrics, database, writer, resolver)
+        watch_queues(metrics, database, writer, judging.resolver)
         console = console_server(
             ConsoleParts(
-                judging.saved, readiness(gateway, writer), metrics, settings.console.max_verify_bytes
+                judging.judge.saved, readiness(gateway, writer), metrics, settings.console.max_verify_bytes
             )
         )
         try:

@@ -63,7 +63,7 @@ class Plan:
 
 
 @dataclass(slots=True)
-class Outcome:
+class JudgedMessage:
     """One judged message."""
 
     saved: SavedMessage
@@ -186,7 +186,7 @@ def _plan(  # noqa: PLR0917 - one argument for each option
     return Plan(identities, clock or datetime.now(UTC), known, session, tuple(supplied), server)
 
 
-def _judge_all(paths: list[str], plan: Plan, printer: str) -> tuple[list[Outcome], list[FaultError]]:
+def _judge_all(paths: list[str], plan: Plan, printer: str) -> tuple[list[JudgedMessage], list[FaultError]]:
     unreadable: list[FaultError] = []
     outcomes = asyncio.run(_judged(_each(paths, unreadable), plan, printer))
     return outcomes, unreadable
@@ -201,7 +201,7 @@ def _each(paths: list[str], unreadable: list[FaultError]) -> Iterator[SavedMessa
             unreadable.append(fault)
 
 
-async def _judged(messages: Iterator[SavedMessage], plan: Plan, printer: str) -> list[Outcome]:
+async def _judged(messages: Iterator[SavedMessage], plan: Plan, printer: str) -> list[JudgedMessage]:
     """Judge them, and load meanwhile what will print them: a second opinion takes 0.1 s to start."""
     loading = asyncio.create_task(asyncio.to_thread(importlib.import_module, printer))
     outcomes = await _judged_only(messages, plan)
@@ -209,8 +209,8 @@ async def _judged(messages: Iterator[SavedMessage], plan: Plan, printer: str) ->
     return outcomes
 
 
-async def _judged_only(messages: Iterator[SavedMessage], plan: Plan) -> list[Outcome]:
-    outcomes: list[Outcome] = []
+async def _judged_only(messages: Iterator[SavedMessage], plan: Plan) -> list[JudgedMessage]:
+    outcomes: list[JudgedMessage] = []
     opinion = SecondOpinion()
     async with AsyncExitStack() as open_things:
         open_things.push_async_callback(opinion.close)
@@ -225,11 +225,13 @@ async def _judged_only(messages: Iterator[SavedMessage], plan: Plan) -> list[Out
     return outcomes
 
 
-async def _one(saved: SavedMessage, plan: Plan, resolver: Resolves | None, opinion: SecondOpinion) -> Outcome:
+async def _one(
+    saved: SavedMessage, plan: Plan, resolver: Resolves | None, opinion: SecondOpinion
+) -> JudgedMessage:
     context = Context(plan.identities, plan.at, plan.session, "localhost", plan.supplied)
     check = judge(read_message(saved.raw), context)
     report, used = await drive(check, plan.evidence, resolver, opinion, raw=saved.raw)
-    return Outcome(saved, report, used)
+    return JudgedMessage(saved, report, used)
 
 
 def _save(path: Path, plan: Plan, used: list[Evidence]) -> None:
@@ -246,7 +248,7 @@ def _save(path: Path, plan: Plan, used: list[Evidence]) -> None:
         raise FaultError(f"Cannot write {path}: {error.strerror}.", ExitCode.CANNOT_CREATE) from None
 
 
-def _print(outcomes: list[Outcome], *, as_lines: bool, explain: bool) -> None:
+def _print(outcomes: list[JudgedMessage], *, as_lines: bool, explain: bool) -> None:
     if as_lines:
         for outcome in outcomes:
             found = as_json(outcome.report, outcome.saved.file)

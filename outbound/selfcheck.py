@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 from outbound.model import SelfCheck, Sender
 from verifier.report import AuthResult, ClaimedBy, DkimResult, Report, Verdict
 
-Judge = Callable[[bytes], Awaitable[Report]]
+Verifies = Callable[[bytes], Awaitable[Report]]
 """Judges signed bytes as a receiver would: live DNS, the operated identity, the clock of now."""
 
 
-async def self_check(raw: bytes, judge: Judge, sender: Sender, identity: str) -> SelfCheck:
+async def self_check(raw: bytes, verify: Verifies, sender: Sender, identity: str) -> SelfCheck:
     """Have the signed bytes judged; ``identity`` is the name of the operated one in the identity file."""
-    return conclude_self_check(await judge(raw), sender, identity)
+    return conclude_self_check(await verify(raw), sender, identity)
 
 
 def conclude_self_check(report: Report, sender: Sender, identity: str) -> SelfCheck:

@@ -25,8 +25,8 @@ from expertmail.demo.scenes import (
     REPORT,
     REQUEST,
     SCENES,
-    Outcome,
     Scene,
+    SceneOutcome,
 )
 from expertmail.demo.stage import LOOPBACK, Stage
 from expertmail.desk import open_desk
@@ -49,8 +49,8 @@ class Row:
 
     title: str
     sender: str
-    outcome: Outcome | None
-    expected: Outcome
+    outcome: SceneOutcome | None
+    expected: SceneOutcome
     why: str
     altered: bool = False  # the message is not the one that was made
 
@@ -150,7 +150,7 @@ async def _reply(stage: Stage, world: Path, request: bytes) -> Row:
 
 
 async def _deliver(  # noqa: PLR0917 - an envelope, what it is called and what has to come of it
-    stage: Stage, title: str, raw: bytes, mail_from: str, rcpt_to: str, expected: Outcome
+    stage: Stage, title: str, raw: bytes, mail_from: str, rcpt_to: str, expected: SceneOutcome
 ) -> Row:
     domain = mail_from.rpartition("@")[2]
     try:
@@ -171,7 +171,7 @@ async def _deliver(  # noqa: PLR0917 - an envelope, what it is called and what h
     return await asyncio.to_thread(_recorded, stage, title, found.group(), expected)
 
 
-def _recorded(stage: Stage, title: str, copy_id: str, expected: Outcome) -> Row:
+def _recorded(stage: Stage, title: str, copy_id: str, expected: SceneOutcome) -> Row:
     with open_desk(stage.config) as desk, desk.database.reading() as conn:
         copy = stored_copy(conn, copy_id)
         report = json.loads(judgements(conn, copy_id)[-1].report)
@@ -183,7 +183,7 @@ def _recorded(stage: Stage, title: str, copy_id: str, expected: Outcome) -> Row:
     return Row(title, copy.mail_from, _outcome(report, copy.disposition.value, thread), expected, why)
 
 
-async def _sent(stage: Stage, title: str, mail: bytes | None, expected: Outcome, otherwise: str) -> Row:
+async def _sent(stage: Stage, title: str, mail: bytes | None, expected: SceneOutcome, otherwise: str) -> Row:
     """Our own mail as it lies in the customer's mailbox, judged as a customer would."""
     sender = expected.author or ""
     if mail is None:
@@ -204,8 +204,8 @@ def _judged_by_console(stage: Stage, raw: bytes) -> dict[str, Any]:
     return answer
 
 
-def _outcome(report: Mapping[str, Any], filed: str, thread: str | None) -> Outcome:
-    return Outcome(
+def _outcome(report: Mapping[str, Any], filed: str, thread: str | None) -> SceneOutcome:
+    return SceneOutcome(
         verdict=report["verdict"],
         author=report["author"] and report["author"]["address"],
         dkim=tuple(f"{d['result']} {d['reason'] or ''}".strip() for d in report["dkim"]),

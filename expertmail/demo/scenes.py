@@ -14,7 +14,7 @@ EXPERTS = "defender-experts@experts.test"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SceneOutcome:
     """What became of a message.
 
     ``verdict`` of the message, ``inner`` those of attached ones; ``author`` as read strictly; ``dkim`` result and
@@ -39,7 +39,7 @@ class Scene:
     file: str
     mail_from: str
     rcpt_to: str
-    expected: Outcome
+    expected: SceneOutcome
 
 
 BOTH = ("dkim", "spf")
@@ -51,109 +51,109 @@ SCENES = (
         "customer-question.eml",
         CUSTOMER,
         DESK,
-        Outcome("no-claim", CUSTOMER, PASS, BOTH, "filed", "INQ-000001"),
+        SceneOutcome("no-claim", CUSTOMER, PASS, BOTH, "filed", "INQ-000001"),
     ),
     Scene(
         "An out-of-office that belongs nowhere",
         "customer-out-of-office.eml",
         CUSTOMER,
         DESK,
-        Outcome("no-claim", CUSTOMER, PASS, BOTH, "held"),
+        SceneOutcome("no-claim", CUSTOMER, PASS, BOTH, "held"),
     ),
     Scene(
         "A stranger who knows an incident's number",
         "stranger-with-incident-tag.eml",
         STRANGER,
         DESK,
-        Outcome("no-claim", STRANGER, PASS, BOTH, "held", "INC-000001"),
+        SceneOutcome("no-claim", STRANGER, PASS, BOTH, "held", "INC-000001"),
     ),
     Scene(
         "A genuine notification",
         "genuine-notification.eml",
         EXPERTS,
         DESK,
-        Outcome("genuine", EXPERTS, PASS, BOTH, "triage"),
+        SceneOutcome("genuine", EXPERTS, PASS, BOTH, "triage"),
     ),
     Scene(
         "False: the experts' display name",
         "false-display-name.eml",
         ATTACKER,
         DESK,
-        Outcome("forged", ATTACKER, PASS, BOTH, "held"),
+        SceneOutcome("forged", ATTACKER, PASS, BOTH, "held"),
     ),
     Scene(
         "False: a look-alike domain",
         "false-lookalike-domain.eml",
         LOOKALIKE,
         DESK,
-        Outcome("forged", LOOKALIKE, PASS, BOTH, "held"),
+        SceneOutcome("forged", LOOKALIKE, PASS, BOTH, "held"),
     ),
     Scene(
         "False: the address hidden in the display name",
         "false-hidden-address.eml",
         ATTACKER,
         DESK,
-        Outcome("forged", ATTACKER, PASS, BOTH, "held"),
+        SceneOutcome("forged", ATTACKER, PASS, BOTH, "held"),
     ),
     Scene(
         "False: DMARC fails in our own session",
         "false-dmarc-failure.eml",
         ATTACKER,
         DESK,
-        Outcome("forged", EXPERTS, PASS, (), "held"),
+        SceneOutcome("forged", EXPERTS, PASS, (), "held"),
     ),
     Scene(
         "False: a second From",
         "false-second-from.eml",
         ATTACKER,
         DESK,
-        Outcome("forged", None, ("pass", "fail extra-from"), (), "refused"),
+        SceneOutcome("forged", None, ("pass", "fail extra-from"), (), "refused"),
     ),
     Scene(
         "False: the body changed after signing",
         "false-body-changed.eml",
         ATTACKER,
         DESK,
-        Outcome("forged", EXPERTS, ("fail body-changed",), (), "held"),
+        SceneOutcome("forged", EXPERTS, ("fail body-changed",), (), "held"),
     ),
     Scene(
         "False: text appended below l=",
         "false-text-appended.eml",
         ATTACKER,
         DESK,
-        Outcome("forged", EXPERTS, ("policy body-length-limit",), (), "held"),
+        SceneOutcome("forged", EXPERTS, ("policy body-length-limit",), (), "held"),
     ),
     Scene(
         "False: a signature that leaves From out",
         "false-from-not-signed.eml",
         ATTACKER,
         DESK,
-        Outcome("forged", EXPERTS, ("permerror from-not-signed",), (), "held"),
+        SceneOutcome("forged", EXPERTS, ("permerror from-not-signed",), (), "held"),
     ),
     Scene(
         "A known analyst asks about a suspicious message",
         "customer-forwards-suspicious.eml",
         CUSTOMER,
         VERIFY,
-        Outcome("no-claim", CUSTOMER, PASS, BOTH, "answered", inner=("forged",)),
+        SceneOutcome("no-claim", CUSTOMER, PASS, BOTH, "answered", inner=("forged",)),
     ),
     Scene(
         "A stranger asks about a suspicious message",
         "stranger-forwards-suspicious.eml",
         STRANGER,
         VERIFY,
-        Outcome("no-claim", STRANGER, PASS, BOTH, "triage", inner=("forged",)),
+        SceneOutcome("no-claim", STRANGER, PASS, BOTH, "triage", inner=("forged",)),
     ),
 )
 
-REPLY = Outcome("no-claim", CUSTOMER, PASS, BOTH, "filed", "INC-000001")
+REPLY = SceneOutcome("no-claim", CUSTOMER, PASS, BOTH, "filed", "INC-000001")
 """What has to come of the customer's answer to the experts' request."""
 
-REQUEST = Outcome("genuine", EXPERTS, PASS, ("dkim",), "delivered", "INC-000001")
+REQUEST = SceneOutcome("genuine", EXPERTS, PASS, ("dkim",), "delivered", "INC-000001")
 """What a customer's verifier has to say of the experts' request."""
 
-REPORT = Outcome("genuine", EXPERTS, PASS, ("dkim",), "delivered")
+REPORT = SceneOutcome("genuine", EXPERTS, PASS, ("dkim",), "delivered")
 """The same for the verdict that goes back to the analyst."""
 
-ACKNOWLEDGEMENT = Outcome("genuine", EXPERTS, PASS, ("dkim",), "delivered", "INQ-000001")
+ACKNOWLEDGEMENT = SceneOutcome("genuine", EXPERTS, PASS, ("dkim",), "delivered", "INQ-000001")
 """The same for the acknowledgement of the new question."""

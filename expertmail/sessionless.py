@@ -15,7 +15,7 @@ from verifier.report import Report
 from verifier.report_json import as_json
 
 
-class Judging:
+class SessionlessJudge:
     """Judges messages that have no session of ours. ``close`` it to end its threads."""
 
     def __init__(
