@@ -1,0 +1,137 @@
+"""Which thread a message belongs to, and whether its author may speak there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from threads.model.conversation import Contact, Direction, Mark, Thread
+
+
+class MatchRule(StrEnum):
+    """How a thread was recognised."""
+
+    REPLY_ADDRESS = "reply-address"
+    REFERENCES = "references"
+    SUBJECT_TAG = "subject-tag"
+    CONFLICT = "conflict"  # proofs name different threads: nothing is guessed
+    NONE = "none"
+
+
+class StandingKind(StrEnum):
+    """Who the author is to the thread."""
+
+    CONTACT = "contact"
+    LISTED_DOMAIN = "listed-domain"
+    UNKNOWN = "unknown"
+    UNAUTHENTICATED = "unauthenticated"
+
+
+class Strength(StrEnum):
+    """How the author was authenticated: a signature, only the sending host's address, or not at all."""
+
+    STRONG = "strong"
+    WEAK = "weak"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyToken:
+    """What one of our reply addresses says; ``contact_id`` is None for an address made for no one person."""
+
+    thread_id: int
+    contact_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadKeys:
+    """What a message carries that may name its thread. Message-IDs without angle brackets, capped.
+
+    ``in_reply_to`` and ``references`` in the order of the fields; ``tags`` are references such as
+    INC-000001 from the subject, upper case.
+    """
+
+    reply: ReplyToken | None = None
+    in_reply_to: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+    @property
+    def message_ids(self) -> tuple[str, ...]:
+        """All Message-IDs referred to, each once."""
+        return tuple(dict.fromkeys(self.in_reply_to + self.references))
+
+
+@dataclass(frozen=True, slots=True)
+class KnownMessage:
+    """A Message-ID on record: the thread it stands on, and whether we sent it."""
+
+    thread_id: int
+    direction: Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What the record knows about the keys and the author of one message."""
+
+    threads: Mapping[int, Thread]  # every thread that any key names
+    known: Mapping[str, tuple[KnownMessage, ...]]  # by Message-ID
+    tagged: Mapping[str, int]  # subject tag -> thread id
+    contacts: tuple[Contact, ...] = ()  # contacts with the author's address, of any organisation
+    domain_organisations: tuple[int, ...] = ()  # organisations with the author's domain verified
+
+    def thread(self, thread_id: int | None) -> Thread | None:
+        """The thread with that id, if any key named it and it exists."""
+        return None if thread_id is None else self.threads.get(thread_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One key that named a thread: by which rule, the key itself, and whether we sent that message."""
+
+    rule: MatchRule
+    key: str
+    thread_id: int
+    direction: Direction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadMatch:
+    """Which thread a message belongs to, and why; a conflict names none."""
+
+    thread_id: int | None
+    rule: MatchRule
+    reason: str
+    signals: tuple[Signal, ...] = ()
+
+    @property
+    def conflict(self) -> bool:
+        """Whether proofs name different threads, so that a person must choose."""
+        return self.rule is MatchRule.CONFLICT
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether the author may speak on the thread (or, without a thread, for an organisation), and why.
+
+    ``organisation_id`` is None when the author stands for several organisations and no thread decides.
+    """
+
+    kind: StandingKind
+    reason: str
+    contact_id: int | None = None
+    organisation_id: int | None = None
+    strength: Strength = Strength.NONE
+
+    @property
+    def may_speak(self) -> bool:
+        """Whether the message may be filed without an expert's decision."""
+        return self.kind in (StandingKind.CONTACT, StandingKind.LISTED_DOMAIN)
+
+    @property
+    def mark(self) -> Mark:
+        """How the timeline shows this author's words."""
+        if self.kind is StandingKind.CONTACT:
+            return Mark.VERIFIED
+        return Mark.NOT_LISTED if self.kind is StandingKind.LISTED_DOMAIN else Mark.UNVERIFIED
