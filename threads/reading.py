@@ -193,7 +193,7 @@ class _Choice:
 
     def _visit(self, part: Part) -> None:
         """Recursive; the walker opens at most MAX_DEPTH containers inside each other."""
-        inside = self.inside.get(part.index, [])
+        inside = self.inside.get(part.number, [])
         if part.content_type == "multipart/alternative":
             self._alternative(inside)
         elif part.multipart and inside:
@@ -202,7 +202,7 @@ class _Choice:
                 self._visit(child)
         elif _is_inline_text(part) and len(self.chosen) < MAX_TEXT_PARTS:
             self.chosen.append(part)
-            self.shown.add(part.index)
+            self.shown.add(part.number)
 
     def _alternative(self, inside: list[Part]) -> None:
         """The same text in several forms (RFC 2046 5.1.4): the plain one if it says anything."""
@@ -217,15 +217,15 @@ class _Choice:
             self._visit(child)
             if len(self.chosen) > before:
                 break
-        related = [c for child in others if child.multipart for c in self.inside.get(child.index, [])]
+        related = [c for child in others if child.multipart for c in self.inside.get(child.number, [])]
         forms = [*plain, *(c for c in (*others, *related) if c.content_type == "text/html")]
-        self.shown.update(form.index for form in forms)
+        self.shown.update(form.number for form in forms)
 
 
 def _is_inline_text(part: Part) -> bool:
     if part.content_type not in ("text/plain", "text/html", "text/enriched"):
-        return part.content_type.startswith("text/") and part.index == 0
-    return part.disposition != "attachment" and (part.filename is None or part.index == 0)
+        return part.content_type.startswith("text/") and part.number == 0
+    return part.disposition != "attachment" and (part.filename is None or part.number == 0)
 
 
 def _says_something(message: Message, part: Part) -> bool:
@@ -259,9 +259,9 @@ def _attachments(message: Message, parts: tuple[Part, ...], shown: set[int]) -> 
     for part in parts:
         if len(found) >= MAX_ATTACHMENTS:
             break
-        if part.multipart or part.index in shown or part.content_type in _REPORT_TYPES:
+        if part.multipart or part.number in shown or part.content_type in _REPORT_TYPES:
             continue
-        if part.index == 0 and part.content_type.startswith("text/") and part.disposition != "attachment":
+        if part.number == 0 and part.content_type.startswith("text/") and part.disposition != "attachment":
             continue
         data = body_bytes(message, part)
         if not data and part.filename is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from verifier.charset import to_text
@@ -19,8 +19,7 @@ _SECTION = re.compile(r"([^*]+)\*(?:(\d{1,3})(\*?))?")
 _BLANKS = " \t\r\n"
 
 
-@dataclass(frozen=True, slots=True)
-class ContentValue:
+class ContentValue(NamedTuple):
     """``token`` in lower case; ``parameters`` by lower-case name, RFC 2231 forms joined and decoded."""
 
     token: str
@@ -31,8 +30,29 @@ class ContentValue:
         return next((value for key, value in self.parameters if key == name), None)
 
 
+# The form of nearly all values: a token and parameters, plain or in quotes, in ASCII, without comments, escapes and
+# RFC 2231. It gives what the full reader gives, in a third of the time.
+_USUAL = re.compile(
+    r'[ \t]*([^\s;"(*\\]+)[ \t]*((?:;[ \t]*[^\s=;"(*\\]+=(?:"[^"\\]*"|[^\s;"(\\]+)[ \t]*)*+);?[ \t]*'
+)
+_PARAMETER = re.compile(r';[ \t]*([^\s=;"]+)=(?:"([^"]*)"|([^\s;"]+))')
+_MAX_USUAL = 500
+
+
 def read_content_value(value: bytes) -> ContentValue:
     """Read a raw field value, folding and all; odd input gives an odd value, never an exception."""
+    if len(value) < _MAX_USUAL and value.isascii():
+        text = value.decode("ascii").replace("\r\n ", " ").replace("\r\n\t", "\t")
+        usual = _USUAL.fullmatch(text)
+        if usual is not None:
+            named = _PARAMETER.findall(usual[2])
+            return ContentValue(
+                usual[1].lower(), tuple([(name.lower(), quoted or plain) for name, quoted, plain in named])
+            )
+    return _read(value)
+
+
+def _read(value: bytes) -> ContentValue:
     flat = _FOLD.sub(b"", value[:MAX_VALUE]).strip()
     text, _ = to_text(flat, "utf-8")
     first, *rest = _segments(text)

@@ -127,6 +127,15 @@ def read_message(raw: bytes) -> Message:
     return Message(raw, fields, body_start, tuple(sorted(defects)) if defects else (), by_name)
 
 
+def read_clean_fields(head: bytes) -> tuple[Field, ...] | None:
+    """The fields of a header given without its empty line, or None where anything is odd about it."""
+    if head.replace(b"\r", b"").replace(b"\n", b"\r\n") != head:
+        return None
+    defects: set[Defect] = set()
+    fields, _ = _read_fields(_FIELD_END.split(head, MAX_FIELDS), None, defects)
+    return None if defects else fields
+
+
 def _lenient_end(raw: bytes) -> tuple[int, int]:
     """Where the header ends and the body starts, whichever line ends there are; without an empty line, the end."""
     for at in range(0, len(raw), _STEP):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from verifier.content_value import ContentValue, read_content_value
 from verifier.encoded_word import decode
@@ -32,15 +32,15 @@ class PartDefect(StrEnum):
     TOO_MANY_PARTS = "too-many-parts"  # on the part after which no more were opened
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One part. Spans index the message's ``raw``: ``raw[header_start:header_end]``, ``raw[body_start:body_end]``.
 
     The line end before a boundary belongs to the boundary (RFC 2046 5.1.1) and so to no part. ``parent`` is
-    an index into the walked tuple, None for the message itself, which is part 0 with depth 0.
+    the number of another, None for the message itself, which is part 0 with depth 0; numbers count from 0 in the
+    order of the message.
     """
 
-    index: int
+    number: int
     parent: int | None
     depth: int
     content_type: str  # lower case, "text/plain" when absent or unreadable
@@ -66,8 +66,7 @@ class Part:
         return next((value for key, value in self.parameters if key == name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
+class Described(NamedTuple):
     """A part's values from content type to transfer encoding, in the order of ``Part``, and defects."""
 
     values: tuple[str, tuple[tuple[str, str], ...], str | None, str | None, str | None, str]
@@ -75,6 +74,7 @@ class Described:
 
 
 _PLAIN = ContentValue("")
+_DESCRIBING = frozenset({b"content-type", b"content-disposition", b"content-transfer-encoding"})
 
 
 def describe(fields: tuple[Field, ...], default: str) -> Described:
@@ -83,10 +83,12 @@ def describe(fields: tuple[Field, ...], default: str) -> Described:
     defects: list[PartDefect] = []
     for field in fields:
         name = field.lower
-        if name.startswith(b"content-"):
-            if name == b"content-type" and name in first:
-                defects.append(PartDefect.SEVERAL_CONTENT_TYPES)
-            first.setdefault(name, field.value)
+        if name in _DESCRIBING:
+            if name in first:
+                if name == b"content-type":
+                    defects.append(PartDefect.SEVERAL_CONTENT_TYPES)
+            else:
+                first[name] = field.value
     raw_type = first.get(b"content-type")
     content_type = _PLAIN if raw_type is None else read_content_value(raw_type)
     raw_disposition = first.get(b"content-disposition")
@@ -109,7 +111,7 @@ def describe(fields: tuple[Field, ...], default: str) -> Described:
         filename or None,
         encoding,
     )
-    return Described(values, tuple(dict.fromkeys(defects)))
+    return Described(values, tuple(dict.fromkeys(defects)) if defects else ())
 
 
 def _encoding(value: bytes | None) -> str:

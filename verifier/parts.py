@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from verifier.charset import to_text
-from verifier.message import Field, Message
+from verifier.message import Field, Message, read_clean_fields
 from verifier.part import MESSAGE_TYPES, Part, PartDefect, describe
 from verifier.transfer import IDENTITY, decode_transfer
 
@@ -30,6 +30,7 @@ __all__ = [
 MAX_PARTS = 1_000  # the fattest real message known (a digest) has under 300
 MAX_DEPTH = 50  # multiparts inside multiparts that are opened; real mail stays under 10
 MAX_HEADER_BYTES = 65_536  # of one part's header
+MAX_USUAL_HEADER = 4_096  # of one part's header that is read in one go
 MAX_HEADER_FIELDS = 100  # of one part's header that are kept
 MAX_BOUNDARY = 200  # RFC 2046 5.1.1 says 70; some mailers write more
 
@@ -67,7 +68,7 @@ def body_text(message: Message, part: Part) -> tuple[str, bool]:
 
 def is_attached_message(part: Part) -> bool:
     """Whether a part holds a whole message: message/rfc822, message/global, or a file named *.eml."""
-    if part.index == 0 and part.parent is None and part.content_type not in MESSAGE_TYPES:
+    if part.number == 0 and part.parent is None and part.content_type not in MESSAGE_TYPES:
         return False
     if part.content_type in MESSAGE_TYPES:
         return True
@@ -131,27 +132,11 @@ class _Walker:
         return tuple(self._finished(part) for part in self.parts)
 
     def _finished(self, part: Part) -> Part:
-        end = max(part.body_start, self.ends.get(part.index, len(self.raw)))
-        more = self.defects.get(part.index)
+        end = max(part.body_start, self.ends.get(part.number, len(self.raw)))
+        more = self.defects.get(part.number)
         if end == part.body_end and not more:
             return part
-        return Part(
-            part.index,
-            part.parent,
-            part.depth,
-            part.content_type,
-            part.parameters,
-            part.charset,
-            part.disposition,
-            part.filename,
-            part.encoding,
-            part.fields,
-            part.header_start,
-            part.header_end,
-            part.body_start,
-            end,
-            (*part.defects, *dict.fromkeys(more or ())),
-        )
+        return part._replace(body_end=end, defects=(*part.defects, *dict.fromkeys(more or ())))
 
     def _next_dashes(self, position: int) -> int:
         """Start of the next line that begins with two hyphens, at or after a line start; -1 for none."""
@@ -203,12 +188,26 @@ class _Walker:
         fields, header_end, body_start, defect = self._read_header(start)
         parent = self.parts[self.stack[level].index]
         default = "message/rfc822" if parent.content_type == "multipart/digest" else "text/plain"  # 5.1.5
-        self._open(parent.index, parent.depth + 1, default, fields, (start, header_end, body_start))
+        self._open(parent.number, parent.depth + 1, default, fields, (start, header_end, body_start))
         if defect is not None:
             self.defects.setdefault(len(self.parts) - 1, []).append(defect)
         return body_start
 
+    def _usual_header(self, start: int) -> tuple[tuple[Field, ...], int] | None:
+        """A header that ends with an empty line and holds nothing odd, in one go; None to read it line by line."""
+        end = self.raw.find(b"\r\n\r\n", start, start + MAX_USUAL_HEADER)
+        if end <= start:
+            return None
+        head = self.raw[start:end]
+        if head[:1] in (b"\r", b" ", b"\t", b"-") or head.find(b"\n-") >= 0:
+            return None
+        fields = read_clean_fields(head)
+        return None if fields is None or len(fields) > MAX_HEADER_FIELDS else (fields, end + 2)
+
     def _read_header(self, start: int) -> tuple[tuple[Field, ...], int, int, PartDefect | None]:
+        usual = self._usual_header(start)
+        if usual is not None:
+            return usual[0], usual[1], usual[1] + 2, None
         raw, size = self.raw, len(self.raw)
         fields: list[Field] = []
         position = start

@@ -6,7 +6,10 @@ import base64
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from verifier import content_value, parts
 from verifier.content_value import read_content_value
 from verifier.message import read_message
 from verifier.parts import (
@@ -198,3 +201,33 @@ def test_all_public_mail_is_walked_without_an_exception(shared_data) -> None:
         for part in parts[:20]:
             body_text(message, part)
         attached_messages(message, parts)
+
+
+_PIECES = st.sampled_from(
+    ["text/plain", "TEXT/Html", ";", "; ", "charset=", "utf-8", '"', "a b", "name", "=", "*0", "*", "\\", "(x)", " ", "\t",
+     "\r\n ", "\r\n\t", "\r\n", "é", "boundary", "=_1", "'"]
+)  # fmt: skip
+
+
+@settings(max_examples=1_500, deadline=None)
+@given(st.lists(_PIECES, max_size=12))
+def test_the_quick_reader_of_content_values_gives_what_the_full_one_gives(pieces: list[str]) -> None:
+    value = "".join(pieces).encode()
+    assert read_content_value(value) == content_value._read(value)
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from([b"A: 1", b"Content-Type: text/plain", b"x", b"\r\n", b"\r\n ", b"\n", b"--b", b"--b--", b"-", b":",
+                         b"B : 2", b"\0", b"\r\n\r\n", b"\r"]),
+        max_size=14,
+    )
+)  # fmt: skip
+def test_the_quick_reader_of_part_headers_gives_what_the_line_by_line_one_gives(pieces: list[bytes]) -> None:
+    raw = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" + b"".join(pieces) + b"\r\n--b--\r\n"
+    message = read_message(raw)
+    quick = walk(message)
+    slow = parts._Walker(message)
+    slow._usual_header = lambda _start: None
+    assert quick == slow.walk()
