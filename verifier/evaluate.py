@@ -75,15 +75,17 @@ def _judge(
 ) -> Check[Report]:
     """``number`` tells messages apart: child k of message n is n * MAX_INNER + k + 1, as in a heap."""
     parts = walk(message) if parts is None else parts
-    inside = replace(context, session=None, supplied=tuple(s for s in context.supplied if s != "session"))
     attached = attached_messages(message, parts, MAX_INNER) if depth < MAX_INNER_DEPTH else ()
+    own = _judge_alone(message, parts, context, protection, number)
+    if not attached:
+        return (yield from own)
+    inside = replace(context, session=None, supplied=tuple(s for s in context.supplied if s != "session"))
     inner = [
         _judge(read_message(raw), inside, protection, number * MAX_INNER + place + 1, depth + 1)
         for place, raw in enumerate(attached)
     ]
-    own = _judge_alone(message, parts, context, protection, number)
     report, *reports = yield from together([own, *inner])
-    return replace(report, inner=tuple(reports)) if reports else report
+    return replace(report, inner=tuple(reports))
 
 
 def _judge_alone(
@@ -101,8 +103,11 @@ def _judge_alone(
     ]
     dkim, spf, arc, _ = yield from together(checks)
     outcome = yield from check_dmarc(domains, dkim, spf)
-    dkim = tuple([r._replace(aligned=r.position in outcome.aligned_dkim) for r in dkim])
-    opinions = yield from _opinions(message, claims, dkim, number)
+    if outcome.aligned_dkim:
+        dkim = tuple([r._replace(aligned=True) if r.position in outcome.aligned_dkim else r for r in dkim])
+    opinions: dict[int, Opinion] = {}
+    if claims.owner is not None:
+        opinions = yield from _opinions(message, claims, dkim, number)
     view = _view(author)
     if arc.hops and claims.owner is not None:
         trusted = vouched_for(arc, claims.owner.trusted_sealers, None if view is None else view.domain)
