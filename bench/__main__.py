@@ -1,7 +1,8 @@
 """``python -m bench``: the verifier against its peers, then durable intake by the running gateway.
 
-FULL=1 measures longer. Exit 1 when the verifier misses its goal under FULL=1, or an acknowledged message is not
-stored exactly once, however short the run.
+mailauth is compared where it is installed (``npm install --prefix bench mailauth@7 node@22``). FULL=1 measures
+longer. Exit 1 when the verifier misses its goal against dkimpy under FULL=1, or an acknowledged message is not stored
+exactly once, however short the run.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import signal
 import sys
 from types import FrameType
 
+from bench import cases, mailauth, whole
 from bench.intake import CASES, LONG_RUN, SHORT_RUN, Intake, measure
 from expertmail.bench_command import show
 from expertmail.verifier_bench import FULL, SHORT, compare
@@ -38,6 +40,8 @@ def run() -> int:
     print("The verifier alone")
     rows = compare(FULL if full else SHORT)
     show(rows)
+    beside(whole.compare(FULL if full else SHORT))
+    scores(cases.score(20 if full else 4))
     print("\nDurable intake by the gateway")
     size = LONG_RUN if full else SHORT_RUN
     faulty = False
@@ -55,6 +59,28 @@ def run() -> int:
     if not missed:
         print("\nGoal met.")
     return 1 if faulty or (full and missed) else 0
+
+
+def beside(rows: list[whole.Whole]) -> None:
+    print("\nThe whole verdict on a message that claims nothing: SPF, DKIM, DMARC, claims (wall time)")
+    for row in rows:
+        line = f"  {row.size}: {row.ours:,.0f} µs, {row.ours / row.floor:.1f} times the floor of {row.floor:,.0f} µs"
+        if row.peer is not None:
+            line += f"; mailauth {row.peer:,.0f} µs, so {row.peer / row.ours:.1f} times as fast (goal {whole.GOAL:.0f})"
+        print(line)
+    print("  The floor is one RSA-2048 check and one SHA-256 of the message by OpenSSL.")
+    if (why := mailauth.missing()) is not None:
+        print(f"  Not compared with mailauth: {why}")
+
+
+def scores(rows: list[cases.Score]) -> None:
+    print("\nThe corpus: what each takes for a message of the protected sender's")
+    for row in rows:
+        print(
+            f"  {row.name:<16} genuine {row.genuine} of {row.of_genuine}, attacks {row.attacks} of {row.of_attacks}"
+        )
+        for kind in row.kinds:
+            print(f"  {'':<16} - {kind}")
 
 
 def introduce(intake: Intake) -> None:

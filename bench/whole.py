@@ -1,0 +1,82 @@
+"""The whole verdict beside mailauth, and beside the floor: what OpenSSL alone needs for one RSA check and one hash."""
+
+from __future__ import annotations
+
+import hashlib
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from bench import mailauth
+from expertmail.default_identities import default_identities
+from expertmail.verifier_bench import CLIENT_IP, DOMAIN, HELO, RECEIVER, Effort, material
+from verifier.evaluate import Context, judge
+from verifier.evidence import Session, SessionOrigin, conclude
+from verifier.message import read_message
+
+GOAL: Final = 2.0  # times as fast as mailauth, for a message that claims nothing
+WARM_UP: Final = 300  # messages before the clock runs: a just-in-time compiler needs as many
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """Medians of wall time in microseconds a message; ``peer`` is None where mailauth is not there."""
+
+    size: str
+    ours: float
+    floor: float
+    peer: float | None
+
+
+def compare(effort: Effort) -> list[Whole]:
+    """SPF, DKIM, DMARC and the verdict on messages that claim nothing; every message is another one."""
+    stuff = material(effort)
+    sender = f"user@{DOMAIN}"
+    session = Session(CLIENT_IP, HELO, sender, (f"reader@{RECEIVER}",), SessionOrigin.LIVE)
+    context = Context(default_identities(), stuff.at, session, RECEIVER)
+    rows = []
+    for size, messages in (("5 KB", stuff.small), ("1 MB", stuff.big)):
+        peer = None
+        if mailauth.missing() is None:
+            facts = {"ip": CLIENT_IP, "helo": HELO, "sender": sender, "mta": RECEIVER}
+            said = mailauth.authenticate(
+                messages, stuff.records, facts, rounds=effort.rounds, warm_up=min(WARM_UP, 10 * len(messages))
+            )
+            if set(said.passed) != {DOMAIN}:
+                raise AssertionError("mailauth did not judge a message of the benchmark as it should")
+            peer = said.microseconds
+        ours = _median(
+            lambda raw: conclude(judge(read_message(raw), context), stuff.evidence), messages, effort.rounds
+        )
+        rows.append(Whole(size, ours, _floor(messages, effort.rounds), peer))
+    return rows
+
+
+def _median(work: Callable[[bytes], object], messages: Sequence[bytes], rounds: int) -> float:
+    times = []
+    for number in range(rounds + 1):
+        for raw in messages:
+            started = time.perf_counter()
+            work(raw)
+            if number:  # the first round is for the caches
+                times.append(time.perf_counter() - started)
+    return statistics.median(times) * 1e6
+
+
+def _floor(messages: Sequence[bytes], rounds: int) -> float:
+    key = rsa.generate_private_key(65537, 2048)
+    public, padding, sha256 = key.public_key(), PKCS1v15(), SHA256()
+    signed = b"x" * 600
+    signature = key.sign(signed, padding, sha256)
+
+    def work(raw: bytes) -> None:
+        hashlib.sha256(raw).digest()
+        public.verify(signature, signed, padding, sha256)
+
+    return _median(work, messages, rounds)
