@@ -17,11 +17,21 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import event
+from sqlalchemy import event, insert
 
-from outbound.model import AutomaticOrder, LeasedOrder, OrderOutcome, Unreadable
+from outbound.model import AutomaticOrder, Delivery, LeasedOrder, OrderOutcome, Unreadable
 from outbound.orders import acknowledgement
-from outbound.store import CAPS, next_orders, order_automatic
+from outbound.schema import deliveries, outgoing
+from outbound.store import (
+    CAPS,
+    lease_due,
+    list_outbox,
+    next_orders,
+    order_automatic,
+    set_aside,
+    show_outbox,
+    work_waits,
+)
 from tests.threads.conftest import AT, World, arrival, filing, populate
 from threads import store
 from threads.model import Disposition, Mark, Outcome, StandingKind, ThreadKeys
@@ -252,6 +262,56 @@ def test_an_order_with_a_time_that_python_has_not_keeps_no_other_back(world: Wor
     assert isinstance(first, LeasedOrder)
     assert isinstance(last, LeasedOrder)
     assert broken == Unreadable(2, "DataError")
+
+
+def test_a_mail_is_leased_and_shown_and_a_damaged_one_is_put_away(world: World) -> None:
+    with world.database.writing() as conn:
+        for number in (1, 2, 3):
+            conn.execute(
+                insert(outgoing).values(
+                    idempotency_key=str(number),
+                    raw=b"\x00\xff",
+                    sha256="0" * 64,
+                    message_id=f"{number}@experts.test",
+                    kind="reply",
+                    template_version=1,
+                    language="en",
+                    selector="s1",
+                    thread_id=world.incident.id,
+                    mail_from="",
+                    rcpt_to="alex@contoso.test",
+                    subject="",
+                    said="",
+                    actor="",
+                    created_at=AT,
+                )
+            )
+            conn.execute(
+                insert(deliveries).values(
+                    outgoing_id=number,
+                    state="queued",
+                    attempts=0,
+                    next_attempt_at=AT,
+                    last_reply="",
+                    updated_at=AT,
+                )
+            )
+        conn.exec_driver_sql("UPDATE outgoing SET created_at = '-infinity' WHERE id = 2")
+        conn.exec_driver_sql("UPDATE outgoing SET kind = 'love-letter' WHERE id = 3")
+    with world.database.writing() as conn:
+        assert work_waits(conn, AT)
+        good, *broken = lease_due(conn, AT, "w", 10)
+        assert isinstance(good, Delivery)
+        assert (good.raw, good.attempts) == (b"\x00\xff", 1)
+        assert broken == [Unreadable(2, "DataError"), Unreadable(3, "ValueError")]
+        for mail in broken:
+            set_aside(conn, mail, AT)
+    with world.database.writing() as conn:
+        assert not work_waits(conn, AT)
+        assert [item.state.value for item in list_outbox(conn)] == ["unreadable", "unreadable", "leased"]
+        assert show_outbox(conn, 1).raw == b"\x00\xff"
+        with pytest.raises(store.RefusedRecord, match="cannot be read"):
+            show_outbox(conn, 2)
 
 
 def test_a_server_that_is_gone_is_told_in_one_sentence(tmp_path: Path) -> None:
