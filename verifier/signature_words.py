@@ -5,7 +5,7 @@ from __future__ import annotations
 from verifier.dkim_reason import DkimReason, Weakness
 from verifier.report import DkimResult
 
-_REASONS: dict[str, str] = {
+REASONS: dict[str, str] = {
     DkimReason.MALFORMED_HEADER: "the header of the message is broken",
     DkimReason.SIGNATURE_SYNTAX: "it is not written as a signature must be",
     DkimReason.MISSING_TAG: "it lacks a part that it must have",
@@ -34,7 +34,7 @@ _REASONS: dict[str, str] = {
     DkimReason.BODY_CHANGED: "the text is not the one that was signed",
     DkimReason.SIGNATURE_MISMATCH: "what it covers was changed, or the domain did not make it",
 }
-_WEAKNESSES: dict[str, str] = {
+WEAKNESSES: dict[str, str] = {
     Weakness.TESTING_KEY: "the domain marks its key as a test",
     Weakness.MALFORMED_HEADER: "the header of the message is broken",
     Weakness.BARE_LINE_END: "its line ends can be read in two ways",
@@ -48,12 +48,12 @@ MAX_WEAKNESSES = 4  # told in one sentence
 def why_not(result: DkimResult) -> str:
     """A phrase that follows "the signature proves nothing:"."""
     if result.reason is not None:
-        return _REASONS.get(result.reason, result.reason)
+        return REASONS.get(result.reason, result.reason)
     phrases = []
     for weakness in result.weaknesses[:MAX_WEAKNESSES]:
         code, _, name = weakness.partition(":")
-        phrase = _WEAKNESSES.get(code, code)
+        phrase = WEAKNESSES.get(code, code)
         phrases.append(f"{phrase} ({name})" if name else phrase)
     if result.testing and not phrases:
-        phrases.append(_WEAKNESSES[Weakness.TESTING_KEY])
+        phrases.append(WEAKNESSES[Weakness.TESTING_KEY])
     return ", and ".join(phrases) or "it is too weak"

@@ -1,0 +1,115 @@
+"""``docs/reasons.md``, made from the codes themselves: ``python -m expertmail.reasons_table > docs/reasons.md``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from verifier.address import AddressCode
+from verifier.arc_set import ArcReason
+from verifier.dkim_reason import RESULT_OF, DkimReason, Weakness
+from verifier.reason_codes import RFC, ReasonCode
+from verifier.signature_words import REASONS, WEAKNESSES
+
+_HEAD: Final = """# Reasons
+
+<!-- Made by `python -m expertmail.reasons_table > docs/reasons.md`; a test keeps it up to date. -->
+
+Every verdict says why, by codes that programs may rely on: none is ever renamed. `verify --explain` shows them with a sentence
+each, `--json` holds them in `reasons`, `dkim[].reason`, `dkim[].weaknesses`, `dmarc.reason` and `arc.reason`.
+
+What a reason does is its *effect*: it `proves` the claim, `contradicts` it, `weakens` it, or only `informs`.
+"""
+
+# What each reason of a verdict means to who reads it.
+MEANING: Final[Mapping[ReasonCode, str]] = {
+    ReasonCode.CLAIMS_AUTHOR_ADDRESS: "The author is given as a pinned address of a protected identity.",
+    ReasonCode.CLAIMS_AUTHOR_DOMAIN: "The author is given as an address at a protected domain.",
+    ReasonCode.CLAIMS_DISPLAY_NAME: "The author's name is a protected one, at a domain that belongs to the identity.",
+    ReasonCode.IMITATES_DISPLAY_NAME: "The author's name is a protected one, the address is somebody else's.",
+    ReasonCode.IMITATES_DOMAIN: "The author's domain looks like a protected one.",
+    ReasonCode.IMITATES_BY_HIDDEN_ADDRESS: "A protected address stands where the author's name is shown.",
+    ReasonCode.SEVERAL_AUTHORS: "The From field names several authors, one of them a protected identity.",
+    ReasonCode.MALFORMED_AUTHOR: "The From field cannot be read one way only; the text names the code of the table below.",
+    ReasonCode.SIGNED_BY_IDENTITY: "A signature of the identity's domain holds, covers what people see, and is aligned.",
+    ReasonCode.ADDRESS_PINNED: "The author's address is on the identity's list.",
+    ReasonCode.ADDRESS_NOT_PINNED: "It is not: somebody else at that domain could have written the message.",
+    ReasonCode.IMPLEMENTATIONS_AGREE: "dkimpy accepts the signature, too.",
+    ReasonCode.IMPLEMENTATIONS_DISAGREE: "dkimpy refuses a signature that our own check accepts: nothing is proven.",
+    ReasonCode.SECOND_OPINION_UNAVAILABLE: "dkimpy could not be asked, or was not done in time: nothing is proven.",
+    ReasonCode.NO_SIGNATURE: "There is no DKIM signature.",
+    ReasonCode.SIGNATURE_FAILS: "A signature of the identity's domain does not hold; its own reason stands beside it.",
+    ReasonCode.SIGNATURE_NOT_ACCEPTABLE: "It holds by the protocol, and leaves what people see open to change.",
+    ReasonCode.SIGNED_BY_OTHERS: "A signature of somebody else proves nothing about the claim.",
+    ReasonCode.SIGNATURE_TEMPORARY_ERROR: "The key could not be fetched just now; judge the message again later.",
+    ReasonCode.DMARC_TEMPORARY_ERROR: "The author domain's policy could not be worked out just now.",
+    ReasonCode.DMARC_PASS: "The author's domain vouches for the message by DKIM or SPF.",
+    ReasonCode.DMARC_FAIL: "Nothing aligned with the author's domain passed.",
+    ReasonCode.DMARC_NONE: "The author's domain publishes no policy.",
+    ReasonCode.LIVE_SESSION_DMARC_FAIL: "It failed DMARC as it came in to us, and the domain asks for more than nothing.",
+    ReasonCode.SPF_ONLY: "The sending computer is the domain's; that alone does not prove who wrote the message.",
+    ReasonCode.UNSIGNED_FIELDS: "The proving signature leaves out fields that people look at.",
+    ReasonCode.ARC_TRUSTED: "A relay that you trust says that the author's domain vouched for the message on arrival there.",
+    ReasonCode.ARC_PASS: "Relays sealed what they saw; none that you trust says what would matter.",
+    ReasonCode.ARC_FAIL: "The chain of seals does not hold; its own reason stands beside it.",
+    ReasonCode.REPLY_TO_ELSEWHERE: "Answers would go to another organisation than the author's.",
+    ReasonCode.BRAND_IN_TEXT: "The text names a protected brand, which claims nothing.",
+    ReasonCode.SUPPLIED_FACTS: "Evidence, clock or session were supplied and not seen by us.",
+    ReasonCode.NOTHING_CLAIMED: "The author does not say that the message is a protected identity's.",
+}
+DMARC: Final[Mapping[str, str]] = {
+    "no-record": "no DMARC record applies to the author's domain",
+    "record-without-policy": "the record that applies names no policy that can be used",
+    "no-aligned-identifier": "nothing that passed is aligned with the author's domain",
+    "discovery-failed": "a DNS answer that says where the policy is was not to be had",
+    "existence-unknown": "the policy hangs on whether the author's domain exists, and that is not known just now",
+    "alignment-unknown": "what might be aligned could not be checked to the end",
+    "no-author-domain": "the From field names no domain",
+    "several-author-domains": "the From field names several domains",
+    "malformed-author": "the From field cannot be read",
+}
+ARC: Final[Mapping[ArcReason, str]] = {
+    ArcReason.TOO_MANY_SETS: "there are more sets than the 50 that are allowed",
+    ArcReason.STRUCTURE: "a set is missing, or is not whole",
+    ArcReason.RESULTS_SYNTAX: "the results of a set do not begin with its number",
+    ArcReason.MESSAGE_SIGNATURE_SYNTAX: "a message signature is not written as it must be",
+    ArcReason.SEAL_SYNTAX: "a seal is not written as it must be",
+    ArcReason.CHAIN_STATUS: "a sealer says what cannot be of the chain before it",
+    ArcReason.FAILED_BEFORE: "the newest sealer found the chain broken already",
+    ArcReason.MESSAGE_CHANGED: "the message is not the one that the newest sealer signed",
+    ArcReason.SEAL_FAILS: "a seal does not hold",
+    ArcReason.KEY: "a sealer's domain publishes no key that could have made it",
+    ArcReason.KEY_UNAVAILABLE: "a key could not be fetched just now",
+    ArcReason.MALFORMED_HEADER: "the header of the message is broken",
+}
+
+
+def markdown() -> str:
+    """The whole document."""
+    return "\n".join((_HEAD, *_tables())) + "\n"
+
+
+def _tables() -> Iterator[str]:
+    yield "\n## Of a verdict\n\n| code | means | source |\n|---|---|---|"
+    for code in ReasonCode:
+        yield f"| `{code}` | {MEANING[code]} | {RFC.get(code, '')} |"
+    yield "\n## Of a DKIM signature (RFC 6376) that does not pass\n\n| code | result | means that |\n|---|---|---|"
+    for reason in DkimReason:
+        yield f"| `{reason}` | {RESULT_OF[reason]} | {REASONS[reason]} |"
+    yield (
+        "\n## Why one that passes is not acceptable\n\nA code about a field is followed by a colon and its name."
+        "\n\n| code | means that |\n|---|---|"
+    )
+    for weakness in Weakness:
+        yield f"| `{weakness}` | {WEAKNESSES[weakness]} |"
+    yield "\n## Of DMARC (RFC 9989)\n\n| code | means that |\n|---|---|"
+    yield from (f"| `{code}` | {text} |" for code, text in DMARC.items())
+    yield "\n## Of ARC (RFC 8617)\n\n| code | means that |\n|---|---|"
+    yield from (f"| `{code}` | {ARC[code]} |" for code in ArcReason)
+    yield "\n## Of a From field that is refused (RFC 5322, RFC 6532)\n\nThey stand in the text of `malformed-author`.\n"
+    yield ", ".join(f"`{code}`" for code in AddressCode)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown())

@@ -1,0 +1,46 @@
+"""docs/reasons.md is what the code says, and no code is missing from it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from expertmail.reasons_table import ARC, DMARC, MEANING, markdown
+from verifier import dmarc
+from verifier.arc_set import ArcReason
+from verifier.dkim_reason import DkimReason, Weakness
+from verifier.reason_codes import RFC, ReasonCode
+from verifier.signature_words import REASONS, WEAKNESSES
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reasons.md"
+
+
+def test_the_document_is_up_to_date() -> None:
+    document = DOCUMENT.read_text(encoding="utf-8")
+    assert document == markdown(), "run: python -m expertmail.reasons_table > docs/reasons.md"
+
+
+def test_every_code_has_words() -> None:
+    assert MEANING.keys() == set(ReasonCode)
+    assert RFC.keys() <= set(ReasonCode)
+    assert ARC.keys() == set(ArcReason)
+    assert REASONS.keys() == set(DkimReason)
+    assert WEAKNESSES.keys() == set(Weakness)
+
+
+def test_every_reason_that_dmarc_gives_stands_there() -> None:
+    tree = ast.parse(Path(dmarc.__file__).read_text(encoding="utf-8"))
+    given = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg == "reason" and isinstance(node.value, ast.Constant):
+            given.add(node.value.value)
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "reason":
+            constants = (part for part in ast.walk(node.value) if isinstance(part, ast.Constant))
+            given |= {part.value for part in constants if isinstance(part.value, str)}
+    assert given == set(DMARC)
+
+
+def test_no_text_takes_the_published_policy_for_the_result_of_the_message() -> None:
+    for text in (*MEANING.values(), *DMARC.values()):
+        assert "reject" not in text
+        assert "quarantine" not in text
