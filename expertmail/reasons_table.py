@@ -55,6 +55,7 @@ MEANING: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.ARC_FAIL: "The chain of seals does not hold; its own reason stands beside it.",
     ReasonCode.REPLY_TO_ELSEWHERE: "Answers would go to another organisation than the author's.",
     ReasonCode.BRAND_IN_TEXT: "The text names a protected brand, which claims nothing.",
+    ReasonCode.FORWARDED_INLINE: "Another message was copied into the text. It cannot be verified: ask for it as an attachment.",
     ReasonCode.SUPPLIED_FACTS: "Evidence, clock or session were supplied and not seen by us.",
     ReasonCode.NOTHING_CLAIMED: "The author does not say that the message is a protected identity's.",
 }

@@ -9,6 +9,7 @@ from verifier.charset import to_text
 from verifier.claims import Claims, Protection, named_addresses
 from verifier.display import MAX_NAME, fold
 from verifier.encoded_word import decode
+from verifier.inline_forward import holds_inline_forward
 from verifier.message import Message
 from verifier.parts import Part, body_bytes
 
@@ -27,25 +28,37 @@ _HTML_QUOTE = re.compile(r"<blockquote|divRplyFwdMsg|gmail_quote|<hr", re.IGNORE
 
 @dataclass(frozen=True, slots=True)
 class Mentions:
-    """``brands`` are the terms found in subject or new text; ``reply_to`` the domains that lead elsewhere."""
+    """``brands`` are the terms found in subject or new text; ``reply_to`` the domains that lead elsewhere.
+
+    ``forwarded``: the text holds another message inline.
+    """
 
     brands: tuple[str, ...] = ()
     reply_to: tuple[str, ...] = ()
+    forwarded: bool = False
 
 
 def mentions_of(
     message: Message, parts: tuple[Part, ...], claims: Claims, protection: Protection
 ) -> Mentions:
     """Look through subject, new text and Reply-To. Pure, bounded by the caps above."""
-    return Mentions(_brands(message, parts, protection), _reply_to(message, claims, protection))
-
-
-def _brands(message: Message, parts: tuple[Part, ...], protection: Protection) -> tuple[str, ...]:
-    if not protection.terms:
-        return ()
     subject = b" ".join(f.value for f in message.named(b"subject")[:1])[:MAX_SUBJECT]
-    title = fold(decode(subject.decode("utf-8", "replace")))
-    text = _new_text(message, parts)
+    title = decode(subject.decode("utf-8", "replace"))
+    text, starts = _text(message, parts)
+    readable = _TAG.sub("\n", text) if starts is _HTML_QUOTE else text
+    return Mentions(
+        _brands(title, text, starts, protection) if protection.terms else (),
+        _reply_to(message, claims, protection),
+        holds_inline_forward(title, readable.replace("\r\n", "\n")),
+    )
+
+
+def _brands(subject: str, whole: str, starts: re.Pattern[str], protection: Protection) -> tuple[str, ...]:
+    title = fold(subject)
+    quoted = starts.search(whole)
+    text = whole[: quoted.start()] if quoted else whole
+    if starts is _HTML_QUOTE:
+        text = _TAG.sub(" ", text)
     plain = " ".join(text.casefold().split())
     # Only words in other letters need the dearer comparison, and only where a reader looks first.
     disguised = "" if text.isascii() else " ".join(_fold(text[:MAX_DISGUISED]).split())
@@ -60,18 +73,16 @@ def _fold(text: str) -> str:
     return "".join(fold(text[start : start + MAX_NAME]) for start in range(0, len(text), MAX_NAME))
 
 
-def _new_text(message: Message, parts: tuple[Part, ...]) -> str:
+def _text(message: Message, parts: tuple[Part, ...]) -> tuple[str, re.Pattern[str]]:
+    """The text that people read first, and how quoted text begins in its kind."""
     texts = [
         p for p in parts if p.content_type in ("text/plain", "text/html") and p.disposition != "attachment"
     ]
     part = next((p for p in texts if p.content_type == "text/plain"), texts[0] if texts else None)
     if part is None:
-        return ""
+        return "", _QUOTE_STARTS
     text, _ = to_text(body_bytes(message, part, limit=MAX_TEXT), part.charset)
-    starts = _HTML_QUOTE if part.content_type == "text/html" else _QUOTE_STARTS
-    quoted = starts.search(text)
-    own = text[: quoted.start()] if quoted else text
-    return _TAG.sub(" ", own) if part.content_type == "text/html" else own
+    return text, _HTML_QUOTE if part.content_type == "text/html" else _QUOTE_STARTS
 
 
 def _reply_to(message: Message, claims: Claims, protection: Protection) -> tuple[str, ...]:

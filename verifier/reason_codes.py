@@ -39,6 +39,7 @@ class ReasonCode(StrEnum):
     ARC_FAIL = "arc-fail"
     REPLY_TO_ELSEWHERE = "reply-to-elsewhere"
     BRAND_IN_TEXT = "brand-in-text"
+    FORWARDED_INLINE = "forwarded-inline"
     SUPPLIED_FACTS = "supplied-facts"
     NOTHING_CLAIMED = "nothing-claimed"
 

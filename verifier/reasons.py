@@ -65,6 +65,9 @@ def informing(proofs: Proofs) -> tuple[Reason, ...]:
     if proofs.mentions.brands:
         text = f"Its text names {', '.join(f'“{term}”' for term in proofs.mentions.brands[:5])}; that claims nothing."
         reasons.append(reason(ReasonCode.BRAND_IN_TEXT, text, Effect.INFORMS))
+    if proofs.mentions.forwarded:
+        text = "It holds another message inline, which cannot be verified: ask for that one as an attachment."
+        reasons.append(reason(ReasonCode.FORWARDED_INLINE, text, Effect.INFORMS))
     if proofs.supplied:
         text = f"Taken as supplied and not seen by us: {', '.join(proofs.supplied)}."
         reasons.append(reason(ReasonCode.SUPPLIED_FACTS, text, Effect.INFORMS))
