@@ -41,7 +41,7 @@ class SessionlessJudge:
     async def saved(self, data: bytes) -> Mapping[str, Any]:
         """The contract's verdict object on a message as somebody saved it; ``notes`` tells of repairs."""
         raw, notes = repaired(data)
-        found = as_json(await self.report(raw), None)
+        found = as_json(await self.report(raw), None, explained=True)
         return {**found, "notes": [NOTE_TEXT[note] for note in notes]}
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from expertmail.saved_messages import NOTE_TEXT, SavedMessage
+from verifier.explanation import explain as explained
 from verifier.report import DkimResult, Effect, Report, Verdict
 
 _STYLES: Final = {
@@ -65,11 +66,24 @@ def _message(
     for note in saved.notes if saved is not None else ():
         console.print(Text(f"  note: {NOTE_TEXT[note]}"))
     if explain:
-        for line in _checks(report):
+        for line in (*_explained(report), *(f"  {check}" for check in _checks(report))):
             console.print(Text(f"  {line}"))
     for number, inner in enumerate(report.inner, 1):
         _message(console, f"{name}, attached message {number}", inner, None, explain=explain)
     console.print()
+
+
+def _explained(report: Report) -> Iterator[str]:
+    told = explained(report)
+    yield "who answers for it:"
+    width = max(len(link.who or "-") for link in told.chain)
+    for link in told.chain:
+        yield plain(f"  {link.what:<11}  {link.who or '-':<{min(width, 40)}}  {link.finding}")
+    yield "what would change this verdict:"
+    yield from (plain(f"  - {text}") for text in told.would_change)
+    yield "what to do now:"
+    yield from (plain(f"  - {text}") for text in told.do_now)
+    yield "checks:"
 
 
 def _checks(report: Report) -> Iterator[str]:

@@ -251,7 +251,7 @@ def _save(path: Path, plan: Plan, used: list[Evidence]) -> None:
 def _print(outcomes: list[JudgedMessage], *, as_lines: bool, explain: bool) -> None:
     if as_lines:
         for outcome in outcomes:
-            found = as_json(outcome.report, outcome.saved.file)
+            found = as_json(outcome.report, outcome.saved.file, explained=explain)
             found["notes"] = [{"code": note.value, "text": NOTE_TEXT[note]} for note in outcome.saved.notes]
             typer.echo(json.dumps(found))
         return

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from verifier.explanation import as_object, explain
 from verifier.report import Report
 
 
-def as_json(report: Report, file: str | None) -> dict[str, Any]:
-    """The contract's object; ``file`` is the name shown for the message, None where there is none."""
+def as_json(report: Report, file: str | None, *, explained: bool = False) -> dict[str, Any]:
+    """The contract's object; ``file`` is the name shown for the message, None where there is none.
+
+    ``explained`` adds ``explanation``: the chain, the checks, what would change the verdict, and what to do.
+    """
     author = report.author
+    told = {"explanation": as_object(explain(report))} if explained else {}
     return {
         "file": file,
         "verdict": report.verdict.value,
@@ -76,6 +81,8 @@ def as_json(report: Report, file: str | None) -> dict[str, Any]:
         ],
         "supplied": list(report.supplied),
         "inner": [
-            as_json(inner, None if file is None else f"{file}#{n}") for n, inner in enumerate(report.inner, 1)
+            as_json(inner, None if file is None else f"{file}#{n}", explained=explained)
+            for n, inner in enumerate(report.inner, 1)
         ],
+        **told,
     }
