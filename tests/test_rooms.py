@@ -13,6 +13,7 @@ CONTRACTS = {contract["name"]: contract for contract in PROJECT["tool"]["importl
 # Modules that do: network, disk, database, clock or processes. All others decide, and `make check` holds them to it.
 SHELLS = {
     "verifier.driver",
+    "verifier.library",
     "verifier.opinion_dkimpy",
     "verifier.opinion_worker",
     "verifier.resolver",
