@@ -53,6 +53,7 @@ MEANING: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.ARC_TRUSTED: "A relay that you trust says that the author's domain vouched for the message on arrival there.",
     ReasonCode.ARC_PASS: "Relays sealed what they saw; none that you trust says what would matter.",
     ReasonCode.ARC_FAIL: "The chain of seals does not hold; its own reason stands beside it.",
+    ReasonCode.BORDER_RESULTS: "A border server named in `trusted_authserv_ids` noted these results when the message came in.",
     ReasonCode.REPLY_TO_ELSEWHERE: "Answers would go to another organisation than the author's.",
     ReasonCode.BRAND_IN_TEXT: "The text names a protected brand, which claims nothing.",
     ReasonCode.FORWARDED_INLINE: "Another message was copied into the text. It cannot be verified: ask for it as an attachment.",

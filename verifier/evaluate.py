@@ -15,6 +15,7 @@ from verifier.address import AuthorField
 from verifier.arc import check_arc
 from verifier.arc_results import vouched_for
 from verifier.author import AuthorRefusal, author_of
+from verifier.border_results import border_results
 from verifier.canonical import BodyHashes
 from verifier.claims import Claims, Protection, claims_of, protection_of
 from verifier.dkim import check_dkim
@@ -123,6 +124,7 @@ def _judge_alone(
         opinions=opinions,
         mentions=mentions_of(message, parts, claims, protection),
         supplied=context.supplied,
+        border=_border(message, claims, protection),
     )
     decision = decide(proofs)
     return Report(
@@ -137,6 +139,13 @@ def _judge_alone(
         reasons=decision.reasons,
         supplied=context.supplied,
     )
+
+
+def _border(message: Message, claims: Claims, protection: Protection) -> tuple[str, tuple[str, ...]] | None:
+    """What the border servers noted that the claimed identities trust."""
+    claimed = (protection.named(claim.identity) for claim in claims.claims)
+    trusted = tuple({name for one in claimed if one is not None for name in one.trusted_authserv_ids})
+    return border_results(message, trusted) if trusted else None
 
 
 def _prefetch(questions: Iterable[Question]) -> Check[None]:

@@ -25,3 +25,4 @@ class Proofs:
     opinions: Mapping[int, Opinion]
     mentions: Mentions = field(default_factory=Mentions)
     supplied: tuple[str, ...] = ()
+    border: tuple[str, tuple[str, ...]] | None = None  # what a trusted border server noted: its id, and its results

@@ -37,6 +37,7 @@ class ReasonCode(StrEnum):
     ARC_TRUSTED = "arc-trusted"
     ARC_PASS = "arc-pass"
     ARC_FAIL = "arc-fail"
+    BORDER_RESULTS = "border-results"
     REPLY_TO_ELSEWHERE = "reply-to-elsewhere"
     BRAND_IN_TEXT = "brand-in-text"
     FORWARDED_INLINE = "forwarded-inline"
@@ -68,5 +69,6 @@ RFC: dict[ReasonCode, str] = {
     ReasonCode.ARC_TRUSTED: "RFC 8617 7.2",
     ReasonCode.ARC_PASS: "RFC 8617 5.2",
     ReasonCode.ARC_FAIL: "RFC 8617 5.2",
+    ReasonCode.BORDER_RESULTS: "RFC 8601 5",
     ReasonCode.REPLY_TO_ELSEWHERE: "RFC 5322 3.6.2",
 }

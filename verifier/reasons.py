@@ -59,6 +59,10 @@ def informing(proofs: Proofs) -> tuple[Reason, ...]:
     """What is told beside the verdict and never changes it."""
     reasons: list[Reason] = []
     reasons += _arc(proofs)
+    if proofs.border is not None:
+        name, words = proofs.border
+        text = f"{name}, whose word you trust, noted when it came in: {', '.join(words) or 'nothing'}."
+        reasons.append(reason(ReasonCode.BORDER_RESULTS, text, Effect.INFORMS))
     if proofs.mentions.reply_to:
         text = f"Answers would go elsewhere: {', '.join(proofs.mentions.reply_to[:5])}."
         reasons.append(reason(ReasonCode.REPLY_TO_ELSEWHERE, text, Effect.INFORMS))
