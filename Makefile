@@ -30,6 +30,8 @@ bench: $(STAMP)
 
 fuzz: $(STAMP)
 	$(BIN)/pytest tests/fuzz
+	-$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt atheris
+	$(BIN)/python -m tests.fuzz.guided
 
 clean:
 	rm -rf $(VENV) build ./*.egg-info var

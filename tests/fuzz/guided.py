@@ -1,0 +1,193 @@
+"""``python -m tests.fuzz.guided``: coverage-guided fuzzing of the readers by atheris, and how much of each it reached.
+
+Each reader runs in a process of its own, seeded, from the pieces of its grammar and what earlier runs found. The short
+form tries 20,000 inputs each; FULL=1 tries 1,000,000 and fails below 90 % of a reader's lines. An exception that is
+not declared ends it with exit code 1; the input is kept in tests/fuzz/finds and is a test from then on.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, Final
+
+FULL: Final = os.environ.get("FULL") == "1"
+RUNS: Final = 1_000_000 if FULL else 20_000
+LEAST: Final = 0.90  # of a reader's lines, where all inputs were tried
+MAX_OCTETS: Final = 512  # of one input; the readers' own limits are tested elsewhere
+FINDS: Final = Path(__file__).with_name("finds")
+
+# Reader: where its target stands, and the modules that are guided by and measured.
+READERS: Final = {
+    "message": ("test_verifier_readers", ("verifier.message",)),
+    "author_field": ("test_verifier_readers", ("verifier.address", "verifier.address_text", "verifier.address_domain")),
+    "signature": ("test_verifier_readers", ("verifier.dkim_signature", "verifier.tag_list")),
+    "key": ("test_verifier_readers", ("verifier.dkim_key", "verifier.tag_list")),
+    "dmarc": ("test_verifier_readers", ("verifier.dmarc_record",)),
+    "authentication_results": ("test_other_readers", ("verifier.authres",)),
+    "new_text": ("test_other_readers", ("threads.new_text", "threads.quote_words")),
+}  # fmt: skip
+# Whole examples to begin with.
+EXAMPLES: Final[dict[str, tuple[bytes, ...]]] = {
+    "author_field": (
+        b'"A, B" (c (d)) <a."b"@b.test>',
+        b"Team: A <a@b.test>, =?utf-8?q?B?= <b@b.test>; , c@b.test (x)",
+        b"<@a.test,@b.test:c@d.test>",
+        "Jörg <jörg@bücher.test>".encode(),
+        b"a@[192.0.2.1]",
+        b"a@xn--bcher-kva.test",
+        b"A. B. <a.b@c.test>",
+        b'"\\"x\\\\" <"a b"@c.test>',
+        b'"a',
+        b"(",
+    ),
+    "signature": (
+        (b"v=1; a=rsa-sha256; c=relaxed/simple; d=b.test; s=s1; t=1; x=2; l=3; q=dns/txt; i=a=40b@c.b.test;\r\n\t"
+        b"h=from : to; bh=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=; b=AAAA"),
+        b"v=1; a=ed25519-sha256; d=b.test; s=s1; h=from; bh=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=; b=AAAA; z=x",
+        b"v=1; a=rsa-sha1; d=b.test; s=s1; h=from; bh=AAAA; b=AAAA",
+        b"v=1; a=rsa-sha256; d=b.test; s=s1; h=to; bh=AAAA; b=AAAA",
+        b"v=1; a=rsa-sha256; d=b.test; s=s1; h=from; bh=AAAA; b=AAAA; q=http; c=x",
+    ),
+    "authentication_results": (
+        b'mx.test 1; dkim/1=pass reason="x (y)" header.d=a.test header.b="q\\"r" (c); spf=fail smtp.mailfrom=a@b.test',
+        b"(c) mx.test; none",
+        b'"mx"; dmarc=pass policy.dmarc=@b.test',
+    ),
+    "message": (b"A: 1\r\n b\r\nDKIM-Signature : x\r\n\r\nbody", b"A: 1\nB: 2\n\nbody", b" x\r\n\r\n", b"A: 1\r\r\n"),
+    "new_text": (b"a\n\nOn Mon, A <a@b.test>\nwrote:\n> b\n> \n> c\n\n-- \nA\n",),
+}  # fmt: skip
+# Lines that no input of the target can reach: other functions of the module, and limits above MAX_OCTETS.
+ELSEWHERE: Final = {
+    "message": ("read_clean_fields", "named", "raw"),
+    "author_field": ("addresses_in", "_display_flags", "address"),
+    "signature": ("unsigned_form", "without_signature", "origin_of", "key_name"),
+    "key": ("usable_keys", "verifies"),
+    "dmarc": ("applying", "weaker"),
+    "authentication_results": ("pvalue",),
+    "new_text": (),
+}
+
+
+def main() -> int:
+    """Run every reader, two at a time, and tell."""
+    if importlib.util.find_spec("atheris") is None:
+        print(
+            "Not guided by coverage: atheris is not installed; pip install atheris (Python 3.11 to 3.13, Linux)."
+        )
+        return 0
+    failed = False
+    for name in READERS:
+        with tempfile.TemporaryDirectory() as corpus:
+            _seed(name, Path(corpus))
+            run = _child("fuzz", name, corpus)
+            reached = _child("cover", name, corpus)
+        share, missed = reached.stdout.partition(" ")[::2]
+        line = f"{name:<24} {RUNS:>9,} inputs, {float(share or 0):6.1%} of its lines"
+        bad = run.returncode != 0 or (FULL and float(share or 0) < LEAST)
+        print(line + ("" if not bad else "  FAILED"), flush=True)
+        if run.returncode:
+            print(run.stderr[-2_000:])
+        if missed.strip():
+            print(f"{'':<24} not reached: {missed.strip()}")
+        failed = failed or bad
+    return 1 if failed else 0
+
+
+def _child(job: str, name: str, corpus: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.fuzz.guided", job, name, corpus]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def _target(name: str) -> Any:
+    return getattr(importlib.import_module(f"tests.fuzz.{READERS[name][0]}"), name)
+
+
+def _seed(name: str, corpus: Path) -> None:
+    """The pieces of the grammar, one by one and in rows, and what was found before."""
+    pieces = _target(name).pieces
+    for number, piece in enumerate(pieces):
+        (corpus / f"piece-{number}").write_bytes(piece)
+        (corpus / f"row-{number}").write_bytes(b"".join(pieces[number : number + 6])[:MAX_OCTETS])
+    for number, example in enumerate(EXAMPLES.get(name, ())):
+        (corpus / f"example-{number}").write_bytes(example)
+    for number, find in enumerate(sorted(FINDS.glob(f"{name}-*"))):
+        (corpus / f"find-{number}").write_bytes(find.read_bytes())
+
+
+def fuzz(name: str, corpus: str) -> None:
+    """In a process of its own: libFuzzer ends it."""
+    import atheris
+
+    with atheris.instrument_imports(include=list(READERS[name][1])):
+        outcome: Callable[[bytes], object] = _target(name).outcome
+    dictionary = Path(corpus).with_suffix(".dict")
+    words = {piece for piece in _target(name).pieces if 0 < len(piece) <= 64}
+    dictionary.write_text(
+        "".join('"' + "".join(f"\\x{octet:02x}" for octet in word) + '"\n' for word in sorted(words)), "ascii"
+    )
+    options = [
+        f"-runs={RUNS}",
+        "-seed=20261126",
+        f"-max_len={MAX_OCTETS}",
+        f"-dict={dictionary}",
+        "-verbosity=0",
+    ]
+    FINDS.mkdir(exist_ok=True)
+    atheris.Setup([name, *options, f"-artifact_prefix={FINDS}/{name}-", corpus], outcome)
+    atheris.Fuzz()
+
+
+def cover(name: str, corpus: str) -> None:
+    """Print the share of lines that the corpus reaches, and those that it does not."""
+    outcome = _target(name).outcome
+    files = {str(sys.modules[module].__file__): module for module in READERS[name][1]}
+    seen: set[tuple[str, int]] = set()
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        if frame.f_code.co_filename not in files:
+            return None
+        if event == "line":
+            seen.add((frame.f_code.co_filename, frame.f_lineno))
+        return trace
+
+    sys.settrace(trace)
+    for path in sorted(Path(corpus).iterdir()):
+        outcome(path.read_bytes())
+    sys.settrace(None)
+    wanted = {
+        (file, line)
+        for file, module in files.items()
+        for line in _lines(compile(Path(file).read_text("utf-8"), file, "exec"), ELSEWHERE[name], top=module)
+    }
+    missed = sorted(f"{Path(file).stem}:{line}" for file, line in wanted - seen)
+    print(f"{len(wanted & seen) / len(wanted):.4f} {' '.join(missed)}")
+
+
+def _lines(code: CodeType, elsewhere: tuple[str, ...], top: str = "") -> Iterator[int]:
+    """Lines inside functions; a class's own lines and a module's run when it is loaded."""
+    for constant in code.co_consts:
+        if not isinstance(constant, CodeType) or constant.co_name in elsewhere:
+            continue
+        inside_class = constant.co_flags & 0x2 == 0  # no CO_NEWLOCALS: a class body
+        if not inside_class:
+            yield from {
+                line
+                for _, _, line in constant.co_lines()
+                if line is not None and line != constant.co_firstlineno
+            }
+        yield from _lines(constant, elsewhere)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 4:
+        {"fuzz": fuzz, "cover": cover}[sys.argv[1]](sys.argv[2], sys.argv[3])
+    else:
+        sys.exit(main())
