@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
+from verifier.dkim_key import MAX_KEY_RECORDS
 from verifier.evidence import (
     Absent,
     Answer,
@@ -31,6 +32,7 @@ MAX_SECONDS: Final = 12.0
 # The second opinion has a deadline of its own (1 s); this is for one that does not keep it.
 MAX_OPINION_SECONDS: Final = 3.0
 
+_KEY: Final = "._domainkey."
 _GIVEN_UP: Final = Answer(AnswerStatus.TIMEOUT)
 
 
@@ -110,19 +112,27 @@ async def _opinions(
     """The second implementation's words, one after the other: it is one worker, and few are asked for."""
     if opinion is None:
         return dict.fromkeys((q.index for q in wanted), Opinion.SKIPPED)
-    txt = {
-        question.name: answer.records[0]
+    keys = {
+        question.name: answer.records
         for question, answer in evidence.answers.items()
         if question.type == "TXT" and answer.records
     }
+    # dkimpy reads one record of a name. Where a name has several, as in a key rollover, each is tried in its turn.
+    turns = max(
+        (min(len(records), MAX_KEY_RECORDS) for name, records in keys.items() if _KEY in name), default=1
+    )
     words: dict[int, Opinion] = {}
     for question in wanted:
         of = raw if question.raw is None else question.raw
-        try:
-            async with asyncio.timeout(MAX_OPINION_SECONDS):
-                words[question.index] = await opinion.ask(of, question.signature, txt)
-        except TimeoutError:
-            words[question.index] = Opinion.SKIPPED
+        for turn in range(turns):
+            txt = {name: records[min(turn, len(records) - 1)] for name, records in keys.items()}
+            try:
+                async with asyncio.timeout(MAX_OPINION_SECONDS):
+                    words[question.index] = await opinion.ask(of, question.signature, txt)
+            except TimeoutError:
+                words[question.index] = Opinion.SKIPPED
+            if words[question.index] is not Opinion.FAIL:
+                break
     return words
 
 

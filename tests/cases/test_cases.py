@@ -9,17 +9,21 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.cases.__main__ import main
 from tests.cases.attacks import ATTACKS
-from tests.cases.genuine import PROTECTED, Genuine, genuine, zone
+from tests.cases.genuine import BITS, DOMAIN, PROTECTED, Genuine, genuine, zone
 from tests.cases.transit import CHANGES
-from tests.verifier.judging import AT, txt
+from tests.verifier.judging import AT, judged, txt
+from tests.verifier.signing import rsa_record
+from verifier.dkim_key import MAX_KEY_RECORDS
 from verifier.driver import drive
 from verifier.evaluate import Context, judge
+from verifier.evidence import Answer, AnswerStatus, Question
 from verifier.message import read_message
 from verifier.opinion_worker import SecondOpinion
 from verifier.report import Report, Verdict
@@ -84,6 +88,25 @@ def test_an_attack_is_never_genuine_and_is_called_what_it_is(messages: list[Genu
         if report.verdict not in attack.verdicts
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("place", range(MAX_KEY_RECORDS))
+def test_a_key_rollover_with_several_records_at_one_name_is_genuine_whichever_comes_first(place: int) -> None:
+    name = Question.of(f"rsa._domainkey.{DOMAIN}", "TXT")
+    other = rsa_record(2_048)
+    records = [other] * MAX_KEY_RECORDS
+    records[place] = rsa_record(BITS)
+    evidence = txt(zone())
+    evidence = replace(
+        evidence, answers={**evidence.answers, name: Answer(AnswerStatus.ANSWER, tuple(records), 300)}
+    )
+    (report,) = judged([(genuine(0).raw, evidence, None)], PROTECTED)
+    assert report.verdict is Verdict.GENUINE
+    nobody = replace(
+        evidence, answers={**evidence.answers, name: Answer(AnswerStatus.ANSWER, (other, other), 300)}
+    )
+    (report,) = judged([(genuine(0).raw, nobody, None)], PROTECTED)
+    assert report.verdict is Verdict.UNPROVEN
 
 
 def test_the_corpus_as_files_is_judged_as_its_table_says(tmp_path: Path) -> None:
