@@ -42,12 +42,13 @@ def _label(label: str) -> str:
                 raise AddressError(AddressCode.BAD_DOMAIN, "a domain with a label that no host has")
             return label
     try:
-        return _checked_idn(label)
+        return a_label(label)
     except (idna.IDNAError, UnicodeError, ValueError, IndexError) as error:
         raise AddressError(AddressCode.BAD_IDN, "a label that is not valid in IDNA2008") from error
 
 
-def _checked_idn(label: str) -> str:
+def a_label(label: str) -> str:
+    """One label that is not plain ASCII as its A-label; raises IDNAError or ValueError for what IDNA2008 does not allow."""
     if label.isascii():
         unicode_form = idna.ulabel(label)
         if unicode_form.isascii() or idna.alabel(unicode_form).decode() != label:

@@ -113,7 +113,7 @@ def instance_of(field: Field) -> int:
     if found:
         return int(found[1])
     try:
-        value = read_tags(field.value).get(b"i", b"")
+        value = read_tags(field.value, utf8=True).get(b"i", b"")
     except TagListError:
         return 0
     return int(value) if _INSTANCE.fullmatch(value) else 0
@@ -199,7 +199,7 @@ def _seal(field: Field) -> tuple[int, Seal]:
 
 def _tags(field: Field, needed: tuple[bytes, ...], empty: tuple[bytes, ...] = ()) -> dict[bytes, bytes]:
     try:
-        tags = read_tags(field.value)
+        tags = read_tags(field.value, utf8=True)
     except TagListError as error:
         raise DkimError(DkimReason.SIGNATURE_SYNTAX, str(error)) from error
     if any(name not in tags or not (tags[name] or name in empty) for name in needed):

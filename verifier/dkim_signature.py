@@ -7,6 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+import idna
+
+from verifier.address_domain import a_label
 from verifier.canonical import Canonicalization, relaxed_value
 from verifier.dkim_reason import DkimError, DkimReason
 from verifier.message import Field
@@ -95,10 +98,11 @@ class Origin:
 def origin_of(field: Field) -> Origin:
     """d=, s= and a= for a report, each only if it is well formed."""
     try:
-        tags = read_tags(field.value)
+        tags = read_tags(field.value, utf8=True)
     except TagListError:
         return Origin()
-    domain, selector, algorithm = tags.get(b"d", b""), tags.get(b"s", b""), tags.get(b"a", b"").lower()
+    domain, selector = _a_labels(tags.get(b"d", b"")), _a_labels(tags.get(b"s", b""))
+    algorithm = tags.get(b"a", b"").lower()
     return Origin(
         domain.decode().lower() if _is_name(_DOMAIN, domain) else None,
         selector.decode().lower() if _is_name(_SELECTOR, selector) else None,
@@ -109,7 +113,7 @@ def origin_of(field: Field) -> Origin:
 def read_signature(field: Field) -> Signature:
     """Read the field; raises ``DkimError`` (RFC 6376 6.1.1). Unknown tags are ignored (3.2)."""
     try:
-        tags = read_tags(field.value)
+        tags = read_tags(field.value, utf8=True)
     except TagListError as error:
         raise DkimError(DkimReason.SIGNATURE_SYNTAX, str(error)) from error
     get = tags.get
@@ -149,6 +153,21 @@ def read_signature(field: Field) -> Signature:
     )
 
 
+def _a_labels(name: bytes) -> bytes:
+    """A name with U-labels in A-labels (RFC 5891 4.4); one that is not valid in IDNA2008 stays, and is refused."""
+    if len(name) > MAX_DOMAIN:
+        return name
+    labels = [label if label.isascii() else _a_label(label) for label in name.split(b".")]
+    return b".".join(labels)
+
+
+def _a_label(label: bytes) -> bytes:
+    try:
+        return a_label(label.decode("utf-8")).encode()
+    except (idna.IDNAError, UnicodeError, ValueError, IndexError):
+        return label
+
+
 def _is_name(pattern: re.Pattern[bytes], name: bytes) -> bool:
     if len(name) > MAX_DOMAIN or not pattern.fullmatch(name):
         return False
@@ -156,7 +175,9 @@ def _is_name(pattern: re.Pattern[bytes], name: bytes) -> bool:
 
 
 def read_names(domain: bytes, selector: bytes) -> tuple[str, str]:
-    """RFC 6376 3.5 d=, s=. U-labels (RFC 8616 5) are not taken: no signer is known to write them."""
+    """RFC 6376 3.5 d=, s=; U-labels (RFC 8616 4) become A-labels, which is how keys are published and names compared."""
+    if not (domain.isascii() and selector.isascii()):
+        domain, selector = _a_labels(domain), _a_labels(selector)
     if not _is_name(_DOMAIN, domain) or not _is_name(_SELECTOR, selector):
         raise DkimError(DkimReason.SIGNATURE_SYNTAX, "d= or s= is no domain name")
     if len(domain) + len(selector) + len("._domainkey.") > MAX_DOMAIN:
@@ -199,6 +220,8 @@ def _identity_domain(value: bytes | None, domain: str) -> str:
         return domain
     plain = _QUOTED.sub(lambda hexed: bytes((int(hexed[1], 16),)), without_blanks(value))
     _, at, name = plain.rpartition(b"@")
+    if not name.isascii():
+        name = _a_labels(name)
     if not at or not _is_name(_DOMAIN, name):
         raise DkimError(DkimReason.SIGNATURE_SYNTAX, "i= is no identity")
     identity = name.decode().lower()

@@ -15,10 +15,14 @@ class TagListError(ValueError):
     """Not a tag list; the text is for people and holds nothing that the sender wrote."""
 
 
-def read_tags(value: bytes) -> dict[bytes, bytes]:
-    """Tags by name, their order kept; values without the blanks around them. Raises ``TagListError``."""
+def read_tags(value: bytes, *, utf8: bool = False) -> dict[bytes, bytes]:
+    """Tags by name, their order kept; values without the blanks around them. Raises ``TagListError``.
+
+    ``utf8`` lets UTF-8 stand in values, as RFC 8616 4 does in signatures.
+    """
     value = value.replace(b"\r\n", b"")  # FWS: a field's CRLF stands before a blank only
-    if value.translate(None, _VALUE_OCTETS):
+    odd = value.translate(None, _VALUE_OCTETS)
+    if odd and not (utf8 and _is_text(value, odd)):
         raise TagListError("control or 8-bit characters in a tag list")
     specs = value.split(b";", MAX_TAGS)
     if not specs[-1].strip():
@@ -35,6 +39,16 @@ def read_tags(value: bytes) -> dict[bytes, bytes]:
     if len(tags) < len(specs):
         raise TagListError("a tag occurs twice")
     return tags
+
+
+def _is_text(value: bytes, odd: bytes) -> bool:
+    """Whether what is odd about a value is UTF-8 text and nothing else."""
+    if min(odd) < 0x80:  # noqa: PLR2004 - ASCII: a control character
+        return False
+    try:
+        return value.replace(b"\t", b" ").decode("utf-8").isprintable()
+    except UnicodeDecodeError:
+        return False
 
 
 def _is_tag_name(name: bytes) -> bool:

@@ -451,3 +451,65 @@ def test_a_nul_in_the_body_is_a_weakness_as_in_the_header():
 def test_an_unsigned_disposition_that_hides_the_text_is_a_weakness():
     got = result(b"Content-Disposition: attachment; filename=a.exe\r\n" + signed())
     assert "unsigned-field:content-disposition" in got.weaknesses
+
+
+# --- RFC 8616: internationalised signers -------------------------------------------------------------------
+
+
+def _u(text: str) -> str:
+    """UTF-8 as ``signed`` takes it: octet for octet."""
+    return text.encode().decode("latin-1")
+
+
+BUECHER = "xn--bcher-kva.example"
+
+
+def _buecher(selector: str = "rsa") -> Evidence:
+    answer = Answer(AnswerStatus.ANSWER, (rsa_record(),), 300)
+    return Evidence({Question.of(f"{selector}._domainkey.{BUECHER}", "TXT"): answer}, absent=Absent.NXDOMAIN)
+
+
+@pytest.mark.parametrize(
+    ("selector", "tags"),
+    [
+        ("rsa", {"d": _u("bücher.example")}),
+        ("rsa", {"d": _u("BÜCHER.example")}),
+        ("rsa", {"d": BUECHER}),
+        ("rsa", {"d": BUECHER, "i": _u("jörg@bücher.example")}),
+        ("rsa", {"d": _u("bücher.example"), "i": _u("@news.bücher.example")}),
+        ("rsa", {"d": _u("bücher.example"), "i": f"@{BUECHER}"}),
+        ("xn--schlssel-95a", {"d": _u("bücher.example"), "s": _u("schlüssel")}),
+    ],
+)
+def test_a_signer_may_be_written_in_u_labels_and_is_told_in_a_labels(
+    selector: str, tags: dict[str, str]
+) -> None:
+    got = result(signed(**tags), _buecher(selector))
+    assert (got.result, got.domain, got.selector) == (AuthResult.PASS, BUECHER, selector)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"d": "b\xfccher.example"},  # Latin-1
+        {"d": _u("b\u200bücher.example")},  # zero width
+        {"d": _u("bücher\x85.example")},  # a control character of Unicode
+        {"d": _u("\u2126.example")},  # a compatible form: IDNA2008 has no such label
+        {"d": _u("bücher..example")},
+        {"d": _u("bücher")},
+        {"d": _u("ü" * 200 + ".example")},
+        {"s": _u("schlüssel\u202e")},
+        {"i": _u("@bücher.example")},  # not below d=
+        {"h": _u("from:tö")},
+        {"bh": _u("ü")},
+        {"a": _u("rsa-sha256ü")},
+    ],
+)
+def test_what_is_no_name_in_any_script_is_refused(tags: dict[str, str]) -> None:
+    got = result(signed(**tags), zone())
+    assert got.result is AuthResult.PERMERROR
+    assert got.reason in {
+        DkimReason.SIGNATURE_SYNTAX,
+        DkimReason.IDENTITY_MISMATCH,
+        DkimReason.UNSUPPORTED_ALGORITHM,
+    }
