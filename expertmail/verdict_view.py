@@ -11,7 +11,7 @@ from rich.text import Text
 
 from expertmail.saved_messages import NOTE_TEXT, SavedMessage
 from verifier.explanation import explain as explained
-from verifier.report import DkimResult, Effect, Report, Verdict
+from verifier.report import AuthResult, DkimResult, Effect, Report, Verdict
 
 _STYLES: Final = {
     Verdict.GENUINE: "bold green",
@@ -46,7 +46,8 @@ def show(judged: list[tuple[SavedMessage, Report]], *, explain: bool) -> None:
 
 def plain(text: str) -> str:
     """A text from a message, safe to print: no control, bidi or other unprintable characters."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:MAX_SHOWN])
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:MAX_SHOWN])
+    return shown if len(text) <= MAX_SHOWN else f"{shown} …"
 
 
 def _message(
@@ -104,9 +105,11 @@ def _checks(report: Report) -> Iterator[str]:
         f"spf: {spf.result}" + (f", {spf.scope} {spf.domain} from {spf.client_ip}" if spf.domain else "")
     )
     dmarc = report.dmarc
-    policy = f", policy {dmarc.policy} of {dmarc.policy_domain}" if dmarc.policy else ""
     aligned = f", aligned by {' and '.join(dmarc.aligned_by)}" if dmarc.aligned_by else ""
-    yield plain(f"dmarc: {dmarc.result}{policy}{aligned}")
+    why = f" ({dmarc.reason})" if dmarc.reason else ""
+    yield plain(f"dmarc: {dmarc.result}{why}{aligned}")
+    if dmarc.policy:
+        yield plain(f"  for mail that fails {dmarc.policy_domain} asks receivers for: {dmarc.policy}")
     yield plain(f"arc: {report.arc.result}" + (f" ({report.arc.reason})" if report.arc.reason else ""))
     for hop in report.arc.hops:
         says = f", says dmarc={hop.dmarc}" if hop.dmarc else ""
@@ -120,5 +123,9 @@ def _checks(report: Report) -> Iterator[str]:
 
 def _why(result: DkimResult) -> str:
     words = [w for w in (result.reason, *result.weaknesses) if w]
-    marks = [*words, "aligned" if result.aligned else "not aligned"]
-    return f" ({', '.join(marks)})"
+    if result.result is AuthResult.PASS:
+        words += [
+            "aligned" if result.aligned else "not aligned",
+            *(() if result.acceptable else ("not accepted",)),
+        ]
+    return f" ({', '.join(words)})" if words else ""
