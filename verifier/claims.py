@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from verifier.address import AuthorField, AuthorFlag, Mailbox
 from verifier.author import AuthorRefusal
@@ -44,6 +45,19 @@ class Claims:
     malformed: str | None = None  # the refusal's code
 
 
+class BrandTerm(NamedTuple):
+    """A brand term by its looks, in lower case, and as the identity file has it."""
+
+    folded: str
+    plain: str
+    shown: str
+
+    @property
+    def first_word(self) -> str:
+        """What a text without it does not hold: looked for first, since it spares bringing blanks in order."""
+        return self.plain.partition(" ")[0]
+
+
 class Protection:
     """The identities with everything that is worked out once: skeletons of names, look-alike targets."""
 
@@ -57,7 +71,10 @@ class Protection:
                 if key:
                     names.setdefault(key, []).append(identity)
         self.names = tuple((key, tuple(owners)) for key, owners in names.items())
-        self.terms = tuple({fold(t): t for identity in self.identities for t in identity.brand_terms}.items())
+        self.terms = tuple(
+            BrandTerm(folded, term.casefold(), term)
+            for folded, term in {fold(t): t for i in self.identities for t in i.brand_terms}.items()
+        )
         self.owned: dict[str, Identity] = {}
         for identity in self.identities:
             for domain in identity.domains:
@@ -108,7 +125,8 @@ def claims_of(message: Message, author: AuthorField | AuthorRefusal, protection:
     for claim, identity in _by_name(names, protection, mailbox.domain):
         target = plain if identity.knows(mailbox.domain) else imitations
         target.append(claim)
-    imitations.extend(_hidden(text, mailbox, protection, owner))
+    if text.count("@") > 1:  # the only one is the author's own
+        imitations.extend(_hidden(text, mailbox, protection, owner))
     claims = _unique((*plain, *imitations))
     return Claims(
         claims,

@@ -42,12 +42,17 @@ _MAX_USUAL = 500
 def read_content_value(value: bytes) -> ContentValue:
     """Read a raw field value, folding and all; odd input gives an odd value, never an exception."""
     if len(value) < _MAX_USUAL and value.isascii():
-        text = value.decode("ascii").replace("\r\n ", " ").replace("\r\n\t", "\t")
+        text = value.decode("ascii")
+        if "\n" in text:
+            text = text.replace("\r\n ", " ").replace("\r\n\t", "\t")
         usual = _USUAL.fullmatch(text)
         if usual is not None:
-            named = _PARAMETER.findall(usual[2])
+            token, rest = usual.groups()
+            if not rest:
+                return ContentValue(token.lower())
+            named = _PARAMETER.findall(rest)
             return ContentValue(
-                usual[1].lower(), tuple([(name.lower(), quoted or plain) for name, quoted, plain in named])
+                token.lower(), tuple([(name.lower(), quoted or plain) for name, quoted, plain in named])
             )
     return _read(value)
 

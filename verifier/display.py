@@ -97,12 +97,14 @@ def names_same(shown: str, protected: str) -> bool:
         return True
     if " " not in protected:
         return False
-    return (
-        f" {protected} " in f" {shown} "
-        or any(wanted in word for word in shown.split())
-        or _at_word_ends(shown.split(), compact, wanted)
-        or sorted(shown.split()) == sorted(protected.split())
-    )
+    if wanted in compact:
+        words = shown.split()
+        return (
+            f" {protected} " in f" {shown} "
+            or any(wanted in word for word in words)
+            or _at_word_ends(words, compact, wanted)
+        )
+    return len(compact) == len(wanted) and sorted(shown.split()) == sorted(protected.split())
 
 
 def _at_word_ends(words: list[str], compact: str, wanted: str) -> bool:

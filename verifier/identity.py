@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -14,6 +15,11 @@ MAX_IDENTITIES = 200
 MAX_ENTRIES = 500  # in one list of an identity
 MAX_DOTS = 5_000  # in one line: a full list of addresses; tomllib's time grows with the square of a dotted key's parts
 MAX_ENTRY = 320  # characters: the longest address of RFC 5321 4.5.3.1 has 320
+
+
+# Labels of at most 63 octets (RFC 1035 2.3.4) that hold a letter or a digit and do not begin with a hyphen.
+_LABEL = r"(?=[_-]*[a-z0-9])[a-z0-9_][a-z0-9_-]{0,62}"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 
 class IdentityError(ValueError):
@@ -155,13 +161,8 @@ def a_label_name(name: str) -> str | None:
         return None
     if name.isascii():
         lowered = name.lower()
-        labels = lowered.split(".")
-        return lowered if all(_is_label(label) for label in labels) else None
+        return lowered if _NAME.fullmatch(lowered) else None
     try:
         return idna.encode(name, uts46=True, transitional=False).decode("ascii").lower()
     except (idna.IDNAError, UnicodeError):
         return None
-
-
-def _is_label(label: str) -> bool:
-    return 0 < len(label) <= 63 and label.replace("-", "").replace("_", "").isalnum() and label[0] != "-"  # noqa: PLR2004 - RFC 1035 2.3.4

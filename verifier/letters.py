@@ -94,11 +94,16 @@ def outline_of(letters: str) -> str:
 
 def one_edit(one: str, other: str) -> bool:
     """Whether one letter was added, left out, changed, or swapped with its neighbour. One pass."""
-    short, long = sorted((one, other), key=len)
-    if len(long) - len(short) > 1 or one == other:
+    more = len(other) - len(one)
+    if not -1 <= more <= 1 or one == other:
         return False
-    first = next((i for i, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
-    if len(short) != len(long):
+    short, long = (one, other) if more >= 0 else (other, one)
+    first = 0
+    for a, b in zip(short, long, strict=False):
+        if a != b:
+            break
+        first += 1
+    if more:
         return short[first:] == long[first + 1 :]
     if short[first + 1 :] == long[first + 1 :]:
         return True

@@ -85,12 +85,17 @@ class Lookalikes:
     def __init__(self, identities: Iterable[Identity]) -> None:
         self._identities = tuple(identities)
         names = [(i.name, d.lstrip(".")) for i in self._identities for d in i.domains]
+        self._known = frozenset(
+            d.lstrip(".")
+            for i in self._identities
+            for d in (*i.domains, *i.known_domains, *i.signing_domains)
+        )
         self._targets = tuple(_target(name, domain) for name, domain in dict.fromkeys(names))
 
     def find(self, domain: str) -> Resemblance | None:
         """What a domain (A-labels or Unicode) looks like; None when it is theirs, listed or unrelated."""
         name = _normal(domain)
-        if any(identity.knows(name) for identity in self._identities):
+        if self._knows(name):
             return None
         seen = _Candidate(name)
         for target in self._targets:
@@ -98,6 +103,14 @@ class Lookalikes:
             if how is not None:
                 return Resemblance(target.identity, target.domain, how)
         return None
+
+    def _knows(self, name: str) -> bool:
+        """Whether the name, or one above it, belongs to any of the identities."""
+        while name not in self._known:
+            _, dot, name = name.partition(".")
+            if not dot:
+                return False
+        return True
 
 
 def relation(candidate: str, protected: str, listed: Iterable[str] = ()) -> Relation:

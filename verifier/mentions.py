@@ -22,6 +22,9 @@ _QUOTE_STARTS = re.compile(
     r"^(?:>|-{3,} ?(?:Original|Forwarded)|_{10,}|From: |Von: |De: |On .{1,200} wrote:|Am .{1,200} schrieb)",
     re.MULTILINE,
 )
+# What a line has to begin with for the pattern above to match there: looking for these first spares most texts it.
+_QUOTE_SIGNS = (">", "---", "__________", "From: ", "Von: ", "De: ", "On ", "Am ")
+_QUOTE_LINES = tuple("\n" + sign for sign in _QUOTE_SIGNS)
 _TAG = re.compile(r"<[^<>]{0,2000}>")
 _HTML_QUOTE = re.compile(r"<blockquote|divRplyFwdMsg|gmail_quote|<hr", re.IGNORECASE)
 
@@ -49,23 +52,27 @@ def mentions_of(
     return Mentions(
         _brands(title, text, starts, protection) if protection.terms else (),
         _reply_to(message, claims, protection),
-        holds_inline_forward(title, readable.replace("\r\n", "\n")),
+        holds_inline_forward(title, readable),
     )
 
 
 def _brands(subject: str, whole: str, starts: re.Pattern[str], protection: Protection) -> tuple[str, ...]:
     title = fold(subject)
-    quoted = starts.search(whole)
-    text = whole[: quoted.start()] if quoted else whole
+    text = whole
+    if starts is _HTML_QUOTE or whole.startswith(_QUOTE_SIGNS) or any(s in whole for s in _QUOTE_LINES):
+        quoted = starts.search(whole)
+        text = whole[: quoted.start()] if quoted else whole
     if starts is _HTML_QUOTE:
         text = _TAG.sub(" ", text)
-    plain = " ".join(text.casefold().split())
+    plain = text.casefold()
+    if any(term.first_word in plain for term in protection.terms):
+        plain = " ".join(plain.split())
     # Only words in other letters need the dearer comparison, and only where a reader looks first.
     disguised = "" if text.isascii() else " ".join(_fold(text[:MAX_DISGUISED]).split())
     return tuple(
-        term
-        for folded, term in protection.terms
-        if folded in title or term.casefold() in plain or folded in disguised
+        term.shown
+        for term in protection.terms
+        if term.folded in title or term.plain in plain or term.folded in disguised
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -123,17 +123,25 @@ def read_message(raw: bytes) -> Message:
     if len(lines) > MAX_FIELDS + 1:
         del lines[MAX_FIELDS:]
         defects.add(Defect.TOO_MANY_FIELDS)
-    fields, by_name = _read_fields(lines, None if clean else raw, defects)
-    return Message(raw, fields, body_start, tuple(sorted(defects)) if defects else (), by_name)
+    fields, named = _read_fields(lines, None if clean else raw, defects)
+    return Message(raw, fields, body_start, tuple(sorted(defects)) if defects else (), named)
 
 
-def read_clean_fields(head: bytes) -> tuple[Field, ...] | None:
-    """The fields of a header given without its empty line, or None where anything is odd about it."""
+def read_clean_fields(head: bytes) -> tuple[tuple[Field, ...], dict[bytes, list[Field]]] | None:
+    """The fields of a header given without its empty line, in order and by name, or None where anything is odd."""
     if head.replace(b"\r", b"").replace(b"\n", b"\r\n") != head:
         return None
     defects: set[Defect] = set()
-    fields, _ = _read_fields(_FIELD_END.split(head, MAX_FIELDS), None, defects)
-    return None if defects else fields
+    read = _read_fields(_FIELD_END.split(head, MAX_FIELDS), None, defects)
+    return None if defects else read
+
+
+def by_name(fields: Iterable[Field]) -> dict[bytes, list[Field]]:
+    """Fields by their lower-case name, names in order of appearance."""
+    named: dict[bytes, list[Field]] = {}
+    for field in fields:
+        named.setdefault(field.lower, []).append(field)
+    return named
 
 
 def _lenient_end(raw: bytes) -> tuple[int, int]:
@@ -172,7 +180,7 @@ def _read_fields(
 ) -> tuple[tuple[Field, ...], dict[bytes, list[Field]]]:
     """The fields of a header split into lines; ``message`` is given where not all line ends are CRLF."""
     fields: list[Field] = []
-    by_name: dict[bytes, list[Field]] = {}
+    named: dict[bytes, list[Field]] = {}
     new = tuple.__new__  # what Field() does, without its Python call
     usual = _USUAL_NAMES.get
     start = 0
@@ -196,11 +204,11 @@ def _read_fields(
             defects.add(Defect.LINE_TOO_LONG)
         field = new(Field, (name, lower, value, line, end))
         fields.append(field)
-        if lower in by_name:
-            by_name[lower].append(field)
+        if lower in named:
+            named[lower].append(field)
         else:
-            by_name[lower] = [field]
-    return tuple(fields), by_name
+            named[lower] = [field]
+    return tuple(fields), named
 
 
 def _odd_name(name: bytes, defects: set[Defect]) -> bytes | None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from verifier.content_value import ContentValue, read_content_value
+from verifier.content_value import read_content_value
 from verifier.encoded_word import decode
 from verifier.message import Field
 from verifier.transfer import IDENTITY
 
 MESSAGE_TYPES = frozenset({"message/rfc822", "message/global", "message/news"})
 _ENCODINGS = IDENTITY | {"base64", "quoted-printable"}
+_NO_PARAMETERS: Final[tuple[tuple[str, str], ...]] = ()
 _MEDIA_TYPE = re.compile(r"[!#$&^_.+a-z0-9-]{1,127}/[!#$&^_.+a-z0-9-]{1,127}")
 
 
@@ -66,57 +68,51 @@ class Part(NamedTuple):
         return next((value for key, value in self.parameters if key == name), None)
 
 
-class Described(NamedTuple):
-    """A part's values from content type to transfer encoding, in the order of ``Part``, and defects."""
-
-    values: tuple[str, tuple[tuple[str, str], ...], str | None, str | None, str | None, str]
-    defects: tuple[PartDefect, ...]
-
-
-_PLAIN = ContentValue("")
-_DESCRIBING = frozenset({b"content-type", b"content-disposition", b"content-transfer-encoding"})
+Described = tuple[
+    tuple[str, tuple[tuple[str, str], ...], str | None, str | None, str | None, str], tuple[PartDefect, ...]
+]
+"""A part's values from content type to transfer encoding, in the order of ``Part``, and defects."""
 
 
-def describe(fields: tuple[Field, ...], default: str) -> Described:
-    """Content-Type, Content-Disposition and Content-Transfer-Encoding of a header; the first of each counts."""
-    first: dict[bytes, bytes] = {}
+def describe(named: Mapping[bytes, Sequence[Field]], default: str) -> Described:
+    """Content-Type, Content-Disposition and Content-Transfer-Encoding of a header; the first of each counts.
+
+    ``named`` holds the header's fields by their lower-case name, ``default`` is the type where none is named.
+    """
     defects: list[PartDefect] = []
-    for field in fields:
-        name = field.lower
-        if name in _DESCRIBING:
-            if name in first:
-                if name == b"content-type":
-                    defects.append(PartDefect.SEVERAL_CONTENT_TYPES)
-            else:
-                first[name] = field.value
-    raw_type = first.get(b"content-type")
-    content_type = _PLAIN if raw_type is None else read_content_value(raw_type)
-    raw_disposition = first.get(b"content-disposition")
-    disposition = _PLAIN if raw_disposition is None else read_content_value(raw_disposition)
-    media = content_type.token if raw_type is not None else default
+    media, parameters = default, _NO_PARAMETERS
+    charset = filename = alternative = disposition = None
+    types = named.get(b"content-type")
+    if types is not None:
+        if len(types) > 1:
+            defects.append(PartDefect.SEVERAL_CONTENT_TYPES)
+        media, parameters = read_content_value(types[0].value)
+        for key, value in parameters:
+            if key == "charset":
+                charset = value if charset is None else charset
+            elif key == "name":
+                alternative = value if alternative is None else alternative
+    dispositions = named.get(b"content-disposition")
+    if dispositions is not None:
+        read = read_content_value(dispositions[0].value)
+        disposition, filename = read.token or None, read.get("filename")
     if not _MEDIA_TYPE.fullmatch(media):
         defects.append(PartDefect.BAD_CONTENT_TYPE)
         media = "text/plain"  # RFC 2045 5.2
-    encoding = _encoding(first.get(b"content-transfer-encoding"))
+    encodings = named.get(b"content-transfer-encoding")
+    encoding = "7bit" if encodings is None else _encoding(encodings[0].value)
     if encoding not in _ENCODINGS:
         defects.append(PartDefect.UNKNOWN_ENCODING)
-    filename = disposition.get("filename") or content_type.get("name")
+    filename = filename or alternative
     if filename and "=?" in filename:
         filename = decode(filename)  # not allowed inside quotes (RFC 2047 5), but usual
-    values = (
-        media,
-        content_type.parameters,
-        content_type.get("charset"),
-        disposition.token or None,
-        filename or None,
-        encoding,
+    return (
+        (media, parameters, charset, disposition, filename or None, encoding),
+        tuple(dict.fromkeys(defects)) if defects else (),
     )
-    return Described(values, tuple(dict.fromkeys(defects)) if defects else ())
 
 
-def _encoding(value: bytes | None) -> str:
+def _encoding(value: bytes) -> str:
     """The mechanism of Content-Transfer-Encoding, lower case (RFC 2045 6.1)."""
-    if value is None:
-        return "7bit"
     word = value.strip().lower().decode("latin-1")
     return word if word in _ENCODINGS else read_content_value(value).token or "7bit"

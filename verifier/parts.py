@@ -7,10 +7,11 @@ about a missing final boundary. Nothing is reserialised; a part is where it stan
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from verifier.charset import to_text
-from verifier.message import Field, Message, read_clean_fields
+from verifier.message import Field, Message, by_name, read_clean_fields
 from verifier.part import MESSAGE_TYPES, Part, PartDefect, describe
 from verifier.transfer import IDENTITY, decode_transfer
 
@@ -34,6 +35,13 @@ MAX_USUAL_HEADER = 4_096  # of one part's header that is read in one go
 MAX_HEADER_FIELDS = 100  # of one part's header that are kept
 MAX_BOUNDARY = 200  # RFC 2046 5.1.1 says 70; some mailers write more
 
+_Head = tuple[tuple[Field, ...], Mapping[bytes, Sequence[Field]]]
+"""The fields of a header, in order and by name."""
+_Header = tuple[_Head, int, int, PartDefect | None]
+"""A part's fields, where its header ends, where its body begins, and a defect."""
+
+_PART = tuple.__new__  # what Part() does, without its Python call
+_BODY_END = Part._fields.index("body_end")
 _EML = re.compile(r"\.eml\s*$", re.IGNORECASE)
 
 
@@ -103,12 +111,14 @@ class _Walker:
 
     def walk(self) -> tuple[Part, ...]:
         raw, end = self.raw, len(self.raw)
-        header_end = self.message.body_start
-        self._open(None, 0, "text/plain", self.message.fields, (0, header_end, header_end))
+        message = self.message
+        header_end = message.body_start
+        head = message.fields, message.by_name
+        self._open(None, 0, "text/plain", head, (0, header_end, header_end))
         position = header_end
         while self.stack and position < end:
-            line = self._next_dashes(position)
-            if line < 0:
+            line = raw.find(b"\n--", position - 1) + 1  # a line begins at ``position``, so a line end is before it
+            if not line:
                 break
             line_end = raw.find(b"\n", line)
             after = end if line_end < 0 else line_end + 1
@@ -129,21 +139,19 @@ class _Walker:
         self._close_down_to(0, end)
         for still_open in self.stack:
             self.defects.setdefault(still_open.index, []).append(PartDefect.NO_FINAL_BOUNDARY)
-        return tuple(self._finished(part) for part in self.parts)
+        return tuple([self._finished(part) for part in self.parts])
 
     def _finished(self, part: Part) -> Part:
-        end = max(part.body_start, self.ends.get(part.number, len(self.raw)))
+        end = self.ends.get(part.number)
+        if end is None:
+            end = len(self.raw)
+        elif end < part.body_start:
+            end = part.body_start
+        defects = part.defects
         more = self.defects.get(part.number)
-        if end == part.body_end and not more:
-            return part
-        return part._replace(body_end=end, defects=(*part.defects, *dict.fromkeys(more or ())))
-
-    def _next_dashes(self, position: int) -> int:
-        """Start of the next line that begins with two hyphens, at or after a line start; -1 for none."""
-        if self.raw.startswith(b"--", position):
-            return position
-        found = self.raw.find(b"\n--", position)
-        return found + 1 if found >= 0 else -1
+        if more is not None:
+            defects += tuple(dict.fromkeys(more))
+        return _PART(Part, (*part[:_BODY_END], end, defects))
 
     def _delimiter(self, start: int, end: int) -> tuple[int, bool] | None:
         """Which open multipart a line belongs to and whether it closes it (RFC 2046 5.1.1)."""
@@ -185,15 +193,15 @@ class _Walker:
 
     def _part_at(self, start: int, level: int) -> int:
         """Read the header of a part that begins at ``start``; returns where its body begins."""
-        fields, header_end, body_start, defect = self._read_header(start)
+        head, header_end, body_start, defect = self._read_header(start)
         parent = self.parts[self.stack[level].index]
         default = "message/rfc822" if parent.content_type == "multipart/digest" else "text/plain"  # 5.1.5
-        self._open(parent.number, parent.depth + 1, default, fields, (start, header_end, body_start))
+        self._open(parent.number, parent.depth + 1, default, head, (start, header_end, body_start))
         if defect is not None:
             self.defects.setdefault(len(self.parts) - 1, []).append(defect)
         return body_start
 
-    def _usual_header(self, start: int) -> tuple[tuple[Field, ...], int] | None:
+    def _usual_header(self, start: int) -> _Header | None:
         """A header that ends with an empty line and holds nothing odd, in one go; None to read it line by line."""
         end = self.raw.find(b"\r\n\r\n", start, start + MAX_USUAL_HEADER)
         if end <= start:
@@ -201,13 +209,15 @@ class _Walker:
         head = self.raw[start:end]
         if head[:1] in (b"\r", b" ", b"\t", b"-") or head.find(b"\n-") >= 0:
             return None
-        fields = read_clean_fields(head)
-        return None if fields is None or len(fields) > MAX_HEADER_FIELDS else (fields, end + 2)
+        read = read_clean_fields(head)
+        if read is None or len(read[0]) > MAX_HEADER_FIELDS:
+            return None
+        return read, end + 2, end + 4, None
 
-    def _read_header(self, start: int) -> tuple[tuple[Field, ...], int, int, PartDefect | None]:
+    def _read_header(self, start: int) -> _Header:
         usual = self._usual_header(start)
         if usual is not None:
-            return usual[0], usual[1], usual[1] + 2, None
+            return usual
         raw, size = self.raw, len(self.raw)
         fields: list[Field] = []
         position = start
@@ -232,7 +242,8 @@ class _Walker:
                     fields.append(_field(raw[field_start:position]))
                 field_start = position
             if stop:
-                return tuple(fields), position, after if blank else position, defect
+                head = tuple(fields), by_name(fields)
+                return head, position, after if blank else position, defect
             position = after
 
     def _open(
@@ -240,14 +251,15 @@ class _Walker:
         parent: int | None,
         depth: int,
         default: str,
-        fields: tuple[Field, ...],
+        head: _Head,
         spans: tuple[int, int, int],
     ) -> None:
         index = len(self.parts)
-        described = describe(fields, default)
-        part = Part(index, parent, depth, *described.values, fields, *spans, len(self.raw), described.defects)
+        fields, named = head
+        values, defects = describe(named, default)
+        part = _PART(Part, (index, parent, depth, *values, fields, *spans, 0, defects))
         self.parts.append(part)
-        if not part.multipart:
+        if not values[0].startswith("multipart/"):
             self.leaf = index
             return
         boundary, defect = self._boundary(part)
