@@ -46,16 +46,15 @@ class Claims:
 
 
 class BrandTerm(NamedTuple):
-    """A brand term by its looks, in lower case, and as the identity file has it."""
+    """A brand term by its looks, in lower case, its first word alone, and as the identity file has it.
+
+    A text without the first word does not hold the term: that is looked for first, as nearly no text holds it.
+    """
 
     folded: str
     plain: str
+    first_word: str
     shown: str
-
-    @property
-    def first_word(self) -> str:
-        """What a text without it does not hold: looked for first, since it spares bringing blanks in order."""
-        return self.plain.partition(" ")[0]
 
 
 class Protection:
@@ -72,7 +71,7 @@ class Protection:
                     names.setdefault(key, []).append(identity)
         self.names = tuple((key, tuple(owners)) for key, owners in names.items())
         self.terms = tuple(
-            BrandTerm(folded, term.casefold(), term)
+            BrandTerm(folded, term.casefold(), term.casefold().split()[0], term)
             for folded, term in {fold(t): t for i in self.identities for t in i.brand_terms}.items()
         )
         self.owned: dict[str, Identity] = {}

@@ -59,21 +59,29 @@ def mentions_of(
 def _brands(subject: str, whole: str, starts: re.Pattern[str], protection: Protection) -> tuple[str, ...]:
     title = fold(subject)
     text = whole
-    if starts is _HTML_QUOTE or whole.startswith(_QUOTE_SIGNS) or any(s in whole for s in _QUOTE_LINES):
-        quoted = starts.search(whole)
-        text = whole[: quoted.start()] if quoted else whole
-    if starts is _HTML_QUOTE:
-        text = _TAG.sub(" ", text)
     plain = text.casefold()
-    if any(term.first_word in plain for term in protection.terms):
-        plain = " ".join(plain.split())
+    possible = any(term.first_word in plain for term in protection.terms)
+    if possible or not text.isascii():
+        text = _new_text(whole, starts)
+        plain = " ".join(text.casefold().split()) if possible else ""
     # Only words in other letters need the dearer comparison, and only where a reader looks first.
     disguised = "" if text.isascii() else " ".join(_fold(text[:MAX_DISGUISED]).split())
     return tuple(
-        term.shown
-        for term in protection.terms
-        if term.folded in title or term.plain in plain or term.folded in disguised
+        [
+            term.shown
+            for term in protection.terms
+            if term.folded in title or (possible and term.plain in plain) or term.folded in disguised
+        ]
     )
+
+
+def _new_text(whole: str, starts: re.Pattern[str]) -> str:
+    """What stands before the first quoted text, without tags where it is HTML."""
+    quoted = None
+    if starts is _HTML_QUOTE or whole.startswith(_QUOTE_SIGNS) or any(s in whole for s in _QUOTE_LINES):
+        quoted = starts.search(whole)
+    text = whole[: quoted.start()] if quoted else whole
+    return _TAG.sub(" ", text) if starts is _HTML_QUOTE else text
 
 
 def _fold(text: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,8 +19,9 @@ from typing import Any, Final
 
 import idna
 
-from verifier.evidence import NOTHING, Answer, Ask, Check, Evidence, Question, Session
+from verifier.evidence import NOTHING, Answer, Ask, Check, Evidence, Question, Session, ask
 from verifier.report import AuthResult, SpfResult
+from verifier.spf_plain import is_ipv4, plain_result
 from verifier.spf_prefetch import is_record, named_by
 
 # pyspf keeps RFC 7208 4.6.4's ten terms, ten MX or PTR names and two void lookups; together they still allow
@@ -147,10 +148,13 @@ def check_spf(session: Session | None, receiver: str, at: datetime) -> Check[Spf
     address = _address(session.client_ip)
     if address is None:
         return SpfResult(AuthResult.NONE, detail="the client's address cannot be read")
-    identity = _identity(session, str(address))
+    identity = _identity(session, address)
     if isinstance(identity, str):
         scope = "mailfrom" if session.mail_from else "helo"
-        return SpfResult(AuthResult.NONE, None, scope, str(address), "session", identity)
+        return SpfResult(AuthResult.NONE, None, scope, address, "session", identity)
+    evidence, plain = yield from _plain(evidence, identity)
+    if plain is not None:
+        return _result(identity, _RESULTS[plain])
     asked: set[Question] = set()
     while True:
         running = _Evaluation(evidence)
@@ -169,9 +173,25 @@ def check_spf(session: Session | None, receiver: str, at: datetime) -> Check[Spf
     elif result is AuthResult.FAIL and text != load().EXPLANATIONS["fail"]:
         # RFC 7208 6.2: a stranger's words must be told from our own.
         detail = f"{identity.domain} explains: {_printable(text)}"
+    return _result(identity, result, detail)
+
+
+def _result(identity: _Identity, result: AuthResult, detail: str = "") -> SpfResult:
     return SpfResult(
         result, identity.domain, identity.scope, identity.client, "session", detail, identity.null_path
     )
+
+
+def _plain(
+    evidence: Evidence, identity: _Identity
+) -> Generator[frozenset[Ask], Evidence, tuple[Evidence, str | None]]:
+    """The result word where pyspf is not needed to tell it."""
+    if not is_ipv4(identity.client):
+        return evidence, None
+    question = Question(identity.domain.lower() + ".", "TXT")
+    evidence = yield from ask(evidence, (question,))
+    answer = evidence.get(question)
+    return evidence, None if answer is None else plain_result(answer.records, identity.client)
 
 
 def _evaluate(
@@ -214,14 +234,16 @@ def _prefetch(running: _Evaluation, query: Any) -> set[Question]:
     return wanted
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """A client's address without an IPv6 scope (RFC 4007 11: it means nothing outside this host)."""
+def _address(text: str) -> str | None:
+    """A client's address in its canonical form, without an IPv6 scope (RFC 4007 11: it means nothing outside)."""
+    if is_ipv4(text):
+        return text
     try:
         address = ipaddress.ip_address(text.strip().strip("[]").partition("%")[0])
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
+    return str(mapped or address)
 
 
 def _identity(session: Session, client: str) -> _Identity | str:
