@@ -57,6 +57,7 @@ MEANING: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.REPLY_TO_ELSEWHERE: "Answers would go to another organisation than the author's.",
     ReasonCode.BRAND_IN_TEXT: "The text names a protected brand, which claims nothing.",
     ReasonCode.FORWARDED_INLINE: "Another message was copied into the text. It cannot be verified: ask for it as an attachment.",
+    ReasonCode.REBUILT_MESSAGE: "It was rebuilt from an Outlook .msg file: no signature can be checked, and it is never genuine. Ask for the original.",
     ReasonCode.SUPPLIED_FACTS: "Evidence, clock or session were supplied and not seen by us.",
     ReasonCode.NOTHING_CLAIMED: "The author does not say that the message is a protected identity's.",
 }

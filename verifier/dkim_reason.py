@@ -42,11 +42,14 @@ class DkimReason(StrEnum):
     EXTRA_FROM = "extra-from"  # 5.4.2, 8.15: a From field that is not signed
     BODY_CHANGED = "body-changed"  # 6.1.3 (3)
     SIGNATURE_MISMATCH = "signature-mismatch"  # 6.1.3 (4)
+    # neutral
+    REBUILT_MESSAGE = "rebuilt-message"  # RFC 8601 2.7.1: the body that was signed is not at hand
 
 
 RESULT_OF: dict[DkimReason, AuthResult] = {
     **dict.fromkeys(DkimReason, AuthResult.PERMERROR),
     DkimReason.KEY_UNAVAILABLE: AuthResult.TEMPERROR,
+    DkimReason.REBUILT_MESSAGE: AuthResult.NEUTRAL,
     **dict.fromkeys(
         (
             DkimReason.WEAK_ALGORITHM,

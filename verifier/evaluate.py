@@ -37,6 +37,7 @@ from verifier.mentions import mentions_of
 from verifier.message import Message, read_message
 from verifier.parts import Part, attached_messages, walk
 from verifier.proofs import Proofs
+from verifier.rebuilt import uncheckable_seals, uncheckable_signatures, without_signatures
 from verifier.report import AuthorView, DkimResult, Report
 from verifier.spf import check_spf
 from verifier.verdict import candidates, decide
@@ -58,6 +59,7 @@ class Context:
     session: Session | None = None
     receiver: str = "localhost"
     supplied: tuple[str, ...] = ()  # of "evidence", "clock", "session": what a user supplied
+    rebuilt: frozenset[bytes] = frozenset()  # of the message and those in it, the ones that are not as they were sent
 
 
 def judge(message: Message, context: Context, parts: tuple[Part, ...] | None = None) -> Check[Report]:
@@ -103,9 +105,13 @@ def _judge_alone(
         _prefetch(author_questions(domains)),
     ]
     dkim, spf, arc, _ = yield from together(checks)
+    rebuilt = bool(context.rebuilt) and message.raw in context.rebuilt
+    if rebuilt:
+        dkim, arc = uncheckable_signatures(dkim), uncheckable_seals(arc)
     outcome = yield from check_dmarc(domains, dkim, spf)
     if outcome.aligned_dkim:
         dkim = tuple([r._replace(aligned=True) if r.position in outcome.aligned_dkim else r for r in dkim])
+    dmarc = without_signatures(outcome.result) if rebuilt else outcome.result
     opinions: dict[int, Opinion] = {}
     if claims.owner is not None:
         opinions = yield from _opinions(message, claims, dkim, number)
@@ -118,13 +124,14 @@ def _judge_alone(
         author=view,
         dkim=dkim,
         spf=spf,
-        dmarc=outcome.result,
+        dmarc=dmarc,
         arc=arc,
         origin=None if context.session is None else context.session.origin,
         opinions=opinions,
         mentions=mentions_of(message, parts, claims, protection),
         supplied=context.supplied,
         border=_border(message, claims, protection),
+        rebuilt=rebuilt,
     )
     decision = decide(proofs)
     return Report(
@@ -134,7 +141,7 @@ def _judge_alone(
         claims=claims.claims,
         dkim=dkim,
         spf=spf,
-        dmarc=outcome.result,
+        dmarc=dmarc,
         arc=arc,
         reasons=decision.reasons,
         supplied=context.supplied,

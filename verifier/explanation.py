@@ -48,6 +48,7 @@ _AGAIN: Final = "The DNS answer that is missing: verify it again later."
 _WANTED: Final = {
     ReasonCode.SIGNATURE_TEMPORARY_ERROR: _AGAIN,
     ReasonCode.DMARC_TEMPORARY_ERROR: _AGAIN,
+    ReasonCode.REBUILT_MESSAGE: "The original, as an .eml file or as an attachment: a .msg file does not hold the message as it was sent.",
     ReasonCode.NO_SIGNATURE: "A copy that still carries the signature of the author's domain.",
     ReasonCode.SIGNED_BY_OTHERS: "A signature of the author's own domain.",
     ReasonCode.SECOND_OPINION_UNAVAILABLE: "A second program's word on the signature: verify it again.",

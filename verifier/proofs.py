@@ -26,3 +26,4 @@ class Proofs:
     mentions: Mentions = field(default_factory=Mentions)
     supplied: tuple[str, ...] = ()
     border: tuple[str, tuple[str, ...]] | None = None  # what a trusted border server noted: its id, and its results
+    rebuilt: bool = False  # not the bytes that were sent: no signature can be checked

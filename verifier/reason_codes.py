@@ -41,6 +41,7 @@ class ReasonCode(StrEnum):
     REPLY_TO_ELSEWHERE = "reply-to-elsewhere"
     BRAND_IN_TEXT = "brand-in-text"
     FORWARDED_INLINE = "forwarded-inline"
+    REBUILT_MESSAGE = "rebuilt-message"
     SUPPLIED_FACTS = "supplied-facts"
     NOTHING_CLAIMED = "nothing-claimed"
 
@@ -71,4 +72,5 @@ RFC: dict[ReasonCode, str] = {
     ReasonCode.ARC_FAIL: "RFC 8617 5.2",
     ReasonCode.BORDER_RESULTS: "RFC 8601 5",
     ReasonCode.REPLY_TO_ELSEWHERE: "RFC 5322 3.6.2",
+    ReasonCode.REBUILT_MESSAGE: "RFC 6376 3.7",
 }

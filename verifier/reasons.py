@@ -38,7 +38,13 @@ def signature_failing(result: DkimResult, owner: Identity | None) -> Reason | No
 
 
 def session_facts(proofs: Proofs) -> tuple[Reason, ...]:
-    """DMARC as it stands: an ordinary fact beside the verdict."""
+    """DMARC as it stands: an ordinary fact beside the verdict. Of a rebuilt message it says nothing."""
+    if proofs.rebuilt:
+        text = (
+            "It was rebuilt from an Outlook .msg file, which does not hold the message as it was sent: "
+            "its signatures cannot be checked. Ask for the original, as .eml or as an attachment."
+        )
+        return (reason(ReasonCode.REBUILT_MESSAGE, text, Effect.WEAKENS),)
     dmarc = proofs.dmarc
     domain = proofs.author.domain if proofs.author else "the author's domain"
     if dmarc.result is AuthResult.PASS:

@@ -33,6 +33,7 @@ REASONS: dict[str, str] = {
     DkimReason.EXTRA_FROM: "there is an author that it does not cover",
     DkimReason.BODY_CHANGED: "the text is not the one that was signed",
     DkimReason.SIGNATURE_MISMATCH: "what it covers was changed, or the domain did not make it",
+    DkimReason.REBUILT_MESSAGE: "the message was rebuilt from a file that does not hold it as it was sent",
 }
 WEAKNESSES: dict[str, str] = {
     Weakness.TESTING_KEY: "the domain marks its key as a test",

@@ -224,6 +224,8 @@ def _failings(proofs: Proofs, proven: tuple[DkimResult, ...]) -> tuple[Reason, .
     """Why row 2 did not match."""
     owner = proofs.claims.owner
     opinions = proofs.opinions
+    if proofs.rebuilt:  # told by what is known of its way
+        return ()
     if any(opinions.get(r.position) is Opinion.FAIL for r in proven):
         text = "Our own check accepts the signature and a second program refuses it, so it proves nothing."
         return (reason(ReasonCode.IMPLEMENTATIONS_DISAGREE, text, Effect.WEAKENS),)
@@ -244,6 +246,11 @@ def _unproven_sentence(proofs: Proofs, proven: tuple[DkimResult, ...], who: str)
     advice = "Ask through a channel you know before you act on it."
     if proven:
         return f"Not proven: it is signed by {who}, but two programs do not agree that the signature holds. {advice}"
+    if proofs.rebuilt:
+        return (
+            f"Not proven: it says it is from {who}, but an Outlook .msg file does not hold the message as it was sent, "
+            "so nothing in it can be checked. Ask for the original, as .eml or as an attachment, before you act on it."
+        )
     owner = proofs.claims.owner
     ours = [r for r in proofs.dkim if owner is not None and owner.signs(r.domain)]
     if not ours:

@@ -11,6 +11,7 @@ from verifier.evidence import Opinion, SessionOrigin
 from verifier.identity import Identity
 from verifier.mentions import Mentions
 from verifier.proofs import Proofs
+from verifier.rebuilt import uncheckable_seals, uncheckable_signatures, without_signatures
 from verifier.report import (
     ArcResult,
     AuthorView,
@@ -233,3 +234,36 @@ def test_every_sentence_and_reason_is_one_plain_line() -> None:
             assert text.endswith(".")
             assert "\n" not in text
             assert "None" not in text
+
+
+REBUILT = replace(
+    BASE,
+    dkim=uncheckable_signatures((GOOD,)),
+    dmarc=without_signatures(FAIL),
+    arc=uncheckable_seals(ArcResult(AuthResult.PASS, ("relay.example",), trusted=True)),
+    rebuilt=True,
+)
+
+
+def test_row_5_a_rebuilt_message_is_unproven_for_being_rebuilt_and_for_nothing_else() -> None:
+    found = decide(REBUILT)
+    assert found.verdict is Verdict.UNPROVEN
+    assert "Ask for the original" in found.sentence
+    weakening = {reason.code for reason in found.reasons if reason.effect is Effect.WEAKENS}
+    assert weakening == {"rebuilt-message"}
+    assert codes(found).isdisjoint({"signature-fails", "dmarc-fail", "arc-fail", "arc-trusted"})
+
+
+@pytest.mark.parametrize("origin", [None, *SessionOrigin])
+def test_a_rebuilt_message_is_never_forged_for_what_cannot_be_checked(origin: SessionOrigin | None) -> None:
+    assert decide(replace(REBUILT, origin=origin)).verdict is Verdict.UNPROVEN
+
+
+def test_imitation_makes_a_rebuilt_message_forged_all_the_same() -> None:
+    found = decide(replace(REBUILT, claims=Claims((IMITATION,), (IMITATION,))))
+    assert found.verdict is Verdict.FORGED
+    assert "rebuilt-message" in codes(found)
+
+
+def test_no_signature_of_a_rebuilt_message_is_worth_a_second_opinion() -> None:
+    assert candidates(REBUILT.claims, REBUILT.dkim) == ()
