@@ -16,13 +16,14 @@ from verifier.identity import Identity
 
 
 def settings_hash(settings: Settings, identities: tuple[Identity, ...]) -> str:
-    """Names what a verdict and its consequences depend on beside the message: identities, routes, our name."""
+    """Names what a verdict and its consequences depend on beside the message: identities, routes, modes, our name."""
     text = json.dumps(
         {
             "identities": plain(identities),
             "routes": settings.routes.model_dump(),
             "mail": settings.mail.model_dump(),
             "hostname": settings.hostname,
+            "verifier": settings.verifier.model_dump(),
         },
         sort_keys=True,
     )

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from expertmail.dmarc_mode import suffixes_for
 from expertmail.identities import own_identity
 from expertmail.sessionless import SessionlessJudge
 from expertmail.settings import Settings
@@ -69,7 +70,13 @@ async def judging_set(world: World, clock: Callable[[], datetime]) -> AsyncItera
     async with resolver_of(world) as resolver:
         opinion = SecondOpinion()
         judge = SessionlessJudge(
-            world.identities, resolver, opinion, settings.hostname, budget=budget_of(settings), clock=clock
+            world.identities,
+            resolver,
+            opinion,
+            settings.hostname,
+            budget=budget_of(settings),
+            clock=clock,
+            suffixes=suffixes_for(settings.verifier.dmarc_mode),
         )
         try:
             yield JudgingSet(resolver, opinion, judge, _checker_of(world, judge))

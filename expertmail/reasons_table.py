@@ -9,7 +9,7 @@ from typing import Final
 from verifier.address import AddressCode
 from verifier.arc_set import ArcReason
 from verifier.dkim_reason import RESULT_OF, DkimReason, Weakness
-from verifier.reason_codes import RFC, ReasonCode
+from verifier.reason_codes import RFC, RFC_7489, ReasonCode
 from verifier.signature_words import REASONS, WEAKNESSES
 
 _HEAD: Final = """# Reasons
@@ -47,6 +47,7 @@ MEANING: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.DMARC_PASS: "The author's domain vouches for the message by DKIM or SPF.",
     ReasonCode.DMARC_FAIL: "Nothing aligned with the author's domain passed.",
     ReasonCode.DMARC_NONE: "The author's domain publishes no policy.",
+    ReasonCode.DMARC_SAMPLING: "The policy is asked for in a part of failing mail only (`pct`); all of it is judged alike.",
     ReasonCode.LIVE_SESSION_DMARC_FAIL: "It failed DMARC as it came in to us, and the domain asks for more than nothing.",
     ReasonCode.SPF_ONLY: "The sending computer is the domain's; that alone does not prove who wrote the message.",
     ReasonCode.UNSIGNED_FIELDS: "The proving signature leaves out fields that people look at.",
@@ -63,6 +64,7 @@ MEANING: Final[Mapping[ReasonCode, str]] = {
 }
 DMARC: Final[Mapping[str, str]] = {
     "no-record": "no DMARC record applies to the author's domain",
+    "several-records": "the name that counts has several DMARC records, so none applies (mode `rfc7489` only)",
     "record-without-policy": "the record that applies names no policy that can be used",
     "no-aligned-identifier": "nothing that passed is aligned with the author's domain",
     "discovery-failed": "a DNS answer that says where the policy is was not to be had",
@@ -96,7 +98,8 @@ def markdown() -> str:
 def _tables() -> Iterator[str]:
     yield "\n## Of a verdict\n\n| code | means | source |\n|---|---|---|"
     for code in ReasonCode:
-        yield f"| `{code}` | {MEANING[code]} | {RFC.get(code, '')} |"
+        older = f"; in mode `rfc7489` {RFC_7489[code]}" if code in RFC_7489 else ""
+        yield f"| `{code}` | {MEANING[code]} | {RFC.get(code, '')}{older} |"
     yield "\n## Of a DKIM signature (RFC 6376) that does not pass\n\n| code | result | means that |\n|---|---|---|"
     for reason in DkimReason:
         yield f"| `{reason}` | {RESULT_OF[reason]} | {REASONS[reason]} |"
@@ -106,7 +109,7 @@ def _tables() -> Iterator[str]:
     )
     for weakness in Weakness:
         yield f"| `{weakness}` | {WEAKNESSES[weakness]} |"
-    yield "\n## Of DMARC (RFC 9989)\n\n| code | means that |\n|---|---|"
+    yield "\n## Of DMARC (RFC 9989, or RFC 7489 in that mode)\n\n| code | means that |\n|---|---|"
     yield from (f"| `{code}` | {text} |" for code, text in DMARC.items())
     yield "\n## Of ARC (RFC 8617)\n\n| code | means that |\n|---|---|"
     yield from (f"| `{code}` | {ARC[code]} |" for code in ArcReason)

@@ -10,11 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from expertmail.desk import AsJson, Config, open_desk
+from expertmail.dmarc_mode import suffixes_for
 from expertmail.faults import ExitCode, FaultError
 from expertmail.gateway import settings_hash
 from expertmail.tables import moment, say, show_json
 from threads.model import Judgement
 from threads.store.read import judgements, raw_message
+from verifier.dmarc_7489 import PublicSuffixes
 from verifier.driver import closed
 from verifier.evaluate import EVALUATOR_VERSION, Context, judge
 from verifier.evidence import SessionOrigin, conclude
@@ -56,7 +58,8 @@ def replay(
         if not judged:
             raise FaultError(f"No judgement of {message_id} is stored.", ExitCode.NO_INPUT)
         last = judged[-1]
-        today = judge_again(raw, last, desk.world.identities, desk.settings.hostname)
+        suffixes = suffixes_for(desk.settings.verifier.dmarc_mode)
+        today = judge_again(raw, last, desk.world.identities, desk.settings.hostname, suffixes)
         same_settings = last.settings_hash == settings_hash(desk.settings, desk.world.identities)
     then = json.loads(last.report)
     found = tuple(differences(then, today))
@@ -79,14 +82,20 @@ def replay(
 
 
 def judge_again(
-    raw: bytes, judgement: Judgement, identities: tuple[Identity, ...], hostname: str
+    raw: bytes,
+    judgement: Judgement,
+    identities: tuple[Identity, ...],
+    hostname: str,
+    suffixes: PublicSuffixes | None = None,
 ) -> dict[str, Any]:
     """The verdict object of stored bytes by the stored evidence, clock and session. Raises FaultError."""
     try:
         evidence, session = read_evidence(judgement.evidence.encode(), SessionOrigin.STORED)
     except EvidenceError as error:
         raise FaultError(f"The stored evidence cannot be read: {error}.", ExitCode.DATA) from error
-    context = Context(identities=identities, at=judgement.at, session=session, receiver=hostname)
+    context = Context(
+        identities=identities, at=judgement.at, session=session, receiver=hostname, suffixes=suffixes
+    )
     report = conclude(judge(read_message(raw), context), closed(evidence))
     found: dict[str, Any] = json.loads(json.dumps(report_as_json(report, None)))
     return found
@@ -117,7 +126,7 @@ def _tell(
     say(f"{message_id}, judged {moment(last.at)}: {last.verdict}; today: {today['verdict']}.")
     say(str(today["sentence"]))
     if not same_settings:
-        say("Identities, routes or our name have changed since.")
+        say("Identities, routes, the DMARC mode or our name have changed since.")
     if last.evaluator != EVALUATOR_VERSION:
         say(f"It was judged by evaluator {last.evaluator}; this is {EVALUATOR_VERSION}.")
     if not found:

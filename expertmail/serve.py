@@ -17,6 +17,7 @@ import structlog
 from expertmail.console.app import ConsoleParts
 from expertmail.console.server import console_server, listening, readiness
 from expertmail.desk import now
+from expertmail.dmarc_mode import suffixes_for
 from expertmail.faults import ExitCode, FaultError
 from expertmail.gateway import gateway_settings, mailboxes
 from expertmail.metrics import Metrics
@@ -78,6 +79,7 @@ async def serve(world: World, database: Database, announce: Callable[[int, int],
             observer=observer,
             budget=budget_of(settings),
             caps=caps_of(settings),
+            suffixes=suffixes_for(settings.verifier.dmarc_mode),
         )
         stack.push_async_callback(asyncio.to_thread, intake.close)
         gateway = GatewayServer(gateway_values, mailboxes(world), intake.take, now, observer)

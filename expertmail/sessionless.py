@@ -8,6 +8,7 @@ from typing import Any
 
 from expertmail.saved_messages import NOTE_TEXT, repaired
 from smtp_gateway.judging import Judge
+from verifier.dmarc_7489 import PublicSuffixes
 from verifier.driver import Budget, HasOpinion, Resolves
 from verifier.evaluate import Context
 from verifier.identity import Identity
@@ -27,15 +28,22 @@ class SessionlessJudge:
         *,
         budget: Budget,
         clock: Callable[[], datetime],
+        suffixes: PublicSuffixes | None = None,
     ) -> None:
         self._identities = identities
         self._hostname = hostname
         self._clock = clock
+        self._suffixes = suffixes
         self._judge = Judge(resolver, opinion, budget)
 
     async def report(self, raw: bytes) -> Report:
         """The verdict on a message by the clock of now; a large one is worked on in a thread."""
-        context = Context(identities=self._identities, at=self._clock(), receiver=self._hostname)
+        context = Context(
+            identities=self._identities,
+            at=self._clock(),
+            receiver=self._hostname,
+            suffixes=self._suffixes,
+        )
         return (await self._judge.judged(raw, context)).report
 
     async def saved(self, data: bytes) -> Mapping[str, Any]:

@@ -178,6 +178,15 @@ class DnsSettings(_Section):
     )
 
 
+class VerifierSettings(_Section):
+    """How messages are judged."""
+
+    dmarc_mode: Literal["rfc9989", "rfc7489"] = Field(
+        default="rfc9989",
+        description="By which RFC DMARC is evaluated. `rfc9989` is the one in force: the domains' owners say in DNS what belongs together. `rfc7489` is the older one, by the public suffix list; for receivers who must answer as they did before.",
+    )
+
+
 class RouteSettings(_Section):
     """How strict the mailboxes for conversations are."""
 

@@ -37,6 +37,7 @@ from expertmail.setting_sections import (
     MailSettings,
     RouteSettings,
     SmtpSettings,
+    VerifierSettings,
 )
 from expertmail.setting_values import Domain, Secrets
 
@@ -76,6 +77,7 @@ class Settings(BaseSettings):
     mail: MailSettings = MailSettings()
     database: DatabaseSettings = DatabaseSettings()
     delivery: DeliverySettings = DeliverySettings()
+    verifier: VerifierSettings = VerifierSettings()
     routes: RouteSettings = RouteSettings()
     dkim: DkimSettings = DkimSettings()
     dns: DnsSettings = DnsSettings()

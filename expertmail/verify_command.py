@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -18,8 +18,10 @@ from typing import Annotated, Final
 import typer
 
 from expertmail.default_identities import default_identities
+from expertmail.dmarc_mode import suffixes_for
 from expertmail.faults import ExitCode, FaultError
 from expertmail.saved_messages import NOTE_TEXT, SavedMessage, load
+from verifier.dmarc_7489 import PublicSuffixes
 from verifier.driver import Resolves, drive
 from verifier.evaluate import Context, judge
 from verifier.evidence import Absent, Answer, Evidence, Opinion, Question, Session, SessionOrigin
@@ -27,7 +29,7 @@ from verifier.evidence_file import EvidenceError, read_evidence, write_evidence
 from verifier.identity import Identity, IdentityError, parse_identities
 from verifier.message import read_message
 from verifier.opinion_worker import SecondOpinion
-from verifier.report import Report, Verdict
+from verifier.report import DmarcMode, Report, Verdict
 from verifier.report_json import as_json
 from verifier.zone import ZoneError, read_zone
 
@@ -60,6 +62,7 @@ class Plan:
     session: Session | None
     supplied: tuple[str, ...]
     name_server: tuple[str, int] | None = None
+    suffixes: PublicSuffixes | None = None
 
 
 @dataclass(slots=True)
@@ -71,8 +74,15 @@ class JudgedMessage:
     evidence: Evidence = field(default_factory=Evidence)
 
 
-def register(app: typer.Typer, identities: Callable[[], tuple[Identity, ...]] | None = None) -> None:
-    """Add the command; ``identities`` gives the protected ones where no ``--identity`` names a file."""
+def register(
+    app: typer.Typer,
+    identities: Callable[[], tuple[Identity, ...]] | None = None,
+    usual_mode: Callable[[], str] | None = None,
+) -> None:
+    """Add the command; ``identities`` gives the protected ones where no ``--identity`` names a file.
+
+    ``usual_mode`` gives the DMARC mode where no ``--dmarc-mode`` does.
+    """
 
     @app.command("verify")
     def verify(
@@ -108,6 +118,10 @@ def register(app: typer.Typer, identities: Callable[[], tuple[Identity, ...]] | 
             Path | None,
             typer.Option(metavar="FILE", help="The protected identities (TOML); replaces the defaults."),
         ] = None,
+        dmarc_mode: Annotated[
+            DmarcMode | None,
+            typer.Option(help="Evaluate DMARC by this RFC; the older one goes by the public suffix list."),
+        ] = None,
         explain: Annotated[
             bool, typer.Option("--explain", help="Show every reason and every check.")
         ] = False,
@@ -126,6 +140,8 @@ def register(app: typer.Typer, identities: Callable[[], tuple[Identity, ...]] | 
             raise FaultError("--zone excludes --resolver: give one source of DNS.", ExitCode.USAGE)
         protected = _identities(identity) if identity is not None else (identities or default_identities)()
         plan = _plan(protected, evidence, zone, resolver, _session(client_ip, helo, mail_from), at)
+        mode = dmarc_mode or (usual_mode() if usual_mode is not None else DmarcMode.RFC9989)
+        plan = replace(plan, suffixes=suffixes_for(mode))
         outcomes, unreadable = _judge_all(paths, plan, _JSON if as_lines else _TEXT)
         if save_evidence is not None:
             _save(save_evidence, plan, [o.evidence for o in outcomes])
@@ -228,7 +244,9 @@ async def _judged_only(messages: Iterator[SavedMessage], plan: Plan) -> list[Jud
 async def _one(
     saved: SavedMessage, plan: Plan, resolver: Resolves | None, opinion: SecondOpinion
 ) -> JudgedMessage:
-    context = Context(plan.identities, plan.at, plan.session, "localhost", plan.supplied)
+    context = Context(
+        plan.identities, plan.at, plan.session, "localhost", plan.supplied, suffixes=plan.suffixes
+    )
     check = judge(read_message(saved.raw), context)
     report, used = await drive(check, plan.evidence, resolver, opinion, raw=saved.raw)
     return JudgedMessage(saved, report, used)

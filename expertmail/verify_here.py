@@ -1,4 +1,4 @@
-"""Mounts ``expertmail verify`` with the identities that the settings name, for where ``--identity`` does not."""
+"""Mounts ``expertmail verify`` with the identities and the DMARC mode of the settings, for where no option names them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from expertmail import verify_command
 from expertmail.default_identities import default_identities
 from expertmail.setting_names import any_is_set
 from verifier.identity import Identity
+from verifier.report import DmarcMode
 
 
 def register(app: typer.Typer) -> None:
     """Put the command on an app."""
-    verify_command.register(app, _identities)
+    verify_command.register(app, _identities, _dmarc_mode)
 
 
 def _identities() -> tuple[Identity, ...]:
@@ -25,3 +26,12 @@ def _identities() -> tuple[Identity, ...]:
 
     settings = load()
     return identities_in_force(settings.mail, settings.identities)
+
+
+def _dmarc_mode() -> str:
+    """The DMARC mode of the same settings, or the default."""
+    if not any_is_set():
+        return DmarcMode.RFC9989
+    from expertmail.settings import load  # noqa: PLC0415
+
+    return load().verifier.dmarc_mode

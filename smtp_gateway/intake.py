@@ -27,6 +27,7 @@ from threads.match import thread_keys
 from threads.model import Arrival
 from threads.store import Connection
 from threads.store.errors import StorageFull, StoreError
+from verifier.dmarc_7489 import PublicSuffixes
 from verifier.driver import Budget, HasOpinion, Resolves
 from verifier.evaluate import EVALUATOR_VERSION, Context
 from verifier.evidence import Session, SessionOrigin
@@ -66,10 +67,15 @@ class MailIntake:
         observer: Observer | None = None,
         budget: Budget | None = None,
         caps: AutomaticCaps | None = None,
+        suffixes: PublicSuffixes | None = None,
     ) -> None:
-        """``own_domains``: those we operate or take replies at; their addresses are never answered automatically."""
+        """``own_domains``: those we operate or take replies at; their addresses are never answered automatically.
+
+        With ``suffixes`` DMARC is evaluated by RFC 7489 and that list.
+        """
         self._settings = settings
         self._identities = identities
+        self._suffixes = suffixes
         self._own_domains = own_domains
         self._writer = writer
         self._observer: Observer = observer or NobodyWatching()
@@ -116,6 +122,7 @@ class MailIntake:
             at=envelope.received_at,
             session=session,
             receiver=self._settings.hostname,
+            suffixes=self._suffixes,
         )
         # The budget of DNS, and as much again for a busy machine.
         judged = await self._judge.judged(envelope.raw, context, self._seconds * 2)

@@ -27,7 +27,7 @@ from threads.model import (
     ThreadMatch,
 )
 from verifier.message import Field, Message
-from verifier.report import AuthResult, Effect, Report, Verdict
+from verifier.report import AuthResult, DmarcMode, Effect, Report, Verdict
 
 _LIST_FIELDS = frozenset({b"list-id", b"list-unsubscribe", b"list-post", b"list-help", b"mailing-list"})
 _BULK = frozenset({b"bulk", b"list", b"junk"})
@@ -87,9 +87,9 @@ def refusal(report: Report, route: Route, policy: RoutePolicy, *, bounce: bool) 
     if report.author is None and (report.verdict is Verdict.FORGED or not bounce):
         return Refused(replies.MALFORMED_AUTHOR, "no one valid author, and nothing authenticates it")
     if report.verdict is Verdict.FORGED and imitates(report):
-        return Refused(
-            replies.UNAUTHENTICATED, "imitation of a protected identity, and nothing authenticates it"
-        )
+        older = report.dmarc.mode is DmarcMode.RFC7489
+        reply = replies.UNAUTHENTICATED_7489 if older else replies.UNAUTHENTICATED
+        return Refused(reply, "imitation of a protected identity, and nothing authenticates it")
     return None
 
 

@@ -93,6 +93,7 @@ BARE_CONTROL = SmtpReply(550, "5.6.0", "Message holds a bare CR, a bare LF or a 
 LOOP = SmtpReply(554, "5.4.6", "Too many hops, mail loop")
 MALFORMED_AUTHOR = SmtpReply(550, "5.7.1", "The From field is not one valid author (RFC 5322 3.6.2)")
 UNAUTHENTICATED = SmtpReply(550, "5.7.1", "The author domain is not authenticated (RFC 9989)")
+UNAUTHENTICATED_7489 = SmtpReply(550, "5.7.1", "The author domain is not authenticated (RFC 7489)")
 EVIDENCE_UNAVAILABLE = SmtpReply(451, "4.4.3", "DNS records of the sender could not be had, try again later")
 STORAGE_FULL = SmtpReply(452, "4.3.1", "Insufficient system storage, try again later")
 

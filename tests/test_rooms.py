@@ -16,6 +16,7 @@ SHELLS = {
     "verifier.library",
     "verifier.opinion_dkimpy",
     "verifier.opinion_worker",
+    "verifier.public_suffixes",
     "verifier.resolver",
     "verifier.zone",
     "verifier.zone_server",

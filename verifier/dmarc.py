@@ -39,7 +39,7 @@ class _Alignment(Enum):
     UNKNOWN = auto()  # a question that the answer needs failed for the moment, or the walks are used up
 
 
-class _Identifier(NamedTuple):
+class Identifier(NamedTuple):
     """An identifier by its kind ("dkim" or "spf"), the signature's number (SPF: -1), its domain, and if it passed."""
 
     kind: str
@@ -95,10 +95,10 @@ def check_dmarc(
     names = set(map(a_label_name, author_domains or ()))
     author = names.pop() if len(names) == 1 else None
     if author is None:
-        return DmarcOutcome(_permerror(author_domains, names))
+        return DmarcOutcome(permerror(author_domains, names))
     evidence = yield from ask(evidence, walk_questions(author))
     authors = walk(author, evidence)
-    identifiers = _identifiers(dkim, spf)
+    identifiers = identifiers_of(dkim, spf)
     passed = [i for i in identifiers if i.passed]
     hits = [i for i in passed if i.domain == author]
     same = frozenset([i.number for i in hits if i.kind == "dkim"])
@@ -127,7 +127,7 @@ def check_dmarc(
         hits += [i for i, alignment in aligned.items() if alignment is _Alignment.YES]
         unsure = _Alignment.UNKNOWN in aligned.values()
     kinds = {i.kind for i in hits}
-    by = tuple([kind for kind in _KINDS if kind in kinds])
+    by = tuple([kind for kind in KINDS if kind in kinds])
     organisation = authors.organisation
     result = DmarcResult(_PASS if hits else AuthResult.FAIL, policy, applied.domain, organisation, by)
     if not hits:
@@ -140,33 +140,34 @@ def check_dmarc(
     return DmarcOutcome(result, frozenset([i.number for i in hits if i.kind == "dkim"]))
 
 
-def _permerror(author_domains: tuple[str, ...] | None, names: set[str | None]) -> DmarcResult:
+def permerror(author_domains: tuple[str, ...] | None, names: set[str | None]) -> DmarcResult:
+    """The result for a message without exactly one author domain; ``names`` are the domains as compared."""
     reason = "several-author-domains" if len(names) > 1 else "malformed-author"
     if author_domains is not None and not author_domains:
         reason = "no-author-domain"
     return DmarcResult(AuthResult.PERMERROR, reason=reason)
 
 
-def _identifiers(dkim: tuple[DkimResult, ...], spf: SpfResult) -> list[_Identifier]:
+def identifiers_of(dkim: tuple[DkimResult, ...], spf: SpfResult) -> list[Identifier]:
     """What may align, SPF first: passes, and checks that ended in a temporary error (RFC 9989 4.4, 5.3.6).
 
     A pass for a HELO identity of its own does not count; the one that stands in for an empty reverse path is
     the MAIL FROM identity (RFC 7208 2.4). A key in test mode (RFC 6376 3.6.1 t=y) counts as no signature.
     """
-    identifiers: list[_Identifier] = []
+    identifiers: list[Identifier] = []
     if spf.domain and spf.result in _USEFUL and (spf.scope == "mailfrom" or spf.null_path):
         name = a_label_name(spf.domain)
         if name:
-            identifiers.append(_Identifier("spf", -1, name, spf.result is _PASS))
+            identifiers.append(Identifier("spf", -1, name, spf.result is _PASS))
     for signature in dkim:
         if signature.domain and signature.result in _USEFUL and not signature.testing:
             name = a_label_name(signature.domain)
             if name:
-                identifiers.append(_Identifier("dkim", signature.position, name, signature.result is _PASS))
+                identifiers.append(Identifier("dkim", signature.position, name, signature.result is _PASS))
     return identifiers
 
 
-_KINDS: Final = ("dkim", "spf")
+KINDS: Final = ("dkim", "spf")
 _PASS: Final = AuthResult.PASS  # read once: a look at an Enum class takes as long as a call
 _USEFUL: Final = frozenset({AuthResult.PASS, AuthResult.TEMPERROR})
 
@@ -206,11 +207,11 @@ def _inherited_policy(
 
 
 def _align(
-    identifiers: list[_Identifier], authors: Walk, record: DmarcRecord, evidence: Evidence
-) -> Generator[frozenset[Ask], Evidence, tuple[Evidence, dict[_Identifier, _Alignment]]]:
+    identifiers: list[Identifier], authors: Walk, record: DmarcRecord, evidence: Evidence
+) -> Generator[frozenset[Ask], Evidence, tuple[Evidence, dict[Identifier, _Alignment]]]:
     """Alignment of each identifier (RFC 9989 4.4.1, 4.4.2, 4.10.2); all walks that this needs are asked at once."""
-    aligned: dict[_Identifier, _Alignment] = {}
-    walks: dict[str, list[_Identifier]] = {}
+    aligned: dict[Identifier, _Alignment] = {}
+    walks: dict[str, list[Identifier]] = {}
     highest: str | None = None  # worked out when first needed: most mail is signed by the author's own domain
     for identifier in identifiers:
         strict = record.strict_dkim if identifier.kind == "dkim" else record.strict_spf

@@ -75,7 +75,8 @@ def _kept(text: str) -> DmarcRecord | None:
     return _parse(text)
 
 
-def _parse(text: str) -> DmarcRecord | None:
+def tags_of(text: str) -> dict[str, str] | None:
+    """The tags of a TXT value by their names in lower case; None when it is no DMARC record, empty when it is void."""
     version = _VERSION.match(text)
     if version is None:
         return None
@@ -87,18 +88,31 @@ def _parse(text: str) -> DmarcRecord | None:
         key = name.strip(" \t").lower()
         if key in tags:
             # RFC 6376 3.2, the parent format: a tag given twice voids the list. It stays a record for the walk.
-            return DmarcRecord(None)
+            return {}
         tags[key] = value.strip(" \t")
-    p = _POLICIES.get(tags.get("p", "").lower())
-    sp = _POLICIES.get(tags.get("sp", "").lower())
-    np = _POLICIES.get(tags.get("np", "").lower())
+    return tags
+
+
+def policy_of(tags: dict[str, str], name: str) -> Policy | None:
+    """The policy that a tag names (case does not matter); None when it is absent or names none."""
+    return _POLICIES.get(tags.get(name, "").lower())
+
+
+def is_reported(tags: dict[str, str]) -> bool:
+    """Whether rua names anybody to report to: at least one valid URI (RFC 9989 4.10.1, RFC 7489 6.6.3)."""
+    return any(_URI.match(uri.strip(" \t")) for uri in tags.get("rua", "").split(","))
+
+
+def _parse(text: str) -> DmarcRecord | None:
+    tags = tags_of(text)
+    if not tags:
+        return None if tags is None else DmarcRecord(None)
+    p = policy_of(tags, "p")
+    sp = policy_of(tags, "sp")
+    np = policy_of(tags, "np")
     if p is None or ("sp" in tags and sp is None) or ("np" in tags and np is None):
         # RFC 9989 4.10.1: with somebody to report to it is monitored, otherwise DMARC is not applied.
-        p = (
-            Policy.NONE
-            if any(_URI.match(uri.strip(" \t")) for uri in tags.get("rua", "").split(","))
-            else None
-        )
+        p = Policy.NONE if is_reported(tags) else None
         sp = np = None
     psd = tags.get("psd", "u").lower()
     return DmarcRecord(

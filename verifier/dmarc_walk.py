@@ -104,6 +104,11 @@ def only_record(answer: Answer) -> DmarcRecord | None:
     return records[0] if len(records) == 1 else None
 
 
+def record_question(name: str) -> Question | None:
+    """The question for one name's own record; None where the name is too long to be asked for, so has none."""
+    return _question(name) if _askable(name) else None
+
+
 def _askable(name: str) -> bool:
     if len(name) <= _MAX_LABEL:  # nearly every name: no label can be too long
         return bool(name) and ".." not in name and name[0] != "." and name[-1] != "."

@@ -20,6 +20,7 @@ from verifier.canonical import BodyHashes
 from verifier.claims import Claims, Protection, claims_of, protection_of
 from verifier.dkim import check_dkim
 from verifier.dmarc import author_questions, check_dmarc
+from verifier.dmarc_7489 import PublicSuffixes, author_questions_7489, check_dmarc_7489
 from verifier.evidence import (
     MAX_OWN_OPINIONS,
     Ask,
@@ -37,8 +38,9 @@ from verifier.mentions import mentions_of
 from verifier.message import Message, read_message
 from verifier.parts import Part, attached_messages, walk
 from verifier.proofs import Proofs
+from verifier.reasons import by_rfc7489
 from verifier.rebuilt import uncheckable_seals, uncheckable_signatures, without_signatures
-from verifier.report import AuthorView, DkimResult, Report
+from verifier.report import AuthorView, DkimResult, DmarcMode, Report
 from verifier.spf import check_spf
 from verifier.verdict import candidates, decide
 
@@ -52,7 +54,11 @@ MAX_INNER_DEPTH: Final = 2  # messages inside attached messages; each level is h
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a verdict depends on beside the message. ``at`` is the clock (UTC), ``receiver`` our host name."""
+    """What a verdict depends on beside the message. ``at`` is the clock (UTC), ``receiver`` our host name.
+
+    With ``suffixes`` DMARC is evaluated by RFC 7489 and that list, without by RFC 9989, which needs none: one field, so that
+    no mode is ever without what it goes by.
+    """
 
     identities: tuple[Identity, ...]
     at: datetime
@@ -60,6 +66,12 @@ class Context:
     receiver: str = "localhost"
     supplied: tuple[str, ...] = ()  # of "evidence", "clock", "session": what a user supplied
     rebuilt: frozenset[bytes] = frozenset()  # of the message and those in it, the ones that are not as they were sent
+    suffixes: PublicSuffixes | None = None
+
+    @property
+    def dmarc_mode(self) -> DmarcMode:
+        """By which RFC DMARC is evaluated."""
+        return DmarcMode.RFC9989 if self.suffixes is None else DmarcMode.RFC7489
 
 
 def judge(message: Message, context: Context, parts: tuple[Part, ...] | None = None) -> Check[Report]:
@@ -98,17 +110,22 @@ def _judge_alone(
     domains = _domains(author)
     claims = claims_of(message, author, protection)
     bodies = BodyHashes(message)
+    suffixes = context.suffixes
+    early = author_questions(domains) if suffixes is None else author_questions_7489(domains, suffixes)
     checks: list[Check[Any]] = [
         check_dkim(message, context.at, bodies),
         check_spf(context.session, context.receiver, context.at),
         check_arc(message, context.at, bodies),
-        _prefetch(author_questions(domains)),
+        _prefetch(early),
     ]
     dkim, spf, arc, _ = yield from together(checks)
     rebuilt = bool(context.rebuilt) and message.raw in context.rebuilt
     if rebuilt:
         dkim, arc = uncheckable_signatures(dkim), uncheckable_seals(arc)
-    outcome = yield from check_dmarc(domains, dkim, spf)
+    if suffixes is None:
+        outcome = yield from check_dmarc(domains, dkim, spf)
+    else:
+        outcome = yield from check_dmarc_7489(domains, dkim, spf, suffixes)
     if outcome.aligned_dkim:
         dkim = tuple([r._replace(aligned=True) if r.position in outcome.aligned_dkim else r for r in dkim])
     dmarc = without_signatures(outcome.result) if rebuilt else outcome.result
@@ -143,7 +160,7 @@ def _judge_alone(
         spf=spf,
         dmarc=dmarc,
         arc=arc,
-        reasons=decision.reasons,
+        reasons=decision.reasons if suffixes is None else by_rfc7489(decision.reasons),
         supplied=context.supplied,
     )
 

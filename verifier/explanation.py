@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from verifier.dkim_reason import DkimReason
 from verifier.reason_codes import ReasonCode
-from verifier.report import AuthResult, DkimResult, Report, Verdict
+from verifier.report import AuthResult, DkimResult, DmarcMode, Report, Verdict
 from verifier.signature_words import why_not
 
 
@@ -152,7 +152,8 @@ def _checks(report: Report) -> Iterator[Checked]:
     yield Checked("SPF", spf.result.value, None, source, "RFC 7208 4")
     dmarc = report.dmarc
     record = None if dmarc.policy_domain is None else f"_dmarc.{dmarc.policy_domain} TXT"
-    yield Checked("DMARC", dmarc.result.value, dmarc.reason, record, "RFC 9989 5.3")
+    rfc = "RFC 9989 5.3" if dmarc.mode is DmarcMode.RFC9989 else "RFC 7489 6.6"
+    yield Checked("DMARC", dmarc.result.value, dmarc.reason, record, rfc)
     sealers = ", ".join(dict.fromkeys(report.arc.sealers)) or None
     yield Checked("ARC", report.arc.result.value, report.arc.reason, sealers, "RFC 8617 5.2")
 

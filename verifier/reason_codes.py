@@ -31,6 +31,7 @@ class ReasonCode(StrEnum):
     DMARC_PASS = "dmarc-pass"
     DMARC_FAIL = "dmarc-fail"
     DMARC_NONE = "dmarc-none"
+    DMARC_SAMPLING = "dmarc-sampling"
     LIVE_SESSION_DMARC_FAIL = "live-session-dmarc-fail"
     SPF_ONLY = "spf-only"
     UNSIGNED_FIELDS = "unsigned-fields"
@@ -64,6 +65,7 @@ RFC: dict[ReasonCode, str] = {
     ReasonCode.DMARC_PASS: "RFC 9989 5.3.5",
     ReasonCode.DMARC_FAIL: "RFC 9989 5.3.5",
     ReasonCode.DMARC_NONE: "RFC 9989 4.10",
+    ReasonCode.DMARC_SAMPLING: "RFC 7489 6.6.4",
     ReasonCode.LIVE_SESSION_DMARC_FAIL: "RFC 9989 5.3.6",
     ReasonCode.SPF_ONLY: "RFC 7208 11.2",
     ReasonCode.UNSIGNED_FIELDS: "RFC 6376 5.4",
@@ -73,4 +75,15 @@ RFC: dict[ReasonCode, str] = {
     ReasonCode.BORDER_RESULTS: "RFC 8601 5",
     ReasonCode.REPLY_TO_ELSEWHERE: "RFC 5322 3.6.2",
     ReasonCode.REBUILT_MESSAGE: "RFC 6376 3.7",
+}
+
+# What is cited instead where DMARC was evaluated by the older RFC.
+RFC_7489: dict[str, str] = {
+    ReasonCode.SEVERAL_AUTHORS: "RFC 7489 6.6.1",
+    ReasonCode.SIGNED_BY_OTHERS: "RFC 7489 3.1.1",
+    ReasonCode.DMARC_TEMPORARY_ERROR: "RFC 7489 6.6.2",
+    ReasonCode.DMARC_PASS: "RFC 7489 6.6.2",
+    ReasonCode.DMARC_FAIL: "RFC 7489 6.6.2",
+    ReasonCode.DMARC_NONE: "RFC 7489 6.6.3",
+    ReasonCode.LIVE_SESSION_DMARC_FAIL: "RFC 7489 6.6.2",
 }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from verifier.dmarc_7489_record import ALL_MAIL
 from verifier.identity import Identity
 from verifier.proofs import Proofs
-from verifier.reason_codes import RFC, ReasonCode
+from verifier.reason_codes import RFC, RFC_7489, ReasonCode
 from verifier.report import AuthResult, ClaimedBy, DkimResult, Effect, Reason
 from verifier.signature_words import why_not
 
@@ -55,7 +58,11 @@ def session_facts(proofs: Proofs) -> tuple[Reason, ...]:
         text = f"Neither a signature nor the sending computer is {domain}'s; its policy is “{dmarc.policy or 'none'}”."
         if proofs.origin is None:
             text = f"No signature of {domain} holds; how the message travelled is not known."
-        return (reason(ReasonCode.DMARC_FAIL, text, Effect.WEAKENS),)
+        failed = reason(ReasonCode.DMARC_FAIL, text, Effect.WEAKENS)
+        if dmarc.percent is None or dmarc.percent == ALL_MAIL:
+            return (failed,)
+        text = f"{dmarc.policy_domain} asks for that in {dmarc.percent} % of such mail; here all of it is judged alike."
+        return failed, reason(ReasonCode.DMARC_SAMPLING, text, Effect.INFORMS)
     if dmarc.result is AuthResult.NONE and proofs.author is not None:
         return (reason(ReasonCode.DMARC_NONE, f"{domain} publishes no DMARC policy.", Effect.INFORMS),)
     return ()
@@ -136,3 +143,8 @@ def passes(result: DkimResult) -> bool:
 def reason(code: ReasonCode, text: str, effect: Effect, evidence: str | None = None) -> Reason:
     """A reason with the RFC section of its code."""
     return Reason(code, text, RFC.get(code), effect, evidence)
+
+
+def by_rfc7489(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
+    """The same reasons, citing RFC 7489 where they speak of DMARC."""
+    return tuple(replace(r, rfc=RFC_7489[r.code]) if r.code in RFC_7489 else r for r in reasons)

@@ -49,6 +49,13 @@ class AuthResult(StrEnum):
     PERMERROR = "permerror"
 
 
+class DmarcMode(StrEnum):
+    """By which RFC DMARC is evaluated; the older one goes by the public suffix list."""
+
+    RFC9989 = "rfc9989"
+    RFC7489 = "rfc7489"
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """Why: a stable code, a sentence for a person, the RFC section, the effect, and the evidence behind it."""
@@ -119,7 +126,10 @@ class SpfResult:
 
 
 class DmarcResult(NamedTuple):
-    """DMARC (RFC 9989). ``policy`` is what would apply after sp, np and t; ``aligned_by`` holds "dkim" and "spf"."""
+    """DMARC by the RFC of ``mode``. ``policy`` is what would apply after sp, np and t; ``aligned_by``: "dkim", "spf".
+
+    ``percent`` is what the applied record says in pct, which only RFC 7489 knows; it changes nothing here.
+    """
 
     result: AuthResult
     policy: str | None = None
@@ -127,6 +137,8 @@ class DmarcResult(NamedTuple):
     org_domain: str | None = None
     aligned_by: tuple[str, ...] = ()
     reason: str | None = None
+    mode: DmarcMode = DmarcMode.RFC9989
+    percent: int | None = None
 
 
 class ArcHop(NamedTuple):

@@ -54,6 +54,8 @@ def as_json(report: Report, file: str | None, *, explained: bool = False) -> dic
             "org_domain": report.dmarc.org_domain,
             "aligned_by": list(report.dmarc.aligned_by),
             "reason": report.dmarc.reason,
+            "mode": report.dmarc.mode.value,
+            "percent": report.dmarc.percent,
         },
         "arc": {
             "result": report.arc.result.value,

@@ -6,10 +6,10 @@ import ast
 from pathlib import Path
 
 from expertmail.reasons_table import ARC, DMARC, MEANING, markdown
-from verifier import dmarc
+from verifier import dmarc, dmarc_7489
 from verifier.arc_set import ArcReason
 from verifier.dkim_reason import DkimReason, Weakness
-from verifier.reason_codes import RFC, ReasonCode
+from verifier.reason_codes import RFC, RFC_7489, ReasonCode
 from verifier.signature_words import REASONS, WEAKNESSES
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reasons.md"
@@ -23,15 +23,16 @@ def test_the_document_is_up_to_date() -> None:
 def test_every_code_has_words() -> None:
     assert MEANING.keys() == set(ReasonCode)
     assert RFC.keys() <= set(ReasonCode)
+    assert RFC_7489.keys() == {code for code, section in RFC.items() if section.startswith("RFC 9989")}
     assert ARC.keys() == set(ArcReason)
     assert REASONS.keys() == set(DkimReason)
     assert WEAKNESSES.keys() == set(Weakness)
 
 
 def test_every_reason_that_dmarc_gives_stands_there() -> None:
-    tree = ast.parse(Path(dmarc.__file__).read_text(encoding="utf-8"))
+    trees = [ast.parse(Path(module.__file__).read_text(encoding="utf-8")) for module in (dmarc, dmarc_7489)]
     given = set()
-    for node in ast.walk(tree):
+    for node in (node for tree in trees for node in ast.walk(tree)):
         if isinstance(node, ast.keyword) and node.arg == "reason" and isinstance(node.value, ast.Constant):
             given.add(node.value.value)
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "reason":
