@@ -75,9 +75,10 @@ def check_dmarc_7489(
     record = found.record
     policy = None if record is None else record.applying(inherited=found.domain != author)
     if record is None or policy is None:
-        word = _TEMPERROR if found.failed else _NONE
+        if found.failed:
+            return DmarcOutcome(DmarcResult(_TEMPERROR, reason=found.reason, mode=_MODE), same)
         reason = found.reason or "record-without-policy"
-        return DmarcOutcome(DmarcResult(word, org_domain=organisation, reason=reason, mode=_MODE), same)
+        return DmarcOutcome(DmarcResult(_NONE, org_domain=organisation, reason=reason, mode=_MODE), same)
 
     aligned = [i for i in identifiers if _aligns(i, author, organisation, record, suffixes)]
     hits = [i for i in aligned if i.passed]
