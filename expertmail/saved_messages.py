@@ -1,6 +1,6 @@
-"""Saved messages as bytes: .eml files, mbox files, folders, standard input.
+"""Saved messages as bytes: .eml files, mbox files, Outlook .msg files, folders, standard input.
 
-What a mail program saved is repaired in one way only: a file without any CRLF is read as if its lines ended
+A .msg file holds no mail as it was sent: one is rebuilt from it, and judged as rebuilt. What another mail program saved is repaired in one way only: a file without any CRLF is read as if its lines ended
 in CRLF, since signatures are computed so (RFC 6376 3.4). Everything else stays as it is, and is told.
 """
 
@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from expertmail.faults import ExitCode, FaultError
+from expertmail.message_notes import NOTE_TEXT, Note
+
+__all__ = ["NOTE_TEXT", "Note", "SavedMessage", "load", "repaired", "split_mbox"]
 
 MAX_FILE: Final = 64 * 1024 * 1024  # bytes of one message; larger than any server accepts
 MAX_MBOX: Final = 1024 * 1024 * 1024  # bytes of one mbox file
@@ -25,30 +27,17 @@ _FROM_LINE: Final = re.compile(rb"From \S.*\d\d:\d\d")
 _QUOTED_FROM: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
 
 
-class Note(StrEnum):
-    """What was noticed, or done, while reading a file."""
-
-    LF_ONLY = "lf-only"  # no CRLF at all: read as CRLF
-    MIXED_LINE_ENDS = "mixed-line-ends"  # left as it is; a signature may fail by that
-    MBOX = "mbox"  # from an mbox file: ">From " lines were unquoted
-    EMPTY = "empty"
-
-
-NOTE_TEXT: Final = {
-    Note.LF_ONLY: "Its lines end in LF only; it was read as if they ended in CRLF.",
-    Note.MIXED_LINE_ENDS: "Some of its lines end in CRLF and some in LF only; a signature may fail by that alone.",
-    Note.MBOX: "It comes from an mbox file, which may have changed lines that begin with “From ”.",
-    Note.EMPTY: "It holds nothing.",
-}
-
-
 @dataclass(frozen=True, slots=True)
 class SavedMessage:
-    """A message as read: the name shown for it, its bytes after repair, and what was noticed."""
+    """A message as read: the name shown for it, its bytes after repair, and what was noticed.
+
+    ``rebuilt`` holds the bytes of the messages that are not as they were sent: of a .msg file itself and embedded ones.
+    """
 
     file: str
     raw: bytes
     notes: tuple[Note, ...] = ()
+    rebuilt: frozenset[bytes] = frozenset()
 
 
 def load(path: str, stdin: BinaryIO) -> Iterator[SavedMessage]:
@@ -76,7 +65,7 @@ def load(path: str, stdin: BinaryIO) -> Iterator[SavedMessage]:
             )
         yield from _messages(str(inside), _bytes_of(inside, str(inside)))
     if not found:
-        raise FaultError(f"{path} holds no .eml, .mbox or .txt file.", ExitCode.NO_INPUT)
+        raise FaultError(f"{path} holds no .eml, .msg, .mbox or .txt file.", ExitCode.NO_INPUT)
 
 
 def _bytes_of(place: Path, shown: str) -> bytes:
@@ -92,16 +81,38 @@ def _bytes_of(place: Path, shown: str) -> bytes:
 
 def _messages(file: str, data: bytes) -> Iterator[SavedMessage]:
     if data.startswith(_OLE):
-        raise FaultError(
-            f"{file} is an Outlook .msg file, which does not hold the message as it was sent: a verdict needs it. "
-            "Save the message as .eml instead (Outlook on the web: “Download”), or forward it as an attachment.",
-            ExitCode.NO_INPUT,
-        )
+        yield _from_outlook(file, data)
+        return
     if _starts_mbox(data):
         for number, raw in enumerate(split_mbox(data), 1):
             yield _saved(f"{file}:{number}", raw, Note.MBOX)
         return
     yield _saved(file, data)
+
+
+def _from_outlook(file: str, data: bytes) -> SavedMessage:
+    try:
+        from expertmail.outlook.container import ContainerError  # noqa: PLC0415 - of an extra, and for .msg only
+        from expertmail.outlook.message import read_outlook  # noqa: PLC0415
+        from expertmail.outlook.rebuild import rebuild  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        if missing.name != "olefile":
+            raise
+        raise FaultError(
+            f"{file} is an Outlook .msg file; to read it, run: pip install 'expertmail[msg]'. "
+            "Better ask for the original as .eml: a .msg file does not hold the message as it was sent.",
+            ExitCode.NO_INPUT,
+        ) from None
+    if len(data) > MAX_FILE:
+        raise FaultError(f"{file} is larger than {MAX_FILE >> 20} MB.", ExitCode.NO_INPUT)
+    try:
+        raw, rebuilt, notes = rebuild(read_outlook(data))
+    except ContainerError as error:
+        raise FaultError(
+            f"{file} cannot be read as an Outlook .msg file: it {error}. Ask for the original as .eml.",
+            ExitCode.NO_INPUT,
+        ) from None
+    return SavedMessage(file, raw, notes, rebuilt)
 
 
 def _saved(file: str, data: bytes, *notes: Note) -> SavedMessage:

@@ -245,7 +245,13 @@ async def _one(
     saved: SavedMessage, plan: Plan, resolver: Resolves | None, opinion: SecondOpinion
 ) -> JudgedMessage:
     context = Context(
-        plan.identities, plan.at, plan.session, "localhost", plan.supplied, suffixes=plan.suffixes
+        plan.identities,
+        plan.at,
+        plan.session,
+        "localhost",
+        plan.supplied,
+        suffixes=plan.suffixes,
+        rebuilt=saved.rebuilt,
     )
     check = judge(read_message(saved.raw), context)
     report, used = await drive(check, plan.evidence, resolver, opinion, raw=saved.raw)

@@ -1,0 +1,136 @@
+r"""The text of an RTF document, and of HTML that Outlook wrapped in RTF (``\fromhtml1``, [MS-OXRTFEX]). One pass, linear."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from expertmail.outlook.code_pages import DEFAULT, charset_of
+from verifier.charset import to_text
+
+MAX_NESTING: Final = 200  # groups in groups; Outlook's stay under 20
+
+_TOKEN: Final = re.compile(
+    rb"\\([A-Za-z]{1,32})(-?[0-9]{1,9})? ?|\\'([0-9A-Fa-f]{2})|\\(.)|([{}])|[\r\n]+|([^\\{}\r\n]+)|\\",
+    re.DOTALL,
+)
+_DESTINATIONS: Final = frozenset(  # groups that hold no text of the document
+    b"fonttbl colortbl stylesheet listtable listoverridetable info pict object header headerl headerr headerf footer footerl "
+    b"footerr footerf footnote themedata datastore generator xmlnstbl rsidtbl fldinst".split()
+)
+_BREAKS: Final = frozenset((b"par", b"line", b"row", b"sect", b"page"))
+_LETTERS: Final = {
+    b"tab": "\t",
+    b"cell": "\t",
+    b"emdash": "\u2014",
+    b"endash": "\u2013",
+    b"lquote": "\u2018",
+    b"rquote": "\u2019",
+    b"ldblquote": "\u201c",
+    b"rdblquote": "\u201d",
+    b"bullet": "\u2022",
+}
+_SYMBOLS: Final = {b"~": "\u00a0", b"_": "\u2011", b"{": "{", b"}": "}", b"\\": "\\"}
+
+
+class _Group(NamedTuple):
+    """What holds until a group ends: whether its text counts, and what stands in for a Unicode character."""
+
+    silent: bool = False
+    stand_ins: int = 1
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.waiting = bytearray()  # 8-bit text that is not decoded yet: a character may have two octets
+        self.charset = DEFAULT
+        self.group = _Group()
+        self.outer: list[_Group] = []
+        self.too_deep = 0
+        self.rtf_only = False  # between \htmlrtf and \htmlrtf0: not in the HTML that was wrapped
+        self.skip = 0  # stand-ins of a Unicode character that are still to come
+
+    def flush(self) -> None:
+        if self.waiting:
+            self.pieces.append(to_text(bytes(self.waiting), self.charset)[0])
+            self.waiting.clear()
+
+    def write(self, text: str) -> None:
+        if not self.group.silent and not self.rtf_only:
+            self.flush()
+            self.pieces.append(text)
+
+    def octets(self, octets: bytes) -> None:
+        skipped = min(self.skip, len(octets))
+        self.skip -= skipped
+        if not self.group.silent and not self.rtf_only:
+            self.waiting += octets[skipped:]
+
+    def brace(self, brace: bytes) -> None:
+        self.skip = 0
+        if brace == b"{":
+            if len(self.outer) >= MAX_NESTING:
+                self.too_deep += 1
+            else:
+                self.outer.append(self.group)
+        elif self.too_deep:
+            self.too_deep -= 1
+        elif self.outer:
+            self.group = self.outer.pop()
+
+    def word(self, word: bytes, number: int | None) -> None:
+        if word in _DESTINATIONS:
+            self.group = self.group._replace(silent=True)
+        elif word == b"htmlrtf":
+            self.rtf_only = number != 0
+        elif word in _BREAKS:
+            if not self.group.silent:  # kept from \htmlrtf too: the wrapped HTML breaks its lines by tags
+                self.flush()
+                self.pieces.append("\n")
+        elif word == b"u" and number is not None:
+            self.write(chr(number & 0xFFFF))
+            self.skip = self.group.stand_ins
+        elif word == b"uc" and number is not None:
+            self.group = self.group._replace(stand_ins=max(0, number))
+        elif word == b"ansicpg":
+            self.charset = charset_of(number) or self.charset
+        elif word in _LETTERS:
+            self.write(_LETTERS[word])
+
+    def symbol(self, symbol: bytes) -> None:
+        if symbol == b"*":  # a destination that readers may not know
+            self.group = self.group._replace(silent=True)
+        elif symbol in (b"\r", b"\n"):
+            self.word(b"par", None)
+        elif symbol in _SYMBOLS:
+            self.write(_SYMBOLS[symbol])
+
+    def take(self, token: re.Match[bytes]) -> int:
+        """Read a token; returns how many octets of binary data follow it, which are no tokens."""
+        word, digits, octet, symbol, brace, plain = token.groups()
+        if plain is not None:
+            self.octets(plain)
+        elif word is not None:
+            number = None if digits is None else int(digits)
+            if word == b"bin":
+                return max(0, number or 0)
+            self.word(word, number)
+        elif octet is not None:
+            self.octets(bytes((int(octet, 16),)))
+        elif brace is not None:
+            self.brace(brace)
+        elif symbol is not None:
+            self.symbol(symbol)
+        return 0
+
+
+def text_of(rtf: bytes) -> str:
+    r"""The text, lines ended by LF. Never raises; fonts that name a charset of their own are not followed."""
+    reader = _Reader()
+    position = 0
+    while token := _TOKEN.match(rtf, position):
+        position = token.end() + reader.take(token)
+    reader.flush()
+    joined = "".join(reader.pieces)
+    return joined.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")  # pairs become one
