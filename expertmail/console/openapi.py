@@ -6,7 +6,7 @@ from enum import StrEnum
 from importlib.metadata import version
 from typing import Any
 
-from verifier.report import AuthResult, ClaimedBy, Effect, Verdict
+from verifier.report import AuthResult, ClaimedBy, DmarcMode, Effect, Verdict
 
 Json = dict[str, Any]
 
@@ -77,6 +77,8 @@ def _verdict() -> Json:
                     "policy_domain": _TEXT_OR_NULL,
                     "org_domain": _TEXT_OR_NULL,
                     "aligned_by": _TEXTS,
+                    "mode": _words(DmarcMode),
+                    "percent": {"type": ["integer", "null"], "minimum": 0, "maximum": 100},
                 }
             ),
             "arc": _object({"result": _words(AuthResult), "sealers": _TEXTS, "trusted": _FLAG}),

@@ -22,6 +22,7 @@ from smtp_gateway.server import GatewayServer
 from threads import store
 from threads.model import Contact, Organisation, Thread
 from threads.reply_address import ReplyAddresses
+from verifier.dmarc_7489 import PublicSuffixes
 from verifier.evidence import Opinion
 from verifier.identity import Identity
 from verifier.resolver import Resolver
@@ -238,6 +239,7 @@ async def whole_gateway(
     resolver: Any = None,
     wrap_writer: Callable[[store.Writer], Any] = lambda writer: writer,
     zone: Zone | None = None,
+    suffixes: PublicSuffixes | None = None,
 ) -> AsyncIterator[World]:
     """Gateway, record and zone together."""
     database = store.open_database(f"sqlite:///{folder / 'record.db'}")
@@ -259,6 +261,7 @@ async def whole_gateway(
         resolver=resolver,
         opinion=Yes(),
         writer=wrap_writer(writer),
+        suffixes=suffixes,
     )
     server = GatewayServer(settings, BOXES, intake.take, now)
     await server.start()
