@@ -114,7 +114,7 @@ def test_an_unusable_option_file_is_66(capsys, tmp_path: Path, option: str, cont
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_a_msg_file_is_refused_with_advice(capsys, tmp_path: Path) -> None:
+def test_a_broken_msg_file_is_refused_with_advice(capsys, tmp_path: Path) -> None:
     file = tmp_path / "x.msg"
     file.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600)
     code, objects, err = found(capsys, str(file), *ZONE)
