@@ -30,6 +30,7 @@ from verifier.report import (
     AuthorView,
     AuthResult,
     DkimResult,
+    DmarcMode,
     DmarcResult,
     Effect,
     Reason,
@@ -78,6 +79,14 @@ DEFAULT = RoutePolicy()
 def test_a_refusal_takes_two_independent_reasons(report: Report, code: str | None) -> None:
     refused = refusal(report, CONVERSATION, DEFAULT, bounce=False)
     assert (refused.reply.enhanced if refused else None) == code
+
+
+@pytest.mark.parametrize(("mode", "cited"), [(DmarcMode.RFC9989, "(RFC 9989)"), (DmarcMode.RFC7489, "(RFC 7489)")])
+def test_a_refusal_cites_the_rfc_that_dmarc_was_evaluated_by(mode: DmarcMode, cited: str) -> None:
+    report = replace(FORGED, dmarc=FORGED.dmarc._replace(mode=mode))
+    refused = refusal(report, CONVERSATION, DEFAULT, bounce=False)
+    assert refused is not None
+    assert str(refused.reply).endswith(cited)
 
 
 @pytest.mark.parametrize("kind", [RouteKind.VERIFY, RouteKind.POSTMASTER, RouteKind.ABUSE])

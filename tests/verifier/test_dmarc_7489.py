@@ -240,6 +240,17 @@ def test_a_name_too_long_to_be_asked_for_goes_by_its_organisation(name: str) -> 
     assert (got.result, got.policy_domain) == ("fail", "example.com")
 
 
+@pytest.mark.parametrize("zone", [{}, {"example.com": "v=DMARC1;"}, {"example.com": SERVFAIL}])
+def test_where_no_policy_is_known_only_a_passing_signature_of_the_very_domain_is_aligned(
+    zone: dict[str, Any],
+) -> None:
+    signers = ("evil.com", "Example.com.", "m.example.com", "?example.com")
+    outcome = conclude(check("example.com", signers), world(zone).evidence())
+    assert outcome.result.result in {"none", "temperror"}
+    assert outcome.result.aligned_by == ()
+    assert outcome.aligned_dkim == {1}
+
+
 def test_a_key_in_test_mode_and_a_helo_of_its_own_do_not_count() -> None:
     testing = DkimResult(0, AuthResult.PASS, None, "example.com", "s", "rsa-sha256", testing=True)
     helo = SpfResult(AuthResult.PASS, "example.com", "helo", "192.0.2.1", "session")
