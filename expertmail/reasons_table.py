@@ -55,6 +55,8 @@ MEANING: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.ARC_PASS: "Relays sealed what they saw; none that you trust says what would matter.",
     ReasonCode.ARC_FAIL: "The chain of seals does not hold; its own reason stands beside it.",
     ReasonCode.BORDER_RESULTS: "A border server named in `trusted_authserv_ids` noted these results when the message came in.",
+    ReasonCode.SPF_RECONSTRUCTED: "SPF of a saved message, by the session that its own Received fields tell of: told only, DMARC does not count it.",
+    ReasonCode.MICROSOFT_365_FIELDS: "What Microsoft 365 fields in the header say (`compauth`, `AuthAs`, the filter's report). Anybody can write them.",
     ReasonCode.REPLY_TO_ELSEWHERE: "Answers would go to another organisation than the author's.",
     ReasonCode.BRAND_IN_TEXT: "The text names a protected brand, which claims nothing.",
     ReasonCode.FORWARDED_INLINE: "Another message was copied into the text. It cannot be verified: ask for it as an attachment.",

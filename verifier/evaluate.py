@@ -30,17 +30,20 @@ from verifier.evidence import (
     OpinionQuestion,
     Question,
     Session,
+    SessionOrigin,
     ask,
     together,
 )
 from verifier.identity import Identity
 from verifier.mentions import mentions_of
 from verifier.message import Message, read_message
+from verifier.microsoft_365 import microsoft_fields
 from verifier.parts import Part, attached_messages, walk
 from verifier.proofs import Proofs
 from verifier.reasons import by_rfc7489
 from verifier.rebuilt import uncheckable_seals, uncheckable_signatures, without_signatures
-from verifier.report import AuthorView, DkimResult, DmarcMode, Report
+from verifier.received_walk import Boundary, boundary_of
+from verifier.report import AuthorView, DkimResult, DmarcMode, Report, SpfResult
 from verifier.spf import check_spf
 from verifier.verdict import candidates, decide
 
@@ -48,6 +51,7 @@ EVALUATOR_VERSION: Final = (
     "2"  # stored beside each verdict; raised whenever the same evidence may judge otherwise
 )
 
+_SUPPLIED: Final = SessionOrigin.SUPPLIED
 MAX_INNER: Final = 8  # attached messages judged in one message; analysts attach one or two
 MAX_INNER_DEPTH: Final = 2  # messages inside attached messages; each level is hashed again
 
@@ -67,6 +71,7 @@ class Context:
     supplied: tuple[str, ...] = ()  # of "evidence", "clock", "session": what a user supplied
     rebuilt: frozenset[bytes] = frozenset()  # of the message and those in it, the ones that are not as they were sent
     suffixes: PublicSuffixes | None = None
+    saved: bool = True  # False for a message that stands in one which came in by a session of ours
 
     @property
     def dmarc_mode(self) -> DmarcMode:
@@ -94,7 +99,12 @@ def _judge(
     own = _judge_alone(message, parts, context, protection, number)
     if not attached:
         return (yield from own)
-    inside = replace(context, session=None, supplied=tuple(s for s in context.supplied if s != "session"))
+    inside = replace(
+        context,
+        session=None,
+        supplied=tuple(s for s in context.supplied if s != "session"),
+        saved=_saved(context),
+    )
     inner = [
         _judge(read_message(raw), inside, protection, number * MAX_INNER + place + 1, depth + 1)
         for place, raw in enumerate(attached)
@@ -136,6 +146,11 @@ def _judge_alone(
     if arc.hops and claims.owner is not None:
         trusted = vouched_for(arc, claims.owner.trusted_sealers, None if view is None else view.domain)
         arc = replace(arc, trusted=trusted)
+    boundary: Boundary | None = None
+    if claims.claims and _saved(context):
+        boundary = _boundary(message, context, claims, protection)
+        if boundary is not None:
+            spf = yield from _reconstructed(boundary, context)
     proofs = Proofs(
         claims=claims,
         author=view,
@@ -148,6 +163,8 @@ def _judge_alone(
         mentions=mentions_of(message, parts, claims, protection),
         supplied=context.supplied,
         border=_border(message, claims, protection),
+        boundary=None if boundary is None else boundary.host,
+        microsoft=microsoft_fields(message) if claims.claims and _saved(context) else (),
         rebuilt=rebuilt,
     )
     decision = decide(proofs)
@@ -167,9 +184,31 @@ def _judge_alone(
 
 def _border(message: Message, claims: Claims, protection: Protection) -> tuple[str, tuple[str, ...]] | None:
     """What the border servers noted that the claimed identities trust."""
-    claimed = (protection.named(claim.identity) for claim in claims.claims)
-    trusted = tuple({name for one in claimed if one is not None for name in one.trusted_authserv_ids})
+    trusted = _trusted_hosts(claims, protection)
     return border_results(message, trusted) if trusted else None
+
+
+def _trusted_hosts(claims: Claims, protection: Protection) -> tuple[str, ...]:
+    """The border servers that the claimed identities trust, by their authserv-ids."""
+    claimed = (protection.named(claim.identity) for claim in claims.claims)
+    return tuple({name for one in claimed if one is not None for name in one.trusted_authserv_ids})
+
+
+def _saved(context: Context) -> bool:
+    """Whether a message is judged as one that somebody saved: no session of ours brought it, or what it stands in."""
+    return context.saved and (context.session is None or context.session.origin is _SUPPLIED)
+
+
+def _boundary(message: Message, context: Context, claims: Claims, protection: Protection) -> Boundary | None:
+    """Where the message came in by its own header, if nobody says by which session."""
+    trusted = _trusted_hosts(claims, protection) if context.session is None else ()
+    return boundary_of(message, trusted) if trusted else None
+
+
+def _reconstructed(boundary: Boundary, context: Context) -> Check[SpfResult]:
+    """SPF by what the header says of the session. DMARC was worked out without it, so it can decide nothing."""
+    found = yield from check_spf(boundary.session, boundary.host, context.at)
+    return replace(found, source="reconstructed")
 
 
 def _prefetch(questions: Iterable[Question]) -> Check[None]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from verifier.claims import Claims
 from verifier.evidence import Opinion, SessionOrigin
 from verifier.mentions import Mentions
+from verifier.microsoft_365 import Saying
 from verifier.report import ArcResult, AuthorView, DkimResult, DmarcResult, SpfResult
 
 
@@ -26,4 +27,6 @@ class Proofs:
     mentions: Mentions = field(default_factory=Mentions)
     supplied: tuple[str, ...] = ()
     border: tuple[str, tuple[str, ...]] | None = None  # what a trusted border server noted: its id, and its results
+    boundary: str | None = None  # the trusted host that took a saved message in, if its own header tells
+    microsoft: tuple[Saying, ...] = ()  # what Microsoft 365 fields of a saved message say
     rebuilt: bool = False  # not the bytes that were sent: no signature can be checked

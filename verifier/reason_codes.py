@@ -39,6 +39,8 @@ class ReasonCode(StrEnum):
     ARC_PASS = "arc-pass"
     ARC_FAIL = "arc-fail"
     BORDER_RESULTS = "border-results"
+    SPF_RECONSTRUCTED = "spf-reconstructed"
+    MICROSOFT_365_FIELDS = "microsoft-365-fields"
     REPLY_TO_ELSEWHERE = "reply-to-elsewhere"
     BRAND_IN_TEXT = "brand-in-text"
     FORWARDED_INLINE = "forwarded-inline"
@@ -73,6 +75,7 @@ RFC: dict[ReasonCode, str] = {
     ReasonCode.ARC_PASS: "RFC 8617 5.2",
     ReasonCode.ARC_FAIL: "RFC 8617 5.2",
     ReasonCode.BORDER_RESULTS: "RFC 8601 5",
+    ReasonCode.SPF_RECONSTRUCTED: "RFC 5321 4.4",
     ReasonCode.REPLY_TO_ELSEWHERE: "RFC 5322 3.6.2",
     ReasonCode.REBUILT_MESSAGE: "RFC 6376 3.7",
 }

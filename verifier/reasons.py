@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from verifier.dmarc_7489_record import ALL_MAIL
@@ -57,7 +58,8 @@ def session_facts(proofs: Proofs) -> tuple[Reason, ...]:
     if dmarc.result is AuthResult.FAIL:
         text = f"Neither a signature nor the sending computer is {domain}'s; its policy is “{dmarc.policy or 'none'}”."
         if proofs.origin is None:
-            text = f"No signature of {domain} holds; how the message travelled is not known."
+            known = "not known" if proofs.boundary is None else "known from its own header only"
+            text = f"No signature of {domain} holds; how the message travelled is {known}."
         failed = reason(ReasonCode.DMARC_FAIL, text, Effect.WEAKENS)
         if dmarc.percent is None or dmarc.percent == ALL_MAIL:
             return (failed,)
@@ -76,6 +78,8 @@ def informing(proofs: Proofs) -> tuple[Reason, ...]:
         name, words = proofs.border
         text = f"{name}, whose word you trust, noted when it came in: {', '.join(words) or 'nothing'}."
         reasons.append(reason(ReasonCode.BORDER_RESULTS, text, Effect.INFORMS))
+    if proofs.boundary is not None or proofs.microsoft:
+        reasons += _by_its_header(proofs)
     if proofs.mentions.reply_to:
         text = f"Answers would go elsewhere: {', '.join(proofs.mentions.reply_to[:5])}."
         reasons.append(reason(ReasonCode.REPLY_TO_ELSEWHERE, text, Effect.INFORMS))
@@ -89,6 +93,25 @@ def informing(proofs: Proofs) -> tuple[Reason, ...]:
         text = f"Taken as supplied and not seen by us: {', '.join(proofs.supplied)}."
         reasons.append(reason(ReasonCode.SUPPLIED_FACTS, text, Effect.INFORMS))
     return tuple(reasons)
+
+
+def _by_its_header(proofs: Proofs) -> Iterator[Reason]:
+    """What a saved message says of its own way. Whoever had the file may have written that."""
+    if proofs.boundary is not None:
+        spf = proofs.spf
+        asked = "there is no domain whose SPF could be asked about it"
+        evidence = None
+        if spf.domain is not None:
+            asked = f"SPF of {spf.domain} answers “{spf.result}” to that"
+            evidence = f"{spf.scope} {spf.domain} from {spf.client_ip}"
+        text = (
+            f"By its own Received fields {spf.client_ip} handed it to {proofs.boundary}; {asked}. "
+            "A saved file can be edited, so that proves and contradicts nothing."
+        )
+        yield reason(ReasonCode.SPF_RECONSTRUCTED, text, Effect.INFORMS, evidence=evidence)
+    for said in proofs.microsoft:
+        text = f"A Microsoft 365 field in its header, which anybody can write, says: {said.words}."
+        yield reason(ReasonCode.MICROSOFT_365_FIELDS, text, Effect.INFORMS, evidence=said.evidence)
 
 
 def _arc(proofs: Proofs) -> tuple[Reason, ...]:
