@@ -113,6 +113,9 @@ def _chain(report: Report) -> Iterator[Link]:
     spf = report.spf
     if spf.domain is None:
         yield Link("return path", None, "How it travelled is not known.")
+    elif spf.source == "reconstructed":
+        finding = f"By its own header, which can be edited, it came from {spf.client_ip}: SPF says “{spf.result}”. Nothing hangs on it."
+        yield Link("return path", spf.domain, finding)
     elif spf.result is AuthResult.PASS:
         yield Link(
             "return path",

@@ -10,6 +10,7 @@ import pytest
 from tests.cases.genuine import ADDRESS, PROTECTED, genuine, zone
 from tests.verifier.judging import judged, txt
 from verifier.evidence import Session, SessionOrigin
+from verifier.explanation import explain
 from verifier.message import read_message
 from verifier.received_walk import MAX_FIELDS, MAX_HOPS, Boundary, boundary_of, is_inside
 from verifier.report import AuthResult, Effect, Report, Verdict
@@ -152,6 +153,8 @@ def test_spf_is_reconstructed_told_and_never_counted(
     (reason,) = [reason for reason in report.reasons if reason.code == "spf-reconstructed"]
     assert reason.effect is Effect.INFORMS
     assert "proves and contradicts nothing" in reason.text
+    (link,) = [link for link in explain(report).chain if link.what == "return path"]
+    assert "can be edited" in link.finding or domain is None
     same = [(r.code, r.effect) for r in report.reasons if r is not reason]
     assert same == [(r.code, r.effect) for r in plain.reasons]
 
