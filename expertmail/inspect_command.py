@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 def inspect(
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="PATH…", help=".eml or mbox files, folders, or - for standard input."),
+        typer.Argument(metavar="PATH…", help=".eml, mbox or .msg files, folders, or - for standard input."),
     ],
     json_lines: Annotated[
         bool, typer.Option("--json", help="One JSON object per message, one a line.")
