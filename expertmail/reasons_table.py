@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from expertmail.reason_effects import effects
+from expertmail.reason_words import ADDRESS, SPF, SPF_RESULTS
 from verifier.address import AddressCode
 from verifier.arc_set import ArcReason
 from verifier.dkim_reason import RESULT_OF, DkimReason, Weakness
 from verifier.reason_codes import RFC, RFC_7489, ReasonCode
+from verifier.report import AuthResult
 from verifier.signature_words import REASONS, WEAKNESSES
+from verifier.spf_reason import SpfReason
 
 _HEAD: Final = """# Reasons
 
 <!-- Made by `python -m expertmail.reasons_table > docs/reasons.md`; a test keeps it up to date. -->
 
 Every verdict says why, by codes that programs may rely on: none is ever renamed. `verify --explain` shows them with a sentence
-each, `--json` holds them in `reasons`, `dkim[].reason`, `dkim[].weaknesses`, `dmarc.reason` and `arc.reason`.
+each, `--json` holds them in `reasons`, `dkim[].reason`, `dkim[].weaknesses`, `spf.reason`, `dmarc.reason` and `arc.reason`; with
+`--explain` the checks hold them too, in `explanation.checks[].reason` and `.also`.
 
 What a reason does is its *effect*: it `proves` the claim, `contradicts` it, `weakens` it, or only `informs`.
 """
@@ -98,25 +103,38 @@ def markdown() -> str:
 
 
 def _tables() -> Iterator[str]:
-    yield "\n## Of a verdict\n\n| code | means | source |\n|---|---|---|"
+    can = effects()
+    yield from _table("Of a verdict", "code", "effect", "means", "source")
     for code in ReasonCode:
         older = f"; in mode `rfc7489` {RFC_7489[code]}" if code in RFC_7489 else ""
-        yield f"| `{code}` | {MEANING[code]} | {RFC.get(code, '')}{older} |"
-    yield "\n## Of a DKIM signature (RFC 6376) that does not pass\n\n| code | result | means that |\n|---|---|---|"
+        effect = ", ".join(can[code])
+        yield f"| `{code}` | {effect} | {MEANING[code]} | {RFC.get(code, '')}{older} |"
+    yield from _table("Of a DKIM signature (RFC 6376) that does not pass", "code", "result", "means that")
     for reason in DkimReason:
         yield f"| `{reason}` | {RESULT_OF[reason]} | {REASONS[reason]} |"
-    yield (
-        "\n## Why one that passes is not acceptable\n\nA code about a field is followed by a colon and its name."
-        "\n\n| code | means that |\n|---|---|"
-    )
-    for weakness in Weakness:
-        yield f"| `{weakness}` | {WEAKNESSES[weakness]} |"
-    yield "\n## Of DMARC (RFC 9989, or RFC 7489 in that mode)\n\n| code | means that |\n|---|---|"
-    yield from (f"| `{code}` | {text} |" for code, text in DMARC.items())
-    yield "\n## Of ARC (RFC 8617)\n\n| code | means that |\n|---|---|"
-    yield from (f"| `{code}` | {ARC[code]} |" for code in ArcReason)
+    yield "\n## Why one that passes is not acceptable\n\nA code about a field is followed by a colon and its name.\n"
+    yield from _rows(((weakness, WEAKNESSES[weakness]) for weakness in Weakness), "code")
+    yield "\n## Of SPF (RFC 7208)\n\nThe result's word says all but where it is `none` or an error, which have a code as well.\n"
+    yield from _rows(((word, SPF_RESULTS[word]) for word in AuthResult if word in SPF_RESULTS), "result")
+    yield ""
+    yield from _rows(((reason, SPF[reason]) for reason in SpfReason), "code")
+    yield "\n## Of DMARC (RFC 9989, or RFC 7489 in that mode)\n"
+    yield from _rows(DMARC.items(), "code")
+    yield "\n## Of ARC (RFC 8617)\n"
+    yield from _rows(((reason, ARC[reason]) for reason in ArcReason), "code")
     yield "\n## Of a From field that is refused (RFC 5322, RFC 6532)\n\nThey stand in the text of `malformed-author`.\n"
-    yield ", ".join(f"`{code}`" for code in AddressCode)
+    yield from _rows(((code, ADDRESS[code]) for code in AddressCode), "code")
+
+
+def _table(title: str, *columns: str) -> Iterator[str]:
+    yield f"\n## {title}\n"
+    yield f"| {' | '.join(columns)} |"
+    yield "|---" * len(columns) + "|"
+
+
+def _rows(rows: Iterable[tuple[str, str]], first: str) -> Iterator[str]:
+    yield f"| {first} | means that |\n|---|---|"
+    yield from (f"| `{code}` | {text} |" for code, text in rows)
 
 
 if __name__ == "__main__":

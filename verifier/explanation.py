@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from verifier.checks import Checked, checks_of
 from verifier.dkim_reason import DkimReason
 from verifier.reason_codes import ReasonCode
-from verifier.report import AuthResult, DkimResult, DmarcMode, Report, Verdict
+from verifier.report import AuthResult, DkimResult, Report, Verdict
 from verifier.signature_words import why_not
 
 
@@ -20,16 +21,6 @@ class Link(NamedTuple):
     finding: str
 
 
-class Checked(NamedTuple):
-    """One check: its result in the protocol's word, the reason's code or None, what was looked at, and the RFC."""
-
-    check: str
-    result: str
-    reason: str | None
-    evidence: str | None
-    rfc: str
-
-
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """``would_change`` and ``do_now`` are plain sentences, the most important first."""
@@ -39,6 +30,8 @@ class Explanation:
     would_change: tuple[str, ...]
     do_now: tuple[str, ...]
 
+
+MAX_SIGNERS: Final = 3  # told in the chain, the best ones first; most messages have one or two
 
 _ORIGINAL: Final = (
     "The original, saved as source or forwarded as an attachment: this copy is not the one that was signed."
@@ -87,7 +80,7 @@ def explain(report: Report) -> Explanation:
     """Explain a report. Pure; nothing is found out here that the report does not hold."""
     return Explanation(
         tuple(_chain(report)),
-        tuple(_checks(report)),
+        checks_of(report),
         tuple(dict.fromkeys(_would_change(report))),
         _DO_NOW[report.verdict],
     )
@@ -108,8 +101,10 @@ def _chain(report: Report) -> Iterator[Link]:
     signers = sorted(report.dkim, key=lambda r: (r.result is not AuthResult.PASS, not r.aligned))
     if not signers:
         yield Link("signer", None, "It carries no signature.")
-    for signer in signers[:3]:
+    for signer in signers[:MAX_SIGNERS]:
         yield Link("signer", signer.domain, _of_signer(signer))
+    if len(signers) > MAX_SIGNERS:
+        yield Link("signer", None, _of_more(signers[MAX_SIGNERS:]))
     spf = report.spf
     if spf.domain is None:
         yield Link("return path", None, "How it travelled is not known.")
@@ -133,6 +128,12 @@ def _chain(report: Report) -> Iterator[Link]:
         yield Link("policy", dmarc.policy_domain, text)
 
 
+def _of_more(signers: list[DkimResult]) -> str:
+    holding = sum(signer.result is AuthResult.PASS for signer in signers)
+    more = "one more signature" if len(signers) == 1 else f"{len(signers)} more signatures"
+    return f"And {more}, of which {holding or 'none'} {'holds' if holding <= 1 else 'hold'}; see the checks."
+
+
 def _of_signer(signer: DkimResult) -> str:
     if signer.result is not AuthResult.PASS:
         return f"Its signature proves nothing: {why_not(signer)}."
@@ -141,24 +142,6 @@ def _of_signer(signer: DkimResult) -> str:
     if not signer.acceptable:
         return f"Its signature holds, and is no proof: {why_not(signer)}."
     return "Its signature holds, and it is the author's domain."
-
-
-def _checks(report: Report) -> Iterator[Checked]:
-    for signature in report.dkim:
-        key = f"{signature.selector}._domainkey.{signature.domain} TXT" if signature.domain else None
-        why = signature.reason or (signature.weaknesses[0] if signature.weaknesses else None)
-        yield Checked(f"DKIM {signature.position + 1}", signature.result.value, why, key, "RFC 6376 6.1")
-    if not report.dkim:
-        yield Checked("DKIM", AuthResult.NONE.value, None, None, "RFC 6376 6.1")
-    spf = report.spf
-    source = None if spf.domain is None else f"{spf.scope} {spf.domain} from {spf.client_ip} ({spf.source})"
-    yield Checked("SPF", spf.result.value, None, source, "RFC 7208 4")
-    dmarc = report.dmarc
-    record = None if dmarc.policy_domain is None else f"_dmarc.{dmarc.policy_domain} TXT"
-    rfc = "RFC 9989 5.3" if dmarc.mode is DmarcMode.RFC9989 else "RFC 7489 6.6"
-    yield Checked("DMARC", dmarc.result.value, dmarc.reason, record, rfc)
-    sealers = ", ".join(dict.fromkeys(report.arc.sealers)) or None
-    yield Checked("ARC", report.arc.result.value, report.arc.reason, sealers, "RFC 8617 5.2")
 
 
 def _would_change(report: Report) -> Iterator[str]:
@@ -187,7 +170,10 @@ def as_object(explanation: Explanation) -> dict[str, object]:
     """For JSON."""
     return {
         "chain": [link._asdict() for link in explanation.chain],
-        "checks": [check._asdict() for check in explanation.checks],
+        "checks": [
+            {**check._asdict(), "details": [detail._asdict() for detail in check.details]}
+            for check in explanation.checks
+        ],
         "would_change": list(explanation.would_change),
         "do_now": list(explanation.do_now),
     }

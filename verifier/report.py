@@ -123,6 +123,7 @@ class SpfResult:
     null_path: bool = (
         False  # empty reverse path: postmaster@HELO is the MAIL FROM identity, so DMARC counts it
     )
+    reason: str | None = None  # the code of ``spf_reason`` behind "none" or an error
 
 
 class DmarcResult(NamedTuple):

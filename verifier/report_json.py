@@ -46,6 +46,7 @@ def as_json(report: Report, file: str | None, *, explained: bool = False) -> dic
             "scope": report.spf.scope,
             "client_ip": report.spf.client_ip,
             "source": report.spf.source,
+            "reason": report.spf.reason,
         },
         "dmarc": {
             "result": report.dmarc.result.value,

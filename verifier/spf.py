@@ -23,6 +23,7 @@ from verifier.evidence import NOTHING, Answer, Ask, Check, Evidence, Question, S
 from verifier.report import AuthResult, SpfResult
 from verifier.spf_plain import is_ipv4, plain_result
 from verifier.spf_prefetch import is_record, named_by
+from verifier.spf_reason import SpfReason
 
 # pyspf keeps RFC 7208 4.6.4's ten terms, ten MX or PTR names and two void lookups; together they still allow
 # over a hundred questions. No honest record comes near this.
@@ -48,6 +49,19 @@ _PREFERENCE: Final = re.compile(r"[0-9]{1,5}\Z")
 _RESULTS: Final = {
     word: AuthResult(word)
     for word in ("none", "neutral", "pass", "fail", "softfail", "temperror", "permerror")
+}
+
+_REASONS: Final = {
+    AuthResult.NONE: SpfReason.NO_RECORD,
+    AuthResult.PERMERROR: SpfReason.RECORD_ERROR,
+    AuthResult.TEMPERROR: SpfReason.DNS_UNAVAILABLE,
+}
+_SENTENCES: Final = {
+    SpfReason.NO_SESSION: "there is no session to check",
+    SpfReason.CLIENT_ADDRESS: "the client's address cannot be read",
+    SpfReason.PATH_DOMAIN: "the reverse path has no domain that SPF can check",
+    SpfReason.PATH_SYNTAX: "the reverse path is not an address",
+    SpfReason.HELO_DOMAIN: "the client's HELO name is no domain name that SPF can check",
 }
 
 
@@ -144,14 +158,14 @@ def check_spf(session: Session | None, receiver: str, at: datetime) -> Check[Spf
     """
     evidence = yield NOTHING
     if session is None or session.client_ip is None:
-        return SpfResult(AuthResult.NONE, detail="there is no session to check")
+        return _NO_SESSION
     address = _address(session.client_ip)
     if address is None:
-        return SpfResult(AuthResult.NONE, detail="the client's address cannot be read")
+        return _nothing(SpfReason.CLIENT_ADDRESS)
     identity = _identity(session, address)
-    if isinstance(identity, str):
+    if isinstance(identity, SpfReason):
         scope = "mailfrom" if session.mail_from else "helo"
-        return SpfResult(AuthResult.NONE, None, scope, address, "session", identity)
+        return _nothing(identity, scope, address, "session")
     evidence, plain = yield from _plain(evidence, identity)
     if plain is not None:
         return _result(identity, _RESULTS[plain])
@@ -173,13 +187,23 @@ def check_spf(session: Session | None, receiver: str, at: datetime) -> Check[Spf
     elif result is AuthResult.FAIL and text != load().EXPLANATIONS["fail"]:
         # RFC 7208 6.2: a stranger's words must be told from our own.
         detail = f"{identity.domain} explains: {_printable(text)}"
-    return _result(identity, result, detail)
+    return _result(identity, result, detail, _REASONS.get(result))
 
 
-def _result(identity: _Identity, result: AuthResult, detail: str = "") -> SpfResult:
-    return SpfResult(
-        result, identity.domain, identity.scope, identity.client, "session", detail, identity.null_path
-    )
+def _result(
+    identity: _Identity, result: AuthResult, detail: str = "", reason: SpfReason | None = None
+) -> SpfResult:
+    checked = (identity.domain, identity.scope, identity.client)
+    return SpfResult(result, *checked, "session", detail, identity.null_path, reason)
+
+
+def _nothing(
+    reason: SpfReason, scope: str = "mailfrom", client: str | None = None, source: str = "none"
+) -> SpfResult:
+    return SpfResult(AuthResult.NONE, None, scope, client, source, _SENTENCES[reason], reason=reason)
+
+
+_NO_SESSION: Final = _nothing(SpfReason.NO_SESSION)  # what every saved message gets
 
 
 def _plain(
@@ -246,20 +270,20 @@ def _address(text: str) -> str | None:
     return str(mapped or address)
 
 
-def _identity(session: Session, client: str) -> _Identity | str:
-    """The identity to check, or a sentence saying why there is none (RFC 7208 4.3: then the result is none)."""
+def _identity(session: Session, client: str) -> _Identity | SpfReason:
+    """The identity to check, or why there is none (RFC 7208 4.3: then the result is none)."""
     helo = session.helo or ""
     if session.mail_from:
         local, at_sign, domain = session.mail_from.rpartition("@")
         name = _domain(domain)
         if name is None or not at_sign:
-            return "the reverse path has no domain that SPF can check"
+            return SpfReason.PATH_DOMAIN
         if local and not _LOCAL_PART.match(local):
-            return "the reverse path is not an address"
+            return SpfReason.PATH_SYNTAX
         return _Identity(client, helo, local or "postmaster", name, "mailfrom", null_path=False)
     name = _domain(helo)
     if name is None:
-        return "the client's HELO name is no domain name that SPF can check"
+        return SpfReason.HELO_DOMAIN
     return _Identity(client, helo, "postmaster", name, "helo", null_path=session.mail_from == "")
 
 

@@ -125,6 +125,7 @@ def test_it_runs_from_a_built_wheel_in_an_empty_folder(tmp_path: Path) -> None:
     shutil.unpack_archive(wheel, installed, "zip")
     empty.mkdir()
     assert not (installed / "tests").exists()
+    assert (installed / "verifier" / "py.typed").is_file(), "whoever uses the library gets its types (PEP 561)"
     code = "import expertmail, sys; sys.stdout.write(expertmail.__file__)"
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=empty, check=True,

@@ -5,12 +5,17 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from expertmail.reason_effects import effects
+from expertmail.reason_words import ADDRESS, SPF, SPF_RESULTS
 from expertmail.reasons_table import ARC, DMARC, MEANING, markdown
-from verifier import dmarc, dmarc_7489
+from verifier import dmarc, dmarc_7489, spf
+from verifier.address import AddressCode
 from verifier.arc_set import ArcReason
 from verifier.dkim_reason import DkimReason, Weakness
 from verifier.reason_codes import RFC, RFC_7489, ReasonCode
+from verifier.report import Effect
 from verifier.signature_words import REASONS, WEAKNESSES
+from verifier.spf_reason import SpfReason
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reasons.md"
 
@@ -27,6 +32,18 @@ def test_every_code_has_words() -> None:
     assert ARC.keys() == set(ArcReason)
     assert REASONS.keys() == set(DkimReason)
     assert WEAKNESSES.keys() == set(Weakness)
+    assert SPF.keys() == set(SpfReason)
+    assert SPF_RESULTS.keys() == set(spf._RESULTS.values())
+    assert ADDRESS.keys() == set(AddressCode)
+    assert effects().keys() == set(ReasonCode)
+
+
+def test_effects_are_read_off_the_calls_that_make_reasons() -> None:
+    found = effects()
+    assert found[ReasonCode.SIGNED_BY_IDENTITY] == (Effect.PROVES,)
+    assert found[ReasonCode.IMITATES_DOMAIN] == (Effect.CONTRADICTS,)
+    assert found[ReasonCode.DMARC_FAIL] == (Effect.WEAKENS,)
+    assert "| `nothing-claimed` | informs |" in markdown()
 
 
 def test_every_reason_that_dmarc_gives_stands_there() -> None:
