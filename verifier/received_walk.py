@@ -76,7 +76,7 @@ def boundary_of(message: Message, authserv_ids: tuple[str, ...]) -> Boundary | N
             return None
         if hop.address is not None and not is_inside(hop.address):
             return _entry(hop, hop.address, path, trusted)
-        if not _within(hop, trusted):
+        if not stays_within(hop, trusted):
             return None
     return None
 
@@ -114,12 +114,12 @@ def _entry(hop: Received, address: str, path: bytes | None, trusted: frozenset[s
     return Boundary(hop.by, address, hop.greeting, None if path is None else _reverse_path(path))
 
 
-def _within(hop: Received, trusted: frozenset[str]) -> bool:
-    """Whether a hop that names no public address was one between our own computers, or within one."""
+def stays_within(hop: Received, trusted: frozenset[str]) -> bool:
+    """Whether a hop was surely one between our own computers, or within one: none that names a public address is."""
     if hop.logged_in or hop.protocol in _CLIENT:
         return False  # what stands below it, its own user wrote
     if hop.address is not None:
-        return True
+        return is_inside(hop.address)
     nobody = hop.from_ is None or hop.protocol in _HANDOVER or hop.from_.lower() == "localhost"
     return nobody and (is_trusted(hop.by, trusted) or _names_inside(hop.by))
 

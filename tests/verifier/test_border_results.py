@@ -41,6 +41,12 @@ TOLD = ("mx.contoso.test", ("dkim=pass experts.test", "spf=fail a@b.test"))
         (OURS + OURS, TOLD),
         (b"Authentication-Results: mx.contoso.test; none\r\n", ("mx.contoso.test", ())),
         (b"", None),
+        (BORDER + INNER + OURS, None),  # it says it is ours, and stands below where the message came in
+        (BORDER + BORDER + OURS, None),
+        (OURS + BORDER + OURS.replace(b"dkim=pass", b"dkim=fail"), TOLD),  # what is below may have come with the message
+        (BORDER.replace(b" [192.0.2.1]", b"") + BORDER + OURS, None),  # nobody knows from where it came
+        (b"Received: from evil (by mx.contoso.test) by relay.evil.test with SMTP\r\n" + OURS, None),
+        (INNER.replace(b"LMTP", b"ESMTPSA") + INNER + OURS, None),
     ],
 )
 def test_only_the_block_on_top_is_believed(head: bytes, told: object) -> None:
