@@ -9,6 +9,7 @@ from typing import Final
 from expertmail.reason_effects import effects
 from expertmail.reason_words import ADDRESS, SPF, SPF_RESULTS
 from verifier.address import AddressCode
+from verifier.ambiguity_form import WORDS
 from verifier.arc_set import ArcReason
 from verifier.dkim_reason import RESULT_OF, DkimReason, Weakness
 from verifier.reason_codes import RFC, RFC_7489, ReasonCode
@@ -37,6 +38,7 @@ MEANING: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.IMITATES_BY_HIDDEN_ADDRESS: "A protected address stands where the author's name is shown.",
     ReasonCode.SEVERAL_AUTHORS: "The From field names several authors, one of them a protected identity.",
     ReasonCode.MALFORMED_AUTHOR: "The From field cannot be read one way only; the text names the code of the table below.",
+    ReasonCode.READERS_DIFFER: "It is written in a form that mail programs read differently; the evidence names field and form, by the table below.",
     ReasonCode.SIGNED_BY_IDENTITY: "A signature of the identity's domain holds, covers what people see, and is aligned.",
     ReasonCode.ADDRESS_PINNED: "The author's address is on the identity's list.",
     ReasonCode.ADDRESS_NOT_PINNED: "It is not: somebody else at that domain could have written the message.",
@@ -122,6 +124,9 @@ def _tables() -> Iterator[str]:
     yield from _rows(DMARC.items(), "code")
     yield "\n## Of ARC (RFC 8617)\n"
     yield from _rows(((reason, ARC[reason]) for reason in ArcReason), "code")
+    yield "\n## Of what mail programs read differently\n\nThey stand in the evidence of `readers-differ`, behind the field.\n"
+    yield "| code | the field | source |\n|---|---|---|"
+    yield from (f"| `{form}` | {words.says} | {words.rfc} |" for form, words in WORDS.items())
     yield "\n## Of a From field that is refused (RFC 5322, RFC 6532)\n\nThey stand in the text of `malformed-author`.\n"
     yield from _rows(((code, ADDRESS[code]) for code in AddressCode), "code")
 

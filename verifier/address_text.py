@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from enum import Enum, StrEnum
 from typing import Final, NamedTuple
 
@@ -96,6 +97,11 @@ class Tokens:
         self.comments = comments
         self._tokens = tokens
         self._at = 0
+
+    @property
+    def all(self) -> Sequence[Token]:
+        """All tokens of the field, the END last."""
+        return self._tokens
 
     def peek(self) -> Kind:
         """Kind of the next token."""

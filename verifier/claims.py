@@ -14,6 +14,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from verifier.address import AuthorField, AuthorFlag, Mailbox
+from verifier.ambiguity import ambiguities_of
+from verifier.ambiguity_form import Ambiguity
 from verifier.author import AuthorRefusal
 from verifier.display import fold, names_same, skeleton, visible
 from verifier.encoded_word import decode
@@ -27,6 +29,7 @@ MAX_ADDRESSES = 40  # addresses looked at in one text
 MAX_CLAIMS = 20
 
 _COMMENT = re.compile(r"\(([^()]*)\)")
+_AROUND = re.compile(r"[ \t]*+([.@])[ \t]*+")
 _DOMAIN = re.compile(r"[\w.-]{1,253}")
 _LOCAL = re.compile(r"[^\s<>()\"',;:@\\\[\]]{1,64}$")
 # Fields that clients show as the author where From cannot be read (RFC 5322 3.6.2, 3.6.6).
@@ -43,6 +46,7 @@ class Claims:
     pinned: bool = False
     several: bool = False  # several authors
     malformed: str | None = None  # the refusal's code
+    ambiguities: tuple[Ambiguity, ...] = ()  # forms that readers read differently, where something is claimed
 
 
 class BrandTerm(NamedTuple):
@@ -134,6 +138,7 @@ def claims_of(message: Message, author: AuthorField | AuthorRefusal, protection:
         owner is not None and owner.pins(address),
         several=False,
         malformed=None,
+        ambiguities=ambiguities_of(message, author) if claims else (),
     )
 
 
@@ -146,6 +151,9 @@ def _several(mailboxes: tuple[Mailbox, ...], text: str, protection: Protection) 
 def _malformed(refusal: AuthorRefusal, text: str, protection: Protection) -> Claims:
     """No author can be read; whatever a lenient client might show counts."""
     found = list(_named_authors(refusal.mailboxes, text, protection))
+    if not found:  # readers of obsolete syntax join what blanks and comments keep apart (RFC 5322 4.4)
+        for local, domain in named_addresses(_AROUND.sub(r"\1", _COMMENT.sub("", text))):
+            found += _by_domain(domain, local, protection, ClaimedBy.AUTHOR_DOMAIN)
     return Claims(_unique(found), _unique(found), malformed=refusal.code)
 
 

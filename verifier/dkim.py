@@ -33,7 +33,7 @@ UNREADABLE: Final = frozenset(
     }
 )
 # RFC 5322 3.6 allows each of them once, and people are shown the first or the last.
-_ONCE: Final = frozenset(
+ONCE: Final = frozenset(
     {
         b"from",
         b"subject",
@@ -220,7 +220,7 @@ class _Work:
             weaknesses += [
                 f"{Weakness.DUPLICATE_FIELD}:{name.decode()}"
                 for name, found in self._fields.items()
-                if len(found) > 1 and name in _ONCE
+                if len(found) > 1 and name in ONCE
             ]
         return tuple(weaknesses)
 

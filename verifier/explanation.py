@@ -42,6 +42,7 @@ _WANTED: Final = {
     ReasonCode.SIGNATURE_TEMPORARY_ERROR: _AGAIN,
     ReasonCode.DMARC_TEMPORARY_ERROR: _AGAIN,
     ReasonCode.REBUILT_MESSAGE: "The original, as an .eml file or as an attachment: a .msg file does not hold the message as it was sent.",
+    ReasonCode.READERS_DIFFER: "Nothing that you can do: its sender has to write it so that all programs read it alike; ask him.",
     ReasonCode.NO_SIGNATURE: "A copy that still carries the signature of the author's domain.",
     ReasonCode.SIGNED_BY_OTHERS: "A signature of the author's own domain.",
     ReasonCode.SECOND_OPINION_UNAVAILABLE: "A second program's word on the signature: verify it again.",

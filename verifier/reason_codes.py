@@ -16,6 +16,7 @@ class ReasonCode(StrEnum):
     IMITATES_BY_HIDDEN_ADDRESS = "imitates-by-hidden-address"
     SEVERAL_AUTHORS = "several-authors"
     MALFORMED_AUTHOR = "malformed-author"
+    READERS_DIFFER = "readers-differ"
     SIGNED_BY_IDENTITY = "signed-by-identity"
     ADDRESS_PINNED = "address-pinned"
     ADDRESS_NOT_PINNED = "address-not-pinned"
@@ -57,6 +58,7 @@ RFC: dict[ReasonCode, str] = {
     ReasonCode.IMITATES_BY_HIDDEN_ADDRESS: "RFC 5322 3.4",
     ReasonCode.SEVERAL_AUTHORS: "RFC 9989 5.3.1",
     ReasonCode.MALFORMED_AUTHOR: "RFC 5322 3.6.2",
+    ReasonCode.READERS_DIFFER: "RFC 5322 3.4",
     ReasonCode.SIGNED_BY_IDENTITY: "RFC 6376 6.1",
     ReasonCode.NO_SIGNATURE: "RFC 6376 6.1",
     ReasonCode.SIGNATURE_FAILS: "RFC 6376 6.1.3",

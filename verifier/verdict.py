@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from verifier.ambiguity_words import readers_differ
 from verifier.claims import Claims
 from verifier.evidence import Opinion, SessionOrigin
 from verifier.identity import Identity
@@ -53,6 +54,8 @@ def decide(proofs: Proofs) -> Decision:
     """The verdict on one message; pure, total, the first matching row wins."""
     claims = proofs.claims
     told = (*session_facts(proofs), *informing(proofs))
+    if claims.ambiguities:
+        told = (*readers_differ(claims.ambiguities), *told)
     if not claims.claims:
         return _no_claim(proofs, told)
     if claims.imitations:
@@ -140,6 +143,8 @@ def _imitation(proofs: Proofs, told: tuple[Reason, ...]) -> Decision:
 
 
 def _proven(proofs: Proofs, owner: Identity, agreed: DkimResult, told: tuple[Reason, ...]) -> Decision:
+    if proofs.claims.ambiguities:
+        return _read_differently(proofs, f"{agreed.domain} signed this message", told)
     author = proofs.author
     address = author.address if author else ""
     reasons = [
@@ -185,6 +190,18 @@ def _proven(proofs: Proofs, owner: Identity, agreed: DkimResult, told: tuple[Rea
         f"“{owner.name}” addresses. Ask through a channel you know before you act on it."
     )
     return Decision(Verdict.AUTHENTIC_UNPINNED, sentence, (*reasons, *told))
+
+
+def _read_differently(proofs: Proofs, how: str, told: tuple[Reason, ...]) -> Decision:
+    """Proven, but what was signed is not what everybody sees: the signer may not have meant what a reader is shown."""
+    claims = proofs.claims
+    claimed = tuple(claim_reason(claim.by, claim.detail) for claim in claims.claims)
+    shown = "an author other" if claims.ambiguities[0].field in ("from", "header") else "something other"
+    sentence = (
+        f"Not proven: {how}, but it is written in a way that mail programs read differently, so you may be shown "
+        f"{shown} than was meant. Ask through a channel you know before you act on it."
+    )
+    return Decision(Verdict.UNPROVEN, sentence, (*claimed, *told))
 
 
 def _temporary(proofs: Proofs) -> tuple[Reason, ...]:
