@@ -130,6 +130,11 @@ def message(
 ) -> Folder:
     """The storage of a message; an attachment is its properties, or its ready storage."""
     found = storage(properties, 24 if embedded else 32, code_page)
+    if not embedded:  # names of properties beyond the usual: none, but the storage must be there (2.2.3)
+        found["__nameid_version1.0"] = {f"__substg1.0_{number:04X}0102": b"" for number in (2, 3, 4)}
+    counts = (len(recipients), len(attachments))
+    header = struct.pack("<8xIIII", *counts, *counts)
+    found["__properties_version1.0"] = header + found["__properties_version1.0"][len(header) :]
     for number, recipient in enumerate(recipients):
         found[f"__recip_version1.0_#{number:08X}"] = storage(recipient, 8, code_page)
     for number, attachment in enumerate(attachments):

@@ -17,7 +17,7 @@ from expertmail.faults import ExitCode, FaultError
 from expertmail.message_notes import Note
 from expertmail.outlook.container import MAX_ENTRIES
 from expertmail.saved_messages import SavedMessage, load
-from tests.expertmail.outlook_writer import compressed, container, embedding, message
+from tests.expertmail.outlook_writer import compressed, container, embedding, message, storage
 from threads.reading import read
 
 WHOLE = container(
@@ -169,9 +169,9 @@ def test_entries_beyond_the_limit_are_not_read() -> None:
 def test_a_tree_without_balance_is_read_all_the_same() -> None:
     """Simple writers chain the entries of a storage to the right; a reader by recursion fails at a thousand."""
     count = 3_000
-    data = container({f"filler{n}": b"" for n in range(count)} | message({0x1000: "the text"}))
+    data = container({f"filler{n}": b"" for n in range(count)} | storage({0x1000: "the text"}, 32))
     directory = directory_at(data)
-    entries = range(1, count + 1 + len(message({0x1000: "x"})))
+    entries = range(1, count + 1 + len(storage({0x1000: "x"}, 32)))
     data = with_number(data, directory + 76, 1)
     for entry in entries:
         data = with_number(data, directory + 128 * entry + 68, 0xFFFFFFFF)
