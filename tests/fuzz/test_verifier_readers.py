@@ -12,6 +12,7 @@ from tests.fuzz.fuzzing import SAMPLES, Target, assert_linear, edits, fuzz, inpu
 from verifier import dmarc_record
 from verifier.address import AddressError, read_author_field
 from verifier.author import author_of
+from verifier.border_results import border_results
 from verifier.dkim import check_dkim
 from verifier.dkim_key import read_key
 from verifier.dkim_reason import DkimError
@@ -20,7 +21,9 @@ from verifier.evidence import Absent, Answer, AnswerStatus, Evidence, Question, 
 from verifier.evidence_file import EvidenceError, read_evidence, write_evidence
 from verifier.identity import IdentityError, parse_identities
 from verifier.message import Field, read_message
+from verifier.microsoft_365 import microsoft_fields
 from verifier.parts import attached_messages, walk
+from verifier.received_walk import boundary_of, is_inside
 from verifier.spf import check_spf
 from verifier.zone import ZoneError, read_zone
 from verifier.zone_server import respond
@@ -452,8 +455,34 @@ def parts(data: bytes):
     return found, attached_messages(read)
 
 
+TRACE = (
+    b"Return-Path: <a@b.test>\r\nReceived: from b.test ([10.0.0.1]) by c.local with ESMTP id 1; x\r\n"
+    b"Received: from a.test (a.test [192.0.2.1]) (using TLS) by mx.test (Postfix) with ESMTPS id 2; x\r\n"
+    b"Authentication-Results: mx.test; spf=pass smtp.mailfrom=a@b.test; compauth=pass reason=100\r\n"
+    b"X-MS-Exchange-Organization-AuthAs: Internal\r\nX-Forefront-Antispam-Report: CIP:192.0.2.1;SFV:SPM;CAT:PHSH\r\n"
+)
+
+
+@target(
+    *(b"\r\nReceived: ", b"from a.test ", b"(a.test [192.0.2.1])", b"([10.0.0.1])", b" by mx.test", b" with ESMTP"),
+    *(b" helo=a", b"(HELO a)", b"(", b")", b"\\", b'"', b";", b"[", b"]", b"[IPv6:2001:db8::1]", b"::1", b"%eth0", b"\r\n "),
+    *(b"\r\nReturn-Path: <a@b.test>", b"<", b">", b"@", b"\0", b"\xff", b"\r\nAuthentication-Results: ", b"mx.test; "),
+    *(b"compauth=pass", b" reason=100", b"\r\nX-Forefront-Antispam-Report: ", b"CIP:192.0.2.1;", b"SFV:SPM;", b"CAT:PHSH;"),
+    *(b"\r\nX-MS-Exchange-Organization-AuthAs: ", b"Internal", b"(qmail 1 invoked by uid 1)"),
+)  # fmt: skip
+def trace(data: bytes):
+    """The readers of a saved message's way never raise; a client is a public address, and what is told can be printed."""
+    read = read_message(data + b"\r\nFrom: a@b.test\r\n\r\nbody\r\n")
+    found = boundary_of(read, ("mx.test",))
+    assert found is None or (found.host.endswith("mx.test") and not is_inside(found.client_ip))
+    said = microsoft_fields(read)
+    assert all((one.words + one.evidence).isprintable() for one in said)
+    return found, said, border_results(read, ("mx.test",))
+
+
 TARGETS = {name: value for name, value in tuple(globals().items()) if isinstance(value, Target)}
 SEEDS = {
+    "trace": TRACE,
     "message": GENUINE,
     "author_field": b" Defender Experts <defender-experts@experts.test>",
     "author": b"Defender Experts <defender-experts@experts.test>",
