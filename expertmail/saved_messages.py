@@ -14,14 +14,14 @@ from typing import BinaryIO, Final
 
 from expertmail.faults import ExitCode, FaultError
 from expertmail.message_notes import NOTE_TEXT, Note
+from expertmail.saved_files import files_in
 
 __all__ = ["NOTE_TEXT", "Note", "SavedMessage", "load", "repaired", "split_mbox"]
 
 MAX_FILE: Final = 64 * 1024 * 1024  # bytes of one message; larger than any server accepts
 MAX_MBOX: Final = 1024 * 1024 * 1024  # bytes of one mbox file
-MAX_FILES: Final = 100_000  # in one folder, subfolders included
+FROM_LINE_OCTETS: Final = 1_000  # of a line, to see whether it is a From_ line
 
-_MESSAGE_SUFFIXES: Final = frozenset({".eml", ".mbox", ".mbx", ".mime", ".txt", ".msg", ""})
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # the container of an Outlook .msg file
 _FROM_LINE: Final = re.compile(rb"From \S.*\d\d:\d\d")
 _QUOTED_FROM: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
@@ -52,20 +52,8 @@ def load(path: str, stdin: BinaryIO) -> Iterator[SavedMessage]:
     if not place.is_dir():
         yield from _messages(path, _bytes_of(place, path))
         return
-    found = 0
-    for inside in sorted(
-        p for p in place.rglob("*") if p.is_file() and p.suffix.lower() in _MESSAGE_SUFFIXES
-    ):
-        if any(part.startswith(".") for part in inside.relative_to(place).parts):
-            continue
-        found += 1
-        if found > MAX_FILES:
-            raise FaultError(
-                f"{path} holds more than {MAX_FILES} files; name smaller folders.", ExitCode.NO_INPUT
-            )
+    for inside in files_in(place, path):
         yield from _messages(str(inside), _bytes_of(inside, str(inside)))
-    if not found:
-        raise FaultError(f"{path} holds no .eml, .msg, .mbox or .txt file.", ExitCode.NO_INPUT)
 
 
 def _bytes_of(place: Path, shown: str) -> bytes:
@@ -83,7 +71,7 @@ def _messages(file: str, data: bytes) -> Iterator[SavedMessage]:
     if data.startswith(_OLE):
         yield _from_outlook(file, data)
         return
-    if _starts_mbox(data):
+    if starts_mbox(data):
         for number, raw in enumerate(split_mbox(data), 1):
             yield _saved(f"{file}:{number}", raw, Note.MBOX)
         return
@@ -135,9 +123,9 @@ def repaired(data: bytes) -> tuple[bytes, tuple[Note, ...]]:
     return data, ()
 
 
-def _starts_mbox(data: bytes) -> bool:
-    """RFC 4155: the first line is a From_ line, with a time in it."""
-    line = data[:1_000].partition(b"\n")[0]
+def starts_mbox(data: bytes) -> bool:
+    """RFC 4155: the first line is a From_ line, with a time in it. The first FROM_LINE_OCTETS of a file will do."""
+    line = data[:FROM_LINE_OCTETS].partition(b"\n")[0]
     return _FROM_LINE.match(line) is not None
 
 
@@ -157,7 +145,7 @@ def split_mbox(data: bytes) -> Iterator[bytes]:
         after_blank = (
             data[max(start - 1, found - 1) : found + 1] == b"\n\n" or data[found - 2 : found + 1] == b"\n\r\n"
         )
-        if not after_blank or _FROM_LINE.match(line[:1_000]) is None:
+        if not after_blank or _FROM_LINE.match(line[:FROM_LINE_OCTETS]) is None:
             position = found + 1
             continue
         yield _unquoted(data[start : found + 1])

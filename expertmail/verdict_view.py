@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final, NamedTuple
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
+from expertmail.explained_view import INDENT, columns, hanging, lines_of, plain
 from expertmail.saved_messages import NOTE_TEXT, SavedMessage
 from verifier.explanation import explain as explained
-from verifier.report import AuthResult, DkimResult, Effect, Report, Verdict
+from verifier.report import Effect, Report, Verdict
 
 _STYLES: Final = {
     Verdict.GENUINE: "bold green",
@@ -22,110 +22,93 @@ _STYLES: Final = {
 }
 _SIGNS: Final = {Effect.PROVES: "+", Effect.CONTRADICTS: "!", Effect.WEAKENS: "-", Effect.INFORMS: " "}
 _STRONG: Final = (Effect.PROVES, Effect.CONTRADICTS, Effect.WEAKENS)
-MAX_SHOWN: Final = 300  # characters of one text from a message
+MAX_AUTHOR: Final = 48  # columns in the table of all; a longer address moves its file to the right
+_NO_AUTHOR: Final = "(none that can be read)"
 
 
-def show(judged: list[tuple[SavedMessage, Report]], *, explain: bool) -> None:
-    """Print to standard output: each message with its sentence, and a table of all where there are several."""
-    console = Console(highlight=False, soft_wrap=True)
-    for saved, report in judged:
-        _message(console, saved.file, report, saved, explain=explain)
-    if len(judged) > 1:
-        table = Table("verdict")
-        for title in ("author", "file"):
-            table.add_column(title, overflow="fold")
-        for saved, report in judged:
-            author = report.author.address if report.author else "(none that can be read)"
-            table.add_row(
-                Text(report.verdict.value, _STYLES[report.verdict]),
-                Text(plain(author)),
-                Text(plain(saved.file)),
-            )
-        console.print(table)
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How verdicts are shown: with every reason and check, and in colours."""
+
+    explain: bool = False
+    coloured: bool = False
 
 
-def plain(text: str) -> str:
-    """A text from a message, safe to print: no control, bidi or other unprintable characters."""
-    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:MAX_SHOWN])
-    return shown if len(text) <= MAX_SHOWN else f"{shown} …"
+class Row(NamedTuple):
+    """One message in the table of all; ``author`` is None where none can be read."""
+
+    verdict: Verdict
+    author: str | None
+    file: str
+
+
+def text_of(saved: SavedMessage, report: Report, look: Look) -> str:
+    """What is printed of one message: its verdict with the sentence, and a blank line."""
+    paint = painter() if look.coloured else _uncoloured
+    return "\n".join((*_message(saved.file, report, saved, look, paint), ""))
+
+
+def table_of(rows: Sequence[Row], *, coloured: bool) -> Iterator[str]:
+    """A table of all messages, line by line. Laid out here: for 100,000 rows rich takes a minute."""
+    from rich.cells import cell_len  # noqa: PLC0415 - for several messages only
+
+    paint = painter() if coloured else _uncoloured
+    authors = [plain(row.author) if row.author else _NO_AUTHOR for row in rows]
+    left = max(len(row.verdict.value) for row in rows)
+    middle = min(max(map(cell_len, authors)), MAX_AUTHOR)
+    yield f"{'verdict':<{left}}  {'author':<{middle}}  file"
+    for row, author in zip(rows, authors, strict=True):
+        verdict = paint(row.verdict, f"{row.verdict.value:<{left}}")
+        yield f"{verdict}  {author}{' ' * (middle - cell_len(author))}  {plain(row.file)}"
+
+
+Paint = Callable[[Verdict, str], str]
+
+
+def _uncoloured(_verdict: Verdict, text: str) -> str:
+    return text
+
+
+@cache
+def painter() -> Paint:
+    """Colours as this terminal shows them, by rich, which takes 40 ms to load."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(file=io.StringIO(), force_terminal=True, highlight=False, soft_wrap=True)
+
+    def paint(verdict: Verdict, text: str) -> str:
+        with console.capture() as captured:
+            console.print(Text(text, _STYLES[verdict]), end="")
+        return captured.get()
+
+    return cache(paint)
 
 
 def _message(
-    console: Console, name: str, report: Report, saved: SavedMessage | None, *, explain: bool
-) -> None:
-    console.print(Text.assemble((report.verdict.value.upper(), _STYLES[report.verdict]), f"  {plain(name)}"))
-    console.print(Text(f"  {plain(report.sentence)}"))
+    name: str, report: Report, saved: SavedMessage | None, look: Look, paint: Paint
+) -> Iterator[str]:
+    width = columns() if look.explain else 0
+    yield f"{paint(report.verdict, report.verdict.value.upper())}  {plain(name)}"
+    yield from hanging(report.sentence, INDENT, width) if look.explain else (f"{INDENT}{plain(report.sentence)}",)
     if report.author is not None:
         display = f" ({plain(report.author.display)})" if report.author.display else ""
-        console.print(Text(f"  author: {plain(report.author.address)}{display}"))
+        yield f"  author: {plain(report.author.address)}{display}"
     for reason in report.reasons:
-        if explain or reason.effect in _STRONG:
-            rfc = f" [{reason.code}; {reason.rfc}]" if explain and reason.rfc else f" [{reason.code}]"
-            console.print(Text(f"  {_SIGNS[reason.effect]} {plain(reason.text)}{rfc}"))
-            if explain and reason.evidence:
-                console.print(Text(f"      evidence: {plain(reason.evidence)}"))
+        if look.explain or reason.effect in _STRONG:
+            rfc = f" [{reason.code}; {reason.rfc}]" if look.explain and reason.rfc else f" [{reason.code}]"
+            first = f"{INDENT}{_SIGNS[reason.effect]} "
+            if not look.explain:
+                yield f"{first}{plain(reason.text)}{rfc}"
+                continue
+            yield from hanging(f"{plain(reason.text)}{rfc}", first, width)
+            if reason.evidence:
+                yield from hanging(f"evidence: {reason.evidence}", " " * len(first), width)
     for note in saved.notes if saved is not None else ():
-        console.print(Text(f"  note: {NOTE_TEXT[note]}"))
-    if explain:
-        for line in (*_explained(report), *(f"  {check}" for check in _checks(report))):
-            console.print(Text(f"  {line}"))
+        yield f"  note: {NOTE_TEXT[note]}"
+    if look.explain:
+        for line in lines_of(explained(report), width - len(INDENT)):
+            yield INDENT + line
     for number, inner in enumerate(report.inner, 1):
-        _message(console, f"{name}, attached message {number}", inner, None, explain=explain)
-    console.print()
-
-
-def _explained(report: Report) -> Iterator[str]:
-    told = explained(report)
-    yield "who answers for it:"
-    width = max(len(link.who or "-") for link in told.chain)
-    for link in told.chain:
-        yield plain(f"  {link.what:<11}  {link.who or '-':<{min(width, 40)}}  {link.finding}")
-    yield "what would change this verdict:"
-    yield from (plain(f"  - {text}") for text in told.would_change)
-    yield "what to do now:"
-    yield from (plain(f"  - {text}") for text in told.do_now)
-    yield "checks:"
-
-
-def _checks(report: Report) -> Iterator[str]:
-    for result in report.dkim:
-        yield plain(
-            f"dkim {result.position + 1}: {result.result}{_why(result)}, d={result.domain} s={result.selector}"
-        )
-        if result.signed:
-            yield plain(f"  signed: {', '.join(result.signed)}")
-        if result.oversigned:
-            yield plain(f"  protected against additions: {', '.join(result.oversigned)}")
-        if result.unsigned:
-            yield plain(f"  not signed, so not proven: {', '.join(result.unsigned)}")
-    if not report.dkim:
-        yield "dkim: none"
-    spf = report.spf
-    yield plain(
-        f"spf: {spf.result}" + (f", {spf.scope} {spf.domain} from {spf.client_ip}" if spf.domain else "")
-    )
-    dmarc = report.dmarc
-    aligned = f", aligned by {' and '.join(dmarc.aligned_by)}" if dmarc.aligned_by else ""
-    why = f" ({dmarc.reason})" if dmarc.reason else ""
-    yield plain(f"dmarc: {dmarc.result}{why}{aligned}")
-    if dmarc.policy:
-        yield plain(f"  for mail that fails {dmarc.policy_domain} asks receivers for: {dmarc.policy}")
-    yield plain(f"arc: {report.arc.result}" + (f" ({report.arc.reason})" if report.arc.reason else ""))
-    for hop in report.arc.hops:
-        says = f", says dmarc={hop.dmarc}" if hop.dmarc else ""
-        says += f" of {hop.author_domain}" if hop.dmarc and hop.author_domain else ""
-        yield plain(
-            f"  hop {hop.instance}: {hop.domain}, seal {hop.seal}, message {hop.message}, chain before {hop.status}{says}"
-        )
-    if report.supplied:
-        yield plain(f"supplied, not seen by us: {', '.join(report.supplied)}")
-
-
-def _why(result: DkimResult) -> str:
-    words = [w for w in (result.reason, *result.weaknesses) if w]
-    if result.result is AuthResult.PASS:
-        words += [
-            "aligned" if result.aligned else "not aligned",
-            *(() if result.acceptable else ("not accepted",)),
-        ]
-    return f" ({', '.join(words)})" if words else ""
+        yield from _message(f"{name}, attached message {number}", inner, None, look, paint)
+    yield ""

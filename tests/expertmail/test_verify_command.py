@@ -150,10 +150,7 @@ def test_an_mbox_file_holds_several_messages(capsys, tmp_path: Path) -> None:
 
 
 def test_standard_input_is_read_for_a_dash(capsys, monkeypatch) -> None:
-    class Stdin:
-        buffer = io.BytesIO(GENUINE.read_bytes())
-
-    monkeypatch.setattr(sys, "stdin", Stdin)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(GENUINE.read_bytes())))
     code, (found_object,), _ = found(capsys, "-", *ZONE)
     assert (code, found_object["file"], found_object["verdict"]) == (0, "-", "genuine")
 
