@@ -169,6 +169,7 @@ class _Work:
             testing=testing,
             weaknesses=weaknesses,
             detail="" if error is None else error.detail,
+            value=signature.signature,
         )
 
     def _check_body(self, signature: Signature) -> None:

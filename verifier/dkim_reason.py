@@ -81,6 +81,7 @@ class Weakness(StrEnum):
     BARE_LINE_END = "bare-line-end"  # RFC 5322 2.3: readers take it differently
     NUL = "nul"  # RFC 5322 2.2, 4
     DUPLICATE_FIELD = "duplicate-field"  # RFC 6376 8.15: readers show different ones of several
+    REPLAYED = "replayed"  # RFC 6376 8.6: it came in before, long ago or for somebody else
     UNSIGNED_FIELD = "unsigned-field"  # RFC 6376 5.4.1: people see it, and anybody may have written it
 
 

@@ -22,6 +22,7 @@ from verifier.evidence import (
     OpinionQuestion,
     Question,
 )
+from verifier.own_records import NO_RECORDS, OwnRecords, RecordsQuestion
 
 T = TypeVar("T")
 
@@ -54,6 +55,14 @@ class HasOpinion(Protocol):
         ...
 
 
+class HasRecords(Protocol):
+    """Our own records: what we sent, what came in, which keys were seen."""
+
+    async def ask(self, question: RecordsQuestion) -> OwnRecords:
+        """What they say of one message; raises whatever the store raises, for then there is no verdict."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """What one message may cost: DNS questions and seconds in all."""
@@ -70,12 +79,13 @@ async def drive(
     *,
     raw: bytes = b"",
     budget: Budget = Budget(),
+    records: HasRecords | None = None,
 ) -> tuple[T, Evidence]:
     """Run a check to its end; returns its result and all the evidence that it used.
 
     Questions that the evidence leaves open go to ``resolver``, all those of a round at once; without a
     resolver, and over budget, they are temporary errors. The second opinion is asked about ``raw``, the
-    message's bytes; without one it is skipped. The returned evidence, run again, gives the same result.
+    message's bytes; without one it is skipped. Without ``records`` nothing is known of earlier mail. The returned evidence, run again, gives the same result.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + budget.seconds
@@ -100,6 +110,10 @@ async def drive(
             )
             if wanted:
                 evidence = evidence.adding(opinions=await _opinions(opinion, raw, wanted, evidence))
+            for question in asked:
+                if isinstance(question, RecordsQuestion):
+                    told = NO_RECORDS if records is None else await records.ask(question)
+                    evidence = evidence.adding(records={question.number: told})
             asked = check.send(evidence)
     except StopIteration as done:
         result: T = done.value
@@ -126,6 +140,8 @@ async def _opinions(
         of = raw if question.raw is None else question.raw
         for turn in range(turns):
             txt = {name: records[min(turn, len(records) - 1)] for name, records in keys.items()}
+            if question.key is not None:
+                txt[question.key[0]] = question.key[1]
             try:
                 async with asyncio.timeout(MAX_OPINION_SECONDS):
                     words[question.index] = await opinion.ask(of, question.signature, txt)
@@ -140,4 +156,4 @@ def closed(evidence: Evidence) -> Evidence:
     """The same answers with nothing left to ask: what is missing is a temporary error (offline, replay)."""
     if evidence.absent is not Absent.ASK:
         return evidence
-    return Evidence(evidence.answers, evidence.opinions, Absent.UNKNOWN, evidence.at)
+    return Evidence(evidence.answers, evidence.opinions, Absent.UNKNOWN, evidence.at, evidence.records)

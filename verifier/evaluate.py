@@ -43,6 +43,8 @@ from verifier.proofs import Proofs
 from verifier.reasons import by_rfc7489
 from verifier.rebuilt import uncheckable_seals, uncheckable_signatures, without_signatures
 from verifier.received_walk import Boundary, boundary_of
+from verifier.record_check import check_records
+from verifier.record_findings import NOTHING_FOUND, ArchivedProof, flagged
 from verifier.report import AuthorView, DkimResult, DmarcMode, Report, SpfResult
 from verifier.spf import check_spf
 from verifier.verdict import candidates, decide
@@ -69,7 +71,9 @@ class Context:
     session: Session | None = None
     receiver: str = "localhost"
     supplied: tuple[str, ...] = ()  # of "evidence", "clock", "session": what a user supplied
-    rebuilt: frozenset[bytes] = frozenset()  # of the message and those in it, the ones that are not as they were sent
+    rebuilt: frozenset[bytes] = (
+        frozenset()
+    )  # of the message and those in it, the ones that are not as they were sent
     suffixes: PublicSuffixes | None = None
     saved: bool = True  # False for a message that stands in one which came in by a session of ours
 
@@ -139,9 +143,15 @@ def _judge_alone(
     if outcome.aligned_dkim:
         dkim = tuple([r._replace(aligned=True) if r.position in outcome.aligned_dkim else r for r in dkim])
     dmarc = without_signatures(outcome.result) if rebuilt else outcome.result
+    findings = NOTHING_FOUND
+    if not rebuilt and (claims.owner is not None or context.session is not None):
+        findings = yield from check_records(
+            message, bodies, context.at, context.session, claims, dkim, number
+        )
+        dkim = flagged(dkim, findings.replays)
     opinions: dict[int, Opinion] = {}
     if claims.owner is not None:
-        opinions = yield from _opinions(message, claims, dkim, number)
+        opinions = yield from _opinions(message, claims, dkim, number, findings.archived)
     view = _view(author)
     if arc.hops and claims.owner is not None:
         trusted = vouched_for(arc, claims.owner.trusted_sealers, None if view is None else view.domain)
@@ -165,6 +175,7 @@ def _judge_alone(
         border=_border(message, claims, protection),
         boundary=None if boundary is None else boundary.host,
         microsoft=microsoft_fields(message) if claims.claims and _saved(context) else (),
+        findings=findings,
         rebuilt=rebuilt,
     )
     decision = decide(proofs)
@@ -218,19 +229,26 @@ def _prefetch(questions: Iterable[Question]) -> Check[None]:
 
 
 def _opinions(
-    message: Message, claims: Claims, dkim: tuple[DkimResult, ...], number: int
+    message: Message,
+    claims: Claims,
+    dkim: tuple[DkimResult, ...],
+    number: int,
+    archived: ArchivedProof | None,
 ) -> Generator[frozenset[Ask], Evidence, dict[int, Opinion]]:
     """The second implementation's word on signatures that would prove the claim, until one is confirmed."""
     words: dict[int, Opinion] = {}
-    for result in candidates(claims, dkim):
-        key = number * MAX_OWN_OPINIONS + result.position
-        question = OpinionQuestion(key, message.raw if number else None)
+    wanted: list[tuple[int, tuple[str, str] | None]] = [(r.position, None) for r in candidates(claims, dkim)]
+    if archived is not None and archived.recorded is not None:
+        wanted.append((archived.position, (archived.key.name + ".", archived.key.record)))
+    for position, archived_key in wanted:
+        key = number * MAX_OWN_OPINIONS + position
+        question = OpinionQuestion(key, message.raw if number else None, archived_key)
         evidence = yield frozenset()
         word = evidence.opinion(key)
         while word is None:
             evidence = yield frozenset((question,))
             word = evidence.opinion(key)
-        words[result.position] = word
+        words[position] = word
         if word is Opinion.PASS:
             break
     return words

@@ -14,6 +14,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar
 
+from verifier.own_records import NO_RECORDS, OwnRecords, RecordsQuestion
+
 T = TypeVar("T")
 
 
@@ -82,6 +84,9 @@ class OpinionQuestion:
 
     index: int
     raw: bytes | None = field(default=None, repr=False)
+    key: tuple[str, str] | None = (
+        None  # a key's absolute name and its record, where DNS does not hold it any more
+    )
 
     @property
     def signature(self) -> int:
@@ -100,7 +105,7 @@ class Opinion(StrEnum):
     SKIPPED = "skipped"  # too costly for it, past its deadline, or it broke
 
 
-Ask = Question | OpinionQuestion
+Ask = Question | OpinionQuestion | RecordsQuestion
 
 _ABSENT_ANSWER = {
     Absent.NXDOMAIN: Answer(AnswerStatus.NXDOMAIN),
@@ -116,6 +121,7 @@ class Evidence:
     opinions: Mapping[int, Opinion] = field(default_factory=lambda: MappingProxyType({}))
     absent: Absent = Absent.ASK
     at: datetime | None = None
+    records: Mapping[int, OwnRecords] = field(default_factory=lambda: MappingProxyType({}))
 
     def get(self, question: Question) -> Answer | None:
         """The answer, or None when the question must still be asked."""
@@ -130,6 +136,7 @@ class Evidence:
         self,
         answers: Mapping[Question, Answer] = MappingProxyType({}),
         opinions: Mapping[int, Opinion] = MappingProxyType({}),
+        records: Mapping[int, OwnRecords] = MappingProxyType({}),
     ) -> Evidence:
         """This evidence with more answers; an answer already held is kept, and so is a mapping that needs none."""
         return Evidence(
@@ -137,6 +144,7 @@ class Evidence:
             MappingProxyType({**opinions, **self.opinions}) if opinions else self.opinions,
             self.absent,
             self.at,
+            MappingProxyType({**records, **self.records}) if records else self.records,
         )
 
 
@@ -157,6 +165,14 @@ def ask(evidence: Evidence, questions: Iterable[Question]) -> Generator[frozense
     while evidence.absent is _ASK and (missing := [q for q in wanted if q not in evidence.answers]):
         evidence = yield frozenset(missing)
     return evidence
+
+
+def ask_own_records(question: RecordsQuestion) -> Check[OwnRecords]:
+    """Yield until our own records have answered, or are known not to be at hand."""
+    evidence = yield NOTHING
+    while (found := evidence.records.get(question.number)) is None:
+        evidence = yield frozenset((question,))
+    return found
 
 
 def together(checks: Iterable[Check[T]]) -> Check[tuple[T, ...]]:
@@ -190,10 +206,11 @@ def conclude(check: Check[T], evidence: Evidence) -> T:
                 isinstance(q, Question) and evidence.get(q) is None for q in asked
             ):
                 raise LookupError(f"evidence holds no answer for {sorted(map(str, asked))}")
-            if asked and (
-                unanswered := {q.index: Opinion.SKIPPED for q in asked if isinstance(q, OpinionQuestion)}
-            ):
-                evidence = evidence.adding(opinions=unanswered)
+            if asked:
+                evidence = evidence.adding(
+                    opinions={q.index: Opinion.SKIPPED for q in asked if isinstance(q, OpinionQuestion)},
+                    records={q.number: NO_RECORDS for q in asked if isinstance(q, RecordsQuestion)},
+                )
             asked = check.send(evidence)
     except StopIteration as done:
         result: T = done.value

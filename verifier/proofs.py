@@ -9,6 +9,7 @@ from verifier.claims import Claims
 from verifier.evidence import Opinion, SessionOrigin
 from verifier.mentions import Mentions
 from verifier.microsoft_365 import Saying
+from verifier.record_findings import NOTHING_FOUND, RecordFindings
 from verifier.report import ArcResult, AuthorView, DkimResult, DmarcResult, SpfResult
 
 
@@ -29,4 +30,5 @@ class Proofs:
     border: tuple[str, tuple[str, ...]] | None = None  # what a trusted border server noted: its id, and its results
     boundary: str | None = None  # the trusted host that took a saved message in, if its own header tells
     microsoft: tuple[Saying, ...] = ()  # what Microsoft 365 fields of a saved message say
+    findings: RecordFindings = NOTHING_FOUND  # what our own records say
     rebuilt: bool = False  # not the bytes that were sent: no signature can be checked

@@ -40,6 +40,12 @@ class ReasonCode(StrEnum):
     ARC_PASS = "arc-pass"
     ARC_FAIL = "arc-fail"
     BORDER_RESULTS = "border-results"
+    LEDGER_IDENTICAL = "ledger-identical"
+    LEDGER_EQUAL_BODY = "ledger-equal-body"
+    LEDGER_SAME_MESSAGE_ID = "ledger-same-message-id"
+    SIGNATURE_REPLAYED = "signature-replayed"
+    ARCHIVED_KEY = "archived-key"
+    RECORDED_UNDER_KEY = "recorded-under-key"
     SPF_RECONSTRUCTED = "spf-reconstructed"
     MICROSOFT_365_FIELDS = "microsoft-365-fields"
     REPLY_TO_ELSEWHERE = "reply-to-elsewhere"
@@ -77,6 +83,10 @@ RFC: dict[ReasonCode, str] = {
     ReasonCode.ARC_PASS: "RFC 8617 5.2",
     ReasonCode.ARC_FAIL: "RFC 8617 5.2",
     ReasonCode.BORDER_RESULTS: "RFC 8601 5",
+    ReasonCode.LEDGER_SAME_MESSAGE_ID: "RFC 5322 3.6.4",
+    ReasonCode.SIGNATURE_REPLAYED: "RFC 6376 8.6",
+    ReasonCode.ARCHIVED_KEY: "RFC 6376 3.6.2",
+    ReasonCode.RECORDED_UNDER_KEY: "RFC 6376 3.6.2",
     ReasonCode.SPF_RECONSTRUCTED: "RFC 5321 4.4",
     ReasonCode.REPLY_TO_ELSEWHERE: "RFC 5322 3.6.2",
     ReasonCode.REBUILT_MESSAGE: "RFC 6376 3.7",

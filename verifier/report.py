@@ -108,6 +108,7 @@ class DkimResult(NamedTuple):
     testing: bool = False  # key flag t=y: not acceptable, does not feed DMARC
     weaknesses: tuple[str, ...] = ()
     detail: str = ""
+    value: bytes = b""  # of b=, decoded: it stands for what was signed; empty where the field cannot be read
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ WEAKNESSES: dict[str, str] = {
     Weakness.BARE_LINE_END: "its line ends can be read in two ways",
     Weakness.NUL: "it holds a character that programs read in different ways",
     Weakness.DUPLICATE_FIELD: "a field stands there twice and is not protected",
+    Weakness.REPLAYED: "the same message came in before",
     Weakness.UNSIGNED_FIELD: "something that you see is not signed",
 }
 MAX_WEAKNESSES = 4  # told in one sentence

@@ -27,6 +27,7 @@ from verifier.reasons import (
     signature_failing,
     spf_only,
 )
+from verifier.record_reasons import archived_proof, ledger_proof, told_by_records
 from verifier.report import AuthResult, DkimResult, Effect, Reason, Verdict
 from verifier.signature_words import why_not
 
@@ -53,17 +54,17 @@ def candidates(claims: Claims, dkim: tuple[DkimResult, ...]) -> tuple[DkimResult
 def decide(proofs: Proofs) -> Decision:
     """The verdict on one message; pure, total, the first matching row wins."""
     claims = proofs.claims
-    told = (*session_facts(proofs), *informing(proofs))
+    told = (*told_by_records(proofs), *session_facts(proofs), *informing(proofs))
     if claims.ambiguities:
         told = (*readers_differ(claims.ambiguities), *told)
     if not claims.claims:
         return _no_claim(proofs, told)
     if claims.imitations:
         return _imitation(proofs, told)
+    proof = _proof(proofs)
+    if proof is not None and claims.owner is not None:
+        return _proven(proofs, claims.owner, *proof, told)
     proven = candidates(claims, proofs.dkim)
-    agreed = next((r for r in proven if proofs.opinions.get(r.position) is Opinion.PASS), None)
-    if agreed is not None and claims.owner is not None:
-        return _proven(proofs, claims.owner, agreed, told)
     claimed = tuple(claim_reason(claim.by, claim.detail) for claim in claims.claims)
     failings = _failings(proofs, proven)
     temporary = _temporary(proofs)
@@ -89,6 +90,22 @@ def decide(proofs: Proofs) -> Decision:
         return Decision(Verdict.FORGED, sentence, (*claimed, found, *failings, *told))
     sentence = _unproven_sentence(proofs, proven, who)
     return Decision(Verdict.UNPROVEN, sentence, (*claimed, *failings, *told))
+
+
+def _proof(proofs: Proofs) -> tuple[tuple[Reason, ...], str] | None:
+    """What proves the claim, if anything: reasons, and how, as the end of a sentence (row 2)."""
+    claims = proofs.claims
+    if claims.owner is None:
+        return None
+    proven = candidates(claims, proofs.dkim)
+    agreed = next((r for r in proven if proofs.opinions.get(r.position) is Opinion.PASS), None)
+    if agreed is not None:
+        return _by_signature(agreed), f"{agreed.domain} signed this message"
+    if records := ledger_proof(proofs):
+        return records, "it is a mail that we sent, octet for octet"
+    if records := archived_proof(proofs):
+        return records, "we took in this very message while the key that it is signed with was published"
+    return None
 
 
 def _no_claim(proofs: Proofs, told: tuple[Reason, ...]) -> Decision:
@@ -142,11 +159,8 @@ def _imitation(proofs: Proofs, told: tuple[Reason, ...]) -> Decision:
     return Decision(Verdict.FORGED, sentence, (*reasons, *told))
 
 
-def _proven(proofs: Proofs, owner: Identity, agreed: DkimResult, told: tuple[Reason, ...]) -> Decision:
-    if proofs.claims.ambiguities:
-        return _read_differently(proofs, f"{agreed.domain} signed this message", told)
-    author = proofs.author
-    address = author.address if author else ""
+def _by_signature(agreed: DkimResult) -> tuple[Reason, ...]:
+    """What a signature proves, and what it leaves open."""
     reasons = [
         reason(
             ReasonCode.SIGNED_BY_IDENTITY,
@@ -169,24 +183,36 @@ def _proven(proofs: Proofs, owner: Identity, agreed: DkimResult, told: tuple[Rea
                 Effect.INFORMS,
             )
         )
+    return tuple(reasons)
+
+
+def _proven(
+    proofs: Proofs, owner: Identity, proof: tuple[Reason, ...], how: str, told: tuple[Reason, ...]
+) -> Decision:
+    """``how`` it is proven, as the end of a sentence."""
+    if proofs.claims.ambiguities:
+        return _read_differently(proofs, how, told)
+    author = proofs.author
+    address = author.address if author else ""
+    reasons = list(proof)
     if proofs.claims.pinned:
         reasons.append(
             reason(
                 ReasonCode.ADDRESS_PINNED, f"{address} is a pinned address of “{owner.name}”.", Effect.PROVES
             )
         )
-        sentence = f"Genuine: {address} is a known address of “{owner.name}”, and {agreed.domain} signed this message."
+        sentence = f"Genuine: {address} is a known address of “{owner.name}”, and {how}."
         return Decision(Verdict.GENUINE, sentence, (*reasons, *told))
     reasons.append(
         reason(
             ReasonCode.ADDRESS_NOT_PINNED,
-            f"{address} is not among the pinned addresses of “{owner.name}”: somebody else at {agreed.domain} "
-            "could have written it.",
+            f"{address} is not among the pinned addresses of “{owner.name}”: somebody else at "
+            f"{author.domain if author else 'its domain'} could have written it.",
             Effect.WEAKENS,
         )
     )
     sentence = (
-        f"Authentic, address not pinned: {agreed.domain} signed this message, but {address} is not on the list of "
+        f"Authentic, address not pinned: {how}, but {address} is not on the list of "
         f"“{owner.name}” addresses. Ask through a channel you know before you act on it."
     )
     return Decision(Verdict.AUTHENTIC_UNPINNED, sentence, (*reasons, *told))

@@ -25,6 +25,7 @@ from verifier.evidence import (
     conclude,
 )
 from verifier.message import read_message
+from verifier.own_records import NO_RECORDS, RecordsQuestion
 from verifier.report import Report, Verdict
 from verifier.zone import read_zone
 
@@ -49,7 +50,9 @@ def rounds(raw: bytes, opinion: Opinion, context: Context = CONTEXT) -> tuple[li
             if questions or opinions:
                 asked.append(frozenset(questions | opinions))
             evidence = evidence.adding(
-                {q: ZONE.answer(q, AT) for q in questions}, {q.index: opinion for q in opinions}
+                {q: ZONE.answer(q, AT) for q in questions},
+                {q.index: opinion for q in opinions},
+                {q.number: NO_RECORDS for q in wanted if isinstance(q, RecordsQuestion)},
             )
             wanted = check.send(evidence)
     except StopIteration as done:
