@@ -71,12 +71,13 @@ class _Worker:
         )
 
     def give(self, given: _Given, pickled: Any) -> None:
-        """Raises OSError where the process is gone."""
+        """A process that is gone is found out when what it made before was read, so that the right piece is blamed."""
         self.given.append(given)
         self.octets += given.octets
         if len(self.given) == 1:
             self.since = time.monotonic()
-        self.pieces.send_bytes(pickled)
+        with suppress(OSError):
+            self.pieces.send_bytes(pickled)
 
     def took_next(self) -> _Given:
         first = self.given.popleft()
@@ -152,10 +153,7 @@ class WorkerPool(Generic[Piece, Made]):
             if worker is None:
                 heapq.heappush(self._again, (number, piece))
                 return True
-            try:
-                worker.give(_Given(number, len(pickled), piece), pickled)
-            except OSError:
-                self._lose(worker)
+            worker.give(_Given(number, len(pickled), piece), pickled)
         return True
 
     def _with_room(self, octets: int) -> _Worker | None:
