@@ -14,7 +14,7 @@ import signal
 import sys
 from types import FrameType
 
-from bench import cases, mailauth, whole
+from bench import cases, commands, mailauth, whole
 from bench.intake import CASES, LONG_RUN, SHORT_RUN, Intake, measure
 from expertmail.bench_command import show
 from expertmail.verifier_bench import FULL, SHORT, compare
@@ -41,7 +41,9 @@ def run() -> int:
     rows = compare(FULL if full else SHORT)
     show(rows)
     beside(whole.compare(FULL if full else SHORT))
-    scores(cases.score(20 if full else 4))
+    scores("The corpus", cases.score(20 if full else 4))
+    scores("The kept files", cases.score_kept())
+    started(commands.measure(commands.LONG_RUN if full else commands.SHORT_RUN))
     print("\nDurable intake by the gateway")
     size = LONG_RUN if full else SHORT_RUN
     faulty = False
@@ -73,14 +75,26 @@ def beside(rows: list[whole.Whole]) -> None:
         print(f"  Not compared with mailauth: {why}")
 
 
-def scores(rows: list[cases.Score]) -> None:
-    print("\nThe corpus: what each takes for a message of the protected sender's")
+def scores(what: str, rows: list[cases.Score]) -> None:
+    print(f"\n{what}: what each takes for a message of the protected sender's")
     for row in rows:
         print(
             f"  {row.name:<16} genuine {row.genuine} of {row.of_genuine}, attacks {row.attacks} of {row.of_attacks}"
         )
         for kind in row.kinds:
             print(f"  {'':<16} - {kind}")
+
+
+def started(found: commands.Commands) -> None:
+    print("\nThe command, from a cold process (wall time)")
+    for what, seconds in (
+        ("one message that claims nothing", found.unclaimed),
+        ("one claimed message", found.claimed),
+    ):
+        print(f"  {what}: {seconds:.2f} s (goal {commands.GOAL_COLD} s)")
+    print(
+        f"  a folder of {found.messages:,} messages: {found.folder:,.0f} messages/s (goal {commands.GOAL_FOLDER:,})"
+    )
 
 
 def introduce(intake: Intake) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import dkim
 
 from bench import mailauth
+from expertmail.saved_messages import repaired
 from tests.cases.__main__ import cases
 from tests.cases.genuine import DOMAIN, PROTECTED, zone
+from tests.cases.kept import FILES, SESSION
 from tests.verifier.judging import AT, txt
 from verifier.address import AuthorField
 from verifier.author import author_of
@@ -19,13 +22,6 @@ from verifier.evaluate import Context, judge
 from verifier.message import read_message
 from verifier.opinion_worker import SecondOpinion
 from verifier.report import Verdict
-
-SESSION = {
-    "ip": "192.0.2.1",
-    "helo": "mx.elsewhere.test",
-    "sender": "bounce@elsewhere.test",
-    "mta": "mx.contoso.test",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +37,30 @@ class Score:
 
 
 def score(count: int) -> list[Score]:
-    """Judge all cases of ``count`` messages."""
-    table = list(cases(count))
+    """Judge all cases of ``count`` generated messages."""
+    return _scores(list(cases(count)))
+
+
+def score_kept() -> list[Score]:
+    """Judge the kept files, as they are: bytes, names and right verdicts from their folder."""
+    lines = (FILES / "expected.jsonl").read_text("ascii").splitlines()
+    return _scores(
+        [(row["file"], (FILES / row["file"]).read_bytes(), row["verdicts"]) for row in map(json.loads, lines)]
+    )
+
+
+def _scores(table: Sequence[tuple[str, bytes, list[str]]]) -> list[Score]:
     raws = [raw for _, raw, _ in table]
     rows = [_score("expertmail", table, _ours(raws)), _score("dkimpy", table, [_dkimpy(raw) for raw in raws])]
     if mailauth.missing() is None:
         records = {(name, "TXT"): text for name, text in zone().items()}
-        said = mailauth.authenticate(raws, records, SESSION)
+        session = {
+            "ip": SESSION["client_ip"],
+            "helo": SESSION["helo"],
+            "sender": SESSION["mail_from"],
+            "mta": SESSION["receiver"],
+        }
+        said = mailauth.authenticate(raws, records, session)
         rows.append(_score(f"mailauth {said.version}", table, [domain == DOMAIN for domain in said.passed]))
     return rows
 
@@ -57,7 +70,7 @@ def _score(name: str, table: Sequence[tuple[str, bytes, list[str]]], taken: Sequ
         took for (_, _, right), took in zip(table, taken, strict=True) if right == [Verdict.GENUINE.value]
     ]
     attacks = [(case, took) for (case, _, _), took in zip(table, taken, strict=True) if "-attack-" in case]
-    kinds = sorted({case.partition("-attack-")[2] for case, took in attacks if took})
+    kinds = sorted({case.partition("-attack-")[2].removesuffix(".eml") for case, took in attacks if took})
     return Score(
         name, sum(genuine), len(genuine), sum(took for _, took in attacks), len(attacks), tuple(kinds)
     )
@@ -73,7 +86,7 @@ def _ours(raws: Sequence[bytes]) -> list[bool]:
                 await drive(
                     judge(read_message(raw), Context(PROTECTED, AT)), evidence, None, opinion, raw=raw
                 )
-                for raw in raws
+                for raw in (repaired(raw)[0] for raw in raws)  # as any saved file is read
             ]
             return [report.verdict is Verdict.GENUINE for report, _ in reports]
         finally:

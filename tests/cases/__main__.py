@@ -33,13 +33,14 @@ def cases(count: int) -> Iterator[tuple[str, bytes, list[str]]]:
             raw = change.change(message.raw)
             holds = change.holds(message) or raw == message.raw
             right = Verdict.GENUINE if holds else Verdict.UNPROVEN
-            yield f"{number:04}-transit-{_plain(name)}", raw, [right.value]
+            yield f"{number:04}-transit-{plain_name(name)}", raw, [right.value]
         for name, attack in ATTACKS.items():
             verdicts = sorted(verdict.value for verdict in attack.verdicts)
-            yield f"{number:04}-attack-{_plain(name)}", attack.make(message.raw), verdicts
+            yield f"{number:04}-attack-{plain_name(name)}", attack.make(message.raw), verdicts
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """The name of a case as part of a file's name."""
     return "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
 
 

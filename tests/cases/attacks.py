@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from tests.cases.genuine import ADDRESS, BITS, DOMAIN, EVIL
+from tests.cases.genuine import ADDRESS, BITS, DOMAIN, EVIL, METHODS, sent
 from tests.verifier.signing import signed
+from verifier.canonical import Canonicalization, hash_body
 from verifier.message import read_message
 from verifier.report import Verdict
 
@@ -68,9 +69,10 @@ def _own(change: Callable[[bytes], bytes], *without: bytes, **tags: str) -> Call
 
 
 def _l_tag(raw: bytes) -> bytes:
+    """The whole body is covered and nothing below it, so that the signature holds by the protocol."""
     plain = _unsigned(raw)
-    length = len(plain) - read_message(plain).body_start
-    return _by(plain, DOMAIN, l=str(max(0, length - 60))) + b"Pay to account 12345.\r\n"
+    body = hash_body(plain, read_message(plain).body_start, Canonicalization.RELAXED)
+    return _by(plain, DOMAIN, l=str(body.length)) + b"Pay to account 12345.\r\n"
 
 
 def _insert(field: bytes) -> Callable[[bytes], bytes]:
@@ -102,7 +104,7 @@ ATTACKS: Final = {
     "key in test mode": Attack(_own(_same, s="testing"), UNPROVEN),
     "key for the exact domain only": Attack(_own(_same, s="exact", i=f"@sub.{DOMAIN}"), UNPROVEN),
     "key of another type": Attack(_as_plain, UNPROVEN),
-    "SHA-1": Attack(lambda raw: raw.replace(b"a=rsa-sha256", b"a=rsa-sha1", 1), UNPROVEN),
+    "SHA-1": Attack(lambda raw: sent(_unsigned(raw), METHODS[0], algorithm=b"rsa-sha1").raw, UNPROVEN),
     "no signature": Attack(_unsigned, UNPROVEN),
     "signed by somebody else": Attack(lambda raw: _by(_unsigned(raw), EVIL), UNPROVEN),
     "display name": Attack(_evil(b"Defender Experts <boss@evil.test>"), FORGED),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from functools import cache
+from types import SimpleNamespace
 from typing import Final
+from unittest import mock
 
 import dkim
 from cryptography.hazmat.primitives import serialization
@@ -29,7 +32,8 @@ PROTECTED: Final = (
     ),
 )
 METHODS: Final = ("relaxed/relaxed", "relaxed/simple", "simple/relaxed", "simple/simple")
-BITS: Final = 1_024  # the least that is accepted, so that thousands are signed in seconds
+BITS: Final = 1_024  # the least that is accepted, so that thousands are signed in seconds; the stored key
+SIGNED_AT: Final = datetime(2026, 11, 25, 10, 0, tzinfo=UTC)
 
 _SIGNED: Final = (
     b"from",
@@ -132,15 +136,23 @@ def genuine(number: int) -> Genuine:
         if part.is_multipart():
             part.set_boundary(f"=_{number}_{chance.getrandbits(40):x}")
     raw = mail.as_bytes()
-    method = METHODS[number % len(METHODS)]
-    header, _, body = method.partition("/")
     names = list(_SIGNED) + ([b"from", b"subject"] if number % 7 == 0 else [])  # now and then oversigned
-    field: bytes = dkim.sign(
-        raw,
-        b"rsa",
-        DOMAIN.encode(),
-        pem(),
-        canonicalize=(header.encode(), body.encode()),
-        include_headers=names,
-    )
+    return sent(raw, METHODS[number % len(METHODS)], names)
+
+
+def sent(
+    raw: bytes, method: str, names: list[bytes] | None = None, algorithm: bytes = b"rsa-sha256"
+) -> Genuine:
+    """A message as its sender's server signs it by dkimpy, whose clock stands still: the same bytes each time."""
+    header, _, body = method.partition("/")
+    with mock.patch.object(dkim, "time", SimpleNamespace(time=SIGNED_AT.timestamp)):
+        field: bytes = dkim.sign(
+            raw,
+            b"rsa",
+            DOMAIN.encode(),
+            pem(),
+            canonicalize=(header.encode(), body.encode()),
+            signature_algorithm=algorithm,
+            include_headers=names or list(_SIGNED),
+        )
     return Genuine(field + raw, header, body)

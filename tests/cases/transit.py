@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import quopri
 import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -107,18 +108,30 @@ def subject_tag(raw: bytes) -> bytes:
 
 
 def reencoded(raw: bytes) -> bytes:
-    """A server turns the first base64 body into 8bit, or else a 7bit one into base64."""
+    """A server writes each readable part anew in base64, and a base64 one as it is."""
     head, body = _split(raw)
-    if b"Content-Transfer-Encoding: base64\r\n" in head and b"multipart" not in head:
+    if b"multipart" in head:
+        return head + b"\r\n" + _READABLE_PART.sub(_part_in_base64, body)
+    if b"Content-Transfer-Encoding: base64\r\n" in head:
         plain = base64.b64decode(body).replace(b"\n", b"\r\n").replace(b"\r\r\n", b"\r\n")
         return head.replace(b"base64", b"8bit") + b"\r\n" + plain
-    if b"multipart" in head:
-        return head + b"\r\n" + body.replace(b"7bit", b"8bit").replace(b"=_", b"==_", 1)
-    return (
-        head.replace(b"7bit", b"base64").replace(b"quoted-printable", b"base64")
-        + b"\r\n"
-        + base64.encodebytes(body).replace(b"\n", b"\r\n")
-    )
+    encoding = b"quoted-printable" if b": quoted-printable\r\n" in head else b"7bit"
+    return head.replace(encoding, b"base64") + b"\r\n" + _in_base64(body, encoding)
+
+
+_READABLE_PART: Final = re.compile(
+    rb"(Content-Transfer-Encoding: )(7bit|quoted-printable)(\r\n(?:[^\r\n]+\r\n)*\r\n)(.*?)(?=\r\n--=_)",
+    re.DOTALL,
+)
+
+
+def _part_in_base64(part: re.Match[bytes]) -> bytes:
+    return part[1] + b"base64" + part[3] + _in_base64(part[4], part[2]).removesuffix(b"\r\n")
+
+
+def _in_base64(body: bytes, encoding: bytes) -> bytes:
+    content = quopri.decodestring(body) if encoding == b"quoted-printable" else body
+    return base64.encodebytes(content).replace(b"\n", b"\r\n")
 
 
 def exchange(raw: bytes) -> bytes:

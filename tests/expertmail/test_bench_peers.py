@@ -14,6 +14,13 @@ def test_ours_takes_every_unharmed_message_and_no_attack_for_the_senders() -> No
     assert "text-appended-after-l" not in ours.kinds
 
 
+def test_the_kept_files_are_scored_alike() -> None:
+    ours, dkimpy, *_ = cases.score_kept()
+    assert (ours.genuine, ours.attacks) == (ours.of_genuine, 0)
+    assert dkimpy.genuine == dkimpy.of_genuine == ours.of_genuine
+    assert {"text-appended-after-l", "sha-1", "from-not-signed"} <= set(dkimpy.kinds)
+
+
 def test_the_whole_verdict_is_measured_above_its_floor() -> None:
     rows = whole.compare(Effort(small=3, big=1, rounds=1))
     assert [row.size for row in rows] == ["5 KB", "1 MB"]

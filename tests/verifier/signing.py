@@ -6,6 +6,7 @@ import base64
 import hashlib
 from datetime import UTC, datetime
 from functools import lru_cache
+from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
@@ -24,9 +25,18 @@ GOOD = (
 HEADERS = "from:to:subject:date:message-id"
 
 
+STORED_BITS = 1_024
+STORED_KEY = Path(__file__).parents[1] / "cases" / "key.pem"  # what was signed with it is kept as files
+
+
 @lru_cache
 def rsa_key(bits: int) -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(65537, bits)
+    """The key of that size: the stored one, so that the same bytes come out each time, or one made for this run."""
+    if bits != STORED_BITS:
+        return rsa.generate_private_key(65537, bits)
+    key = serialization.load_pem_private_key(STORED_KEY.read_bytes(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return key
 
 
 @lru_cache
