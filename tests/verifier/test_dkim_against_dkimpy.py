@@ -1,6 +1,7 @@
 """What dkimpy signs, we pass; what changes a signed message, both refuse; hostile messages cost us nothing.
 
-Where the two differ on purpose (each has its row in ``test_dkim``):
+``FULL=1`` compares 10,000 messages instead of some hundreds; the same ones each time. Where the two differ on purpose in
+what is generated here is the table ``DIFFERENCES``; what is not generated has its row in ``test_dkim``:
 - RFC 6376 3.5, 5.4: h= without From; RFC 8301 3.1: rsa-sha1; 8.2: l=; 3.6.1: k=, t=s, t=y, h= of the key;
 - RFC 6376 3.5 q= and 3.6.1 s= with several values, which dkimpy refuses;
 - RFC 5322 2.2: "From : x" is a From field, which dkimpy does not see;
@@ -11,20 +12,28 @@ Where the two differ on purpose (each has its row in ``test_dkim``):
 from __future__ import annotations
 
 import base64
+import os
+import random
 import time
+from collections import Counter
+from collections.abc import Callable
 
 import dkim
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.verifier.dkim_transit import CHANGES
+from tests.verifier.dkimpy_signing import BITS, NOW, clock, message, signed_by_dkimpy, verdict_of_dkimpy
 from tests.verifier.signing import GOOD, ed_key, ed_record, pem, result, results, rsa_record, signed, zone
 from verifier.canonical import has_bare_line_ends
+from verifier.dkim import CLOCK_TOLERANCE
 from verifier.dkim_reason import DkimReason
+from verifier.dkim_signature import read_signature
 from verifier.evidence import Opinion
 from verifier.message import Defect, read_message
 from verifier.opinion_dkimpy import opinion_of
-from verifier.report import AuthResult
+from verifier.report import AuthResult, DkimResult
 
 KEYS = {"rsa._domainkey.example.com.": rsa_record(), "ed._domainkey.example.com.": ed_record()}
 
@@ -80,6 +89,84 @@ def test_we_and_dkimpy_agree_on_what_dkimpy_signs_and_on_every_change(
     else:
         theirs = opinion_of(changed, 0, KEYS)
         assert (ours.result is AuthResult.PASS) == (theirs is Opinion.PASS), (ours, theirs)
+
+
+MESSAGES = 10_000 if os.environ.get("FULL") == "1" else 400
+
+
+def _odd(raw: bytes) -> bool:
+    """Line ends that are read in two ways, and header lines that are no fields."""
+    read = read_message(raw)
+    known = {Defect.NON_ASCII_HEADER, Defect.WSP_BEFORE_COLON, Defect.LINE_TOO_LONG}
+    return bool(set(read.defects) - known) or has_bare_line_ends(raw, read.body_start)
+
+
+def _blank_end(raw: bytes, ours: DkimResult) -> bool:
+    """The last line of the body ends with blanks and without CRLF, and nothing but the body hash is at stake."""
+    return raw.endswith((b" ", b"\t")) and ours.reason in (None, DkimReason.BODY_CHANGED)
+
+
+def _hours_ahead(raw: bytes, ours: DkimResult) -> bool:
+    """t= lies further ahead than the ten hours that dkimpy allows, and within the day that we allow."""
+    time = read_signature(read_message(raw).named(b"dkim-signature")[ours.position]).time
+    return time is not None and 36_000 < time - NOW <= CLOCK_TOLERANCE
+
+
+# Where the two may differ: by what one sees it, the section that says we are right, and our word (None: either).
+_Row = tuple[Callable[[bytes, DkimResult], bool], str, bool | None]
+DIFFERENCES: dict[str, _Row] = {
+    "l= leaves room for more": (lambda _, r: r.reason is DkimReason.BODY_LENGTH_LIMIT, "RFC 6376 8.2", False),
+    "l= is more than the body": (
+        lambda _, r: r.reason is DkimReason.LENGTH_TOO_LARGE,
+        "RFC 6376 3.5 l=",
+        False,
+    ),
+    "x= is past": (lambda _, r: r.reason is DkimReason.EXPIRED, "RFC 6376 3.5 x=", False),
+    "x= is not later than t=": (lambda _, r: "x= is not later" in r.detail, "RFC 6376 3.5 x=", False),
+    "From is not signed": (lambda _, r: r.reason is DkimReason.FROM_NOT_SIGNED, "RFC 6376 5.4", False),
+    "rsa-sha1": (lambda _, r: r.reason is DkimReason.WEAK_ALGORITHM, "RFC 8301 3.1", False),
+    "t= is some hours ahead": (_hours_ahead, "RFC 6376 3.5 t=", True),
+    "blanks end the body": (_blank_end, "RFC 6376 3.4.4 (a)", None),
+}
+
+
+def test_we_and_dkimpy_agree_on_messages_of_all_kinds_and_on_what_becomes_of_them_in_transit() -> None:
+    chance = random.Random(20_261_125)
+    counts: Counter[str] = Counter()
+    known = zone(rsa=rsa_record(BITS))
+    with clock():
+        for number in range(MESSAGES):
+            raw = message(chance)
+            for _ in range(chance.choice((1, 1, 1, 2, 3))):
+                raw = signed_by_dkimpy(raw, chance)
+            changes = ["nothing", *chance.choices(list(CHANGES), k=2)]
+            for change in changes:
+                raw = CHANGES[change](raw, chance)
+                for ours in results(raw, known):
+                    theirs = verdict_of_dkimpy(raw, ours.position)
+                    counts[_compared(raw, ours, theirs, f"{number}, {change}")] += 1
+    told = dict(sorted(counts.items()))
+    print(f"\n{MESSAGES} messages, {counts.total()} verifications: {told}")
+    assert counts["both pass"] > counts.total() // 6
+    assert counts["both fail"] > counts.total() // 6
+    assert set(DIFFERENCES) <= set(counts), "a row of the table that nothing needs"
+
+
+def _compared(raw: bytes, ours: DkimResult, theirs: bool | None, case: str) -> str:
+    """In which way the two agree, or differ for a known reason."""
+    passes = ours.result is AuthResult.PASS
+    if _odd(raw):
+        assert not ours.acceptable, (case, ours, raw)
+        return "odd line ends or no fields, and not accepted"
+    if passes is theirs:
+        return "both pass" if passes else "both fail"
+    if theirs is None and not passes:
+        return "dkimpy breaks off, and we refuse"
+    for what, (sees, section, word) in DIFFERENCES.items():
+        if word in (None, passes) and sees(raw, ours):
+            assert section
+            return what
+    raise AssertionError((case, ours, theirs, raw))
 
 
 def test_every_truncation_of_a_signed_message_is_judged():
