@@ -50,7 +50,7 @@ from verifier.spf import check_spf
 from verifier.verdict import candidates, decide
 
 EVALUATOR_VERSION: Final = (
-    "2"  # stored beside each verdict; raised whenever the same evidence may judge otherwise
+    "3"  # stored beside each verdict; raised whenever the same evidence may judge otherwise
 )
 
 _SUPPLIED: Final = SessionOrigin.SUPPLIED

@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from tests.verifier.dkim_transit import CHANGES
 from tests.verifier.dkimpy_signing import BITS, NOW, clock, message, signed_by_dkimpy, verdict_of_dkimpy
 from tests.verifier.signing import GOOD, ed_key, ed_record, pem, result, results, rsa_record, signed, zone
+from verifier import canonical
 from verifier.canonical import has_bare_line_ends
 from verifier.dkim import CLOCK_TOLERANCE
 from verifier.dkim_reason import DkimReason
@@ -130,7 +131,11 @@ DIFFERENCES: dict[str, _Row] = {
 }
 
 
-def test_we_and_dkimpy_agree_on_messages_of_all_kinds_and_on_what_becomes_of_them_in_transit() -> None:
+@pytest.mark.parametrize("chunk", [canonical.CHUNK, 5], ids=["whole bodies", "bodies in chunks"])
+def test_we_and_dkimpy_agree_on_messages_of_all_kinds_and_on_what_becomes_of_them_in_transit(
+    chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(canonical, "CHUNK", chunk)
     chance = random.Random(20_261_125)
     counts: Counter[str] = Counter()
     known = zone(rsa=rsa_record(BITS))
