@@ -57,6 +57,7 @@ _OPINIONS: Final = {
     ReasonCode.IMPLEMENTATIONS_DISAGREE: "fail",
     ReasonCode.SECOND_OPINION_UNAVAILABLE: "skipped",
 }
+_BY_KEY: Final = (ReasonCode.SIGNED_BY_IDENTITY, ReasonCode.RECORDED_UNDER_KEY)  # their evidence names the key
 _PINNED: Final = (ReasonCode.ADDRESS_PINNED, ReasonCode.ADDRESS_NOT_PINNED)
 _BESIDE_DMARC: Final = (ReasonCode.LIVE_SESSION_DMARC_FAIL, ReasonCode.DMARC_SAMPLING)
 # Reasons that say in a sentence what a check below says by its own result.
@@ -169,8 +170,7 @@ def _second_opinion(report: Report) -> Checked:
     proving = [r for r in report.dkim if r.result is AuthResult.PASS and r.acceptable and r.aligned]
     keys = ", ".join(f"{r.selector}._domainkey.{r.domain} TXT" for r in proving)
     if code is ReasonCode.IMPLEMENTATIONS_AGREE:
-        by = next((r.evidence for r in report.reasons if r.code == ReasonCode.SIGNED_BY_IDENTITY), None)
-        keys = by or keys
+        keys = next((r.evidence for r in report.reasons if r.code in _BY_KEY and r.evidence), keys)
     return Checked("second opinion", _OPINIONS[code], code, f"dkimpy, with {keys}", _SIGNATURES)
 
 

@@ -55,6 +55,10 @@ _FAILED: Final = {
     DkimReason.EXPIRED: "The day it came in, if you know it: --at judges it as of then.",
     DkimReason.NO_KEY: "The key that was published when it was sent, from stored evidence.",
 }
+_PROVEN_BY_RECORDS: Final[dict[str, str]] = {
+    ReasonCode.LEDGER_IDENTICAL: "Proven: it is a mail that we sent, octet for octet.",
+    ReasonCode.RECORDED_UNDER_KEY: "Proven: we took in this very message while the key of its signature was published.",
+}
 _OF_DMARC: Final = {
     AuthResult.PASS: "this message did not fail",
     AuthResult.FAIL: "this message failed",
@@ -88,17 +92,7 @@ def explain(report: Report) -> Explanation:
 
 
 def _chain(report: Report) -> Iterator[Link]:
-    author = report.author
-    if author is None:
-        yield Link("shown From", None, "No one author can be read.")
-    elif report.verdict in (Verdict.GENUINE, Verdict.AUTHENTIC_UNPINNED):
-        yield Link("shown From", author.address, "Proven: the signature below covers it.")
-    elif report.dmarc.result is AuthResult.PASS:
-        forged = report.verdict is Verdict.FORGED
-        but = ", and is not the sender that it looks like" if forged else ""
-        yield Link("shown From", author.address, f"{author.domain} vouches for the message{but}.")
-    else:
-        yield Link("shown From", author.address, "Not proven: anybody can write that.")
+    yield _shown_from(report)
     signers = sorted(report.dkim, key=lambda r: (r.result is not AuthResult.PASS, not r.aligned))
     if not signers:
         yield Link("signer", None, "It carries no signature.")
@@ -129,6 +123,25 @@ def _chain(report: Report) -> Iterator[Link]:
         yield Link("policy", dmarc.policy_domain, text)
 
 
+def _shown_from(report: Report) -> Link:
+    author = report.author
+    if author is None:
+        return Link("shown From", None, "No one author can be read.")
+    if report.verdict in (Verdict.GENUINE, Verdict.AUTHENTIC_UNPINNED):
+        return Link("shown From", author.address, _proven(report))
+    if report.dmarc.result is AuthResult.PASS:
+        forged = report.verdict is Verdict.FORGED
+        but = ", and is not the sender that it looks like" if forged else ""
+        return Link("shown From", author.address, f"{author.domain} vouches for the message{but}.")
+    return Link("shown From", author.address, "Not proven: anybody can write that.")
+
+
+def _proven(report: Report) -> str:
+    codes = {reason.code for reason in report.reasons}
+    told = (text for code, text in _PROVEN_BY_RECORDS.items() if code in codes)
+    return next(told, "Proven: the signature below covers it.")
+
+
 def _of_more(signers: list[DkimResult]) -> str:
     holding = sum(signer.result is AuthResult.PASS for signer in signers)
     more = "one more signature" if len(signers) == 1 else f"{len(signers)} more signatures"
@@ -148,7 +161,8 @@ def _of_signer(signer: DkimResult) -> str:
 def _would_change(report: Report) -> Iterator[str]:
     codes = {reason.code for reason in report.reasons}
     if report.verdict is Verdict.GENUINE:
-        yield "Any change to what the signature covers."
+        own = codes & _PROVEN_BY_RECORDS.keys()
+        yield "Any change to the message." if own else "Any change to what the signature covers."
     elif report.verdict is Verdict.AUTHENTIC_UNPINNED:
         address = report.author.address if report.author else "the address"
         yield f"Pinning {address} in the identity file, once you have confirmed it by another way, makes such mail genuine."

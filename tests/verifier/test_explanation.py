@@ -15,7 +15,8 @@ from verifier.dkim_reason import DkimReason
 from verifier.evidence import Absent, Session, SessionOrigin
 from verifier.explanation import as_object, explain
 from verifier.identity import Identity
-from verifier.report import Report, Verdict
+from verifier.reason_codes import ReasonCode
+from verifier.report import Effect, Reason, Report, Verdict
 from verifier.report_json import as_json
 
 
@@ -108,3 +109,19 @@ def test_every_reason_of_a_failing_signature_leads_to_some_advice() -> None:
     for reason in DkimReason:
         changed = replace(report, dkim=(report.dkim[0]._replace(reason=reason.value),))
         assert explain(changed).would_change
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (ReasonCode.LEDGER_IDENTICAL, "a mail that we sent"),
+        (ReasonCode.RECORDED_UNDER_KEY, "while the key"),
+    ],
+)
+def test_what_our_own_records_prove_is_not_told_as_a_signatures_proof(code: ReasonCode, said: str) -> None:
+    proven = Reason(code, "Text.", None, Effect.PROVES, "s._domainkey.experts.test TXT")
+    told = explain(replace(_report(GENUINE), reasons=(proven,)))
+    assert told.chain[0].finding.startswith("Proven: ")
+    assert said in told.chain[0].finding
+    assert told.would_change == ("Any change to the message.",)
+    assert (told.checks[-1].check, told.checks[-1].reason) == ("finding", code)
