@@ -74,6 +74,12 @@ MEANING: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.BRAND_IN_TEXT: "The text names a protected brand, which claims nothing.",
     ReasonCode.FORWARDED_INLINE: "Another message was copied into the text. It cannot be verified: ask for it as an attachment.",
     ReasonCode.REBUILT_MESSAGE: "It was rebuilt from an Outlook .msg file: no signature can be checked, and it is never genuine. Ask for the original.",
+    ReasonCode.LEDGER_IDENTICAL: "It is a mail that we sent, octet for octet below what servers put above it.",
+    ReasonCode.LEDGER_EQUAL_BODY: "Its text is that of a mail that we sent; the sentence names the fields that differ. Texts can be copied.",
+    ReasonCode.LEDGER_SAME_MESSAGE_ID: "It has the Message-ID of a mail that we sent, and is another message.",
+    ReasonCode.SIGNATURE_REPLAYED: "The very message that was signed came in before, over five days ago, or over an hour ago for somebody else.",
+    ReasonCode.ARCHIVED_KEY: "Its signature holds by a key that was published once and is gone: no proof, for whoever has the key now could have signed.",
+    ReasonCode.RECORDED_UNDER_KEY: "We took in this very message while its key, gone since, was published.",
     ReasonCode.SUPPLIED_FACTS: "Evidence, clock or session were supplied and not seen by us.",
     ReasonCode.NOTHING_CLAIMED: "The author does not say that the message is a protected identity's.",
 }
