@@ -11,6 +11,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 
 import structlog
 
@@ -33,6 +34,7 @@ from expertmail.watching import GatewayWatch, TimedWriter, tell_worker_event, wa
 from expertmail.world import World
 from outbound.worker import OutboundWorker
 from smtp_gateway.intake import MailIntake
+from smtp_gateway.own_records import StoredRecords
 from smtp_gateway.server import GatewayServer, ListenError
 from threads.store.engine import Database
 from threads.store.writer import Writer
@@ -80,13 +82,17 @@ async def serve(world: World, database: Database, announce: Callable[[int, int],
             budget=budget_of(settings),
             caps=caps_of(settings),
             suffixes=suffixes_for(settings.verifier.dmarc_mode),
+            records=StoredRecords(database),
         )
         stack.push_async_callback(asyncio.to_thread, intake.close)
         gateway = GatewayServer(gateway_values, mailboxes(world), intake.take, now, observer)
         watch_queues(metrics, database, writer, judging.resolver)
         console = console_server(
             ConsoleParts(
-                judging.judge.saved, readiness(gateway, writer), metrics, settings.console.max_verify_bytes
+                partial(judging.judge.saved, records=StoredRecords(database)),
+                readiness(gateway, writer),
+                metrics,
+                settings.console.max_verify_bytes,
             )
         )
         try:

@@ -9,7 +9,7 @@ from typing import Any
 from expertmail.saved_messages import NOTE_TEXT, repaired
 from smtp_gateway.judging import Judge
 from verifier.dmarc_7489 import PublicSuffixes
-from verifier.driver import Budget, HasOpinion, Resolves
+from verifier.driver import Budget, HasOpinion, HasRecords, Resolves
 from verifier.evaluate import Context
 from verifier.identity import Identity
 from verifier.report import Report
@@ -36,20 +36,23 @@ class SessionlessJudge:
         self._suffixes = suffixes
         self._judge = Judge(resolver, opinion, budget)
 
-    async def report(self, raw: bytes) -> Report:
-        """The verdict on a message by the clock of now; a large one is worked on in a thread."""
+    async def report(self, raw: bytes, records: HasRecords | None = None) -> Report:
+        """The verdict on a message by the clock of now; a large one is worked on in a thread.
+
+        Mail of ours that is still to be sent is judged without ``records``: they would vouch for themselves.
+        """
         context = Context(
             identities=self._identities,
             at=self._clock(),
             receiver=self._hostname,
             suffixes=self._suffixes,
         )
-        return (await self._judge.judged(raw, context)).report
+        return (await self._judge.judged(raw, context, records=records)).report
 
-    async def saved(self, data: bytes) -> Mapping[str, Any]:
+    async def saved(self, data: bytes, records: HasRecords | None = None) -> Mapping[str, Any]:
         """The contract's verdict object on a message as somebody saved it; ``notes`` tells of repairs."""
         raw, notes = repaired(data)
-        found = as_json(await self.report(raw), None, explained=True)
+        found = as_json(await self.report(raw, records), None, explained=True)
         return {**found, "notes": [NOTE_TEXT[note] for note in notes]}
 
     def close(self) -> None:

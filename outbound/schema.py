@@ -13,6 +13,7 @@ outgoing = Table(
     Column("idempotency_key", Text, nullable=False, unique=True),
     Column("raw", LargeBinary, nullable=False),  # signed, exactly as each attempt sends it
     Column("sha256", String(64), nullable=False, index=True),
+    Column("body_sha256", String(64), index=True),  # of the body under "relaxed"; none before schema 0003
     Column("message_id", Text, nullable=False, unique=True),  # without angle brackets
     Column("kind", String(32), nullable=False),
     Column("template_version", Integer, nullable=False),

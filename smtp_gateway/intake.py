@@ -28,11 +28,13 @@ from threads.model import Arrival
 from threads.store import Connection
 from threads.store.errors import StorageFull, StoreError
 from verifier.dmarc_7489 import PublicSuffixes
-from verifier.driver import Budget, HasOpinion, Resolves
+from verifier.driver import Budget, HasOpinion, HasRecords, Resolves
 from verifier.evaluate import EVALUATOR_VERSION, Context
 from verifier.evidence import Session, SessionOrigin
 from verifier.evidence_file import write_evidence
 from verifier.identity import Identity
+from verifier.own_records import passing_signatures
+from verifier.record_check import published_keys
 from verifier.report import Report
 from verifier.report_json import as_json
 
@@ -68,6 +70,7 @@ class MailIntake:
         budget: Budget | None = None,
         caps: AutomaticCaps | None = None,
         suffixes: PublicSuffixes | None = None,
+        records: HasRecords | None = None,
     ) -> None:
         """``own_domains``: those we operate or take replies at; their addresses are never answered automatically.
 
@@ -76,6 +79,7 @@ class MailIntake:
         self._settings = settings
         self._identities = identities
         self._suffixes = suffixes
+        self._records = records
         self._own_domains = own_domains
         self._writer = writer
         self._observer: Observer = observer or NobodyWatching()
@@ -125,7 +129,7 @@ class MailIntake:
             suffixes=self._suffixes,
         )
         # The budget of DNS, and as much again for a busy machine.
-        judged = await self._judge.judged(envelope.raw, context, self._seconds * 2)
+        judged = await self._judge.judged(envelope.raw, context, self._seconds * 2, self._records)
         if looping(judged.message, self._settings.limits.received_fields):
             raise SmtpRefusal(replies.LOOP, "too many Received fields")
         route = envelope.recipients[0].route
@@ -169,7 +173,11 @@ class MailIntake:
             kind=reading.kind,
             verdict=report.verdict.value,
             report=json.dumps(as_json(report, None), ensure_ascii=True, separators=(",", ":")),
-            evidence=write_evidence(judged.evidence, _session(envelope)),
+            evidence=write_evidence(
+                judged.evidence,
+                _session(envelope),
+                public_suffixes=None if self._suffixes is None else self._suffixes.version,
+            ),
             evaluator=EVALUATOR_VERSION,
             settings_hash=self._settings.settings_hash,
             trace=self._trace(envelope, report),
@@ -183,6 +191,8 @@ class MailIntake:
             ),
             text=reading.body.new[:TIMELINE_TEXT_MAX],
             quoted=reading.body.quoted[:TIMELINE_TEXT_MAX],
+            signatures=passing_signatures(report.dkim),
+            keys=published_keys(report.dkim, judged.evidence),
         )
 
     def _trace(self, envelope: Envelope, report: Report) -> str:

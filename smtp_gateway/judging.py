@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
 from threads.reading import Reading, read_parsed
-from verifier.driver import Budget, HasOpinion, Resolves, drive
+from verifier.driver import Budget, HasOpinion, HasRecords, Resolves, drive
 from verifier.evaluate import Context, judge
 from verifier.evidence import Answer, Evidence, Opinion, Question
 from verifier.message import Message, read_message
@@ -61,15 +61,21 @@ class Judge:
         self._free = asyncio.Semaphore(THREADS)
         load_spf()  # now, and not while the first message waits
 
-    async def judged(self, raw: bytes, context: Context, seconds: float | None = None) -> Judged:
-        """Read and judge ``raw`` in the given context.
+    async def judged(
+        self,
+        raw: bytes,
+        context: Context,
+        seconds: float | None = None,
+        records: HasRecords | None = None,
+    ) -> Judged:
+        """Read and judge ``raw`` in the given context; ``records`` tell what we know of earlier mail.
 
         Raises TimeoutError when the work itself takes longer than ``seconds``, and Busy when a large message had
         to wait too long for its turn: what others cost does not count against it.
         """
         if len(raw) <= ON_THE_LOOP:
             async with asyncio.timeout(seconds):
-                return await self._judged(raw, context, self._resolver, self._opinion)
+                return await self._judged(raw, context, self._resolver, self._opinion, records)
         loop = asyncio.get_running_loop()
         resolver = _ResolverOf(self._resolver, loop)
         opinion = None if self._opinion is None else _OpinionOf(self._opinion, loop)
@@ -78,7 +84,10 @@ class Judge:
                 await self._free.acquire()
         except TimeoutError:
             raise Busy from None
-        work: Callable[[], Judged] = lambda: asyncio.run(self._judged(raw, context, resolver, opinion))  # noqa: E731 - a name for its type
+
+        def work() -> Judged:
+            return asyncio.run(self._judged(raw, context, resolver, opinion, records))
+
         running = self._threads.submit(work)
         # A thread is free when its work has ended, not when nobody waits for it any more.
         running.add_done_callback(lambda _: _released(loop, self._free))
@@ -86,7 +95,12 @@ class Judge:
             return await asyncio.wrap_future(running)
 
     async def _judged(
-        self, raw: bytes, context: Context, resolver: Resolves, opinion: HasOpinion | None
+        self,
+        raw: bytes,
+        context: Context,
+        resolver: Resolves,
+        opinion: HasOpinion | None,
+        records: HasRecords | None,
     ) -> Judged:
         message = read_message(raw)
         parts = walk(message)  # once, for the verdict and for the reading
@@ -97,6 +111,7 @@ class Judge:
             opinion,
             raw=raw,
             budget=self._budget,
+            records=records,
         )
         return Judged(message, report, evidence, read_parsed(message, parts, attachments=False))
 

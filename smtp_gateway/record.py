@@ -45,6 +45,7 @@ from threads.store import (
     thread_by_id,
 )
 from threads.store.errors import UnknownRecord
+from threads.store.signatures import archive_keys, remember_signatures
 from verifier.report import Report
 
 ACTOR = "gateway"
@@ -69,6 +70,8 @@ class Intake:
     answerable: bool
     text: str
     quoted: str
+    signatures: tuple[str, ...] = ()  # hashes of those that hold
+    keys: tuple[tuple[str, str], ...] = ()  # the key records that they hold by, by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,8 @@ def _carry_out(
         quoted=intake.quoted,
     )
     stored = store_message(conn, arrival, filing)
+    remember_signatures(conn, intake.signatures, arrival.rcpt_to, arrival.received_at)
+    archive_keys(conn, intake.keys, arrival.received_at)
     if planned.resumes and thread is not None:
         set_state(
             conn,

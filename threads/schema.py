@@ -176,6 +176,24 @@ evidence = Table(
     Column("helo", Text, nullable=False),
 )
 
+seen_signatures = Table(
+    "seen_signatures",
+    metadata,
+    Column("signature", String(64), primary_key=True),  # SHA-256 of the value of b=
+    Column("rcpt_to", Text, primary_key=True),
+    Column("first_seen", UtcTime, nullable=False),
+)
+
+archived_keys = Table(
+    "archived_keys",
+    metadata,
+    Column("name", Text, primary_key=True),  # lower case, without its final dot
+    Column("record_sha256", String(64), primary_key=True),
+    Column("record", Text, nullable=False),  # a public key
+    Column("first_seen", UtcTime, nullable=False),
+    Column("last_seen", UtcTime, nullable=False),
+)
+
 message_ids = Table(
     "message_ids",
     metadata,

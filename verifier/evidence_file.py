@@ -24,6 +24,7 @@ from verifier.evidence import (
     Session,
     SessionOrigin,
 )
+from verifier.records_json import read_records, records_as_object
 
 MAX_OCTETS: Final = 8_000_000  # two hundred answers of 40 KB each
 MAX_ANSWERS: Final = 10_000
@@ -61,12 +62,27 @@ def read_evidence(
             raise EvidenceError(
                 f"answer {number} contradicts an earlier one for {question.name} {question.type}"
             )
-    evidence = Evidence(MappingProxyType(answers), _opinions(document.get("opinions")), absent, at)
+    try:
+        records = read_records(document.get("own_records"))
+    except ValueError as error:
+        raise EvidenceError(str(error)) from error
+    evidence = Evidence(
+        MappingProxyType(answers),
+        _opinions(document.get("opinions")),
+        absent,
+        at,
+        MappingProxyType(records),
+    )
     return evidence, _session(document.get("session"), origin)
 
 
-def write_evidence(evidence: Evidence, session: Session | None = None) -> str:
-    """The file's text: ASCII JSON, one answer a line, sorted; what it does not hold reads as "unknown" again."""
+def write_evidence(
+    evidence: Evidence, session: Session | None = None, *, public_suffixes: str | None = None
+) -> str:
+    """The file's text: ASCII JSON, one answer a line, sorted; what it does not hold reads as "unknown" again.
+
+    ``public_suffixes`` is the version of the list that DMARC went by, None where it went by none.
+    """
     head: dict[str, Any] = {
         "at": evidence.at.isoformat() if evidence.at else None,
         "absent": str(Absent.UNKNOWN),
@@ -85,7 +101,10 @@ def write_evidence(evidence: Evidence, session: Session | None = None) -> str:
         )
         for question, answer in ordered
     ]
+    own = records_as_object(evidence.records)
     tail: dict[str, Any] = {
+        **({"own_records": own} if own else {}),
+        **({"public_suffixes": public_suffixes} if public_suffixes is not None else {}),
         "opinions": {str(index): str(opinion) for index, opinion in sorted(evidence.opinions.items())},
         "session": None
         if session is None

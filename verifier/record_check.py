@@ -79,6 +79,17 @@ def check_records(  # noqa: PLR0917 - what a verdict depends on
     )
 
 
+def published_keys(dkim: tuple[DkimResult, ...], evidence: Evidence) -> tuple[tuple[str, str], ...]:
+    """The key records, by name, that signatures which hold were checked by: for the archive of keys."""
+    found: dict[str, str] = {}
+    for result in dkim:
+        if result.result is AuthResult.PASS:
+            answer = evidence.get(Question.of(_key_name(result), "TXT"))
+            if answer is not None and len(answer.records) == 1:  # of several, which one it was is not told
+                found[_key_name(result)] = answer.records[0]
+    return tuple(found.items())
+
+
 def _without_key(claims: Claims, dkim: tuple[DkimResult, ...]) -> tuple[DkimResult, ...]:
     """Signatures of the claimed identity whose key DNS does not hold; a revoked key is held (RFC 6376 3.6.1 p=)."""
     owner = claims.owner

@@ -30,6 +30,9 @@ from threads.model import Mark, State
 from threads.schema import threads
 from threads.store.thread import record_outgoing, set_state
 from threads.store.values import MAX_LINE, storable
+from verifier.canonical import BodyHashes
+from verifier.message import read_message
+from verifier.own_records import body_hash
 
 # A mail that our verifier could not judge, for DNS did not answer, is judged again after this time.
 RECHECK = timedelta(minutes=1)
@@ -56,6 +59,7 @@ def queue_outgoing(
             idempotency_key=idempotency_key,
             raw=signed.raw,
             sha256=hashlib.sha256(signed.raw).hexdigest(),
+            body_sha256=body_hash(BodyHashes(read_message(signed.raw))),
             message_id=mail.message_id.strip("<>"),
             kind=mail.kind.value,
             template_version=mail.template_version,

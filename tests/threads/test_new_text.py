@@ -133,7 +133,7 @@ def test_no_text_of_a_megabyte_takes_long(text: str) -> None:
     start = time.process_time()
     split = split_text(text)
     _ = (split.new, split.quoted, split.signature)
-    assert time.process_time() - start < 2  # under one on an idle machine
+    assert time.process_time() - start < 10  # under one on an idle machine; tenfold, for a busy one
 
 
 # Where email_reply_trimmer's answer is another definition: it counts quotes as text where no heading stands
