@@ -16,6 +16,7 @@ from smtp_gateway import replies
 from smtp_gateway.envelope import Envelope
 from smtp_gateway.gateway_settings import GatewaySettings, Limits
 from smtp_gateway.intake import MailIntake
+from smtp_gateway.own_records import StoredRecords
 from smtp_gateway.replies import SmtpReply
 from smtp_gateway.routes import Mailboxes, RouteKind, RoutePolicy
 from smtp_gateway.server import GatewayServer
@@ -262,6 +263,7 @@ async def whole_gateway(
         opinion=Yes(),
         writer=wrap_writer(writer),
         suffixes=suffixes,
+        records=StoredRecords(database),
     )
     server = GatewayServer(settings, BOXES, intake.take, now)
     await server.start()
