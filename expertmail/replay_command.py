@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -33,6 +33,23 @@ class Difference:
     place: str
     then: Any
     today: Any
+
+
+class Lists(NamedTuple):
+    """The versions of the public suffix list that DMARC goes by; None where it goes by none."""
+
+    then: str | None
+    today: str | None
+
+
+def _list_of(judgement: Judgement) -> str | None:
+    """The version that is kept with the evidence; what cannot be read is told when the evidence is."""
+    try:
+        kept = json.loads(judgement.evidence)
+    except ValueError:
+        return None
+    version = kept.get("public_suffixes") if isinstance(kept, dict) else None
+    return version if isinstance(version, str) else None
 
 
 def register(app: typer.Typer) -> None:
@@ -63,6 +80,7 @@ def replay(
         same_settings = last.settings_hash == settings_hash(desk.settings, desk.world.identities)
     then = json.loads(last.report)
     found = tuple(differences(then, today))
+    lists = Lists(_list_of(last), None if suffixes is None else suffixes.version)
     if as_json:
         show_json(
             {
@@ -73,10 +91,11 @@ def replay(
                 "differences": found,
                 "same_settings": same_settings,
                 "evaluator": {"then": last.evaluator, "today": EVALUATOR_VERSION},
+                "public_suffixes": lists._asdict(),
             }
         )
     else:
-        _tell(message_id, last, today, found, same_settings=same_settings)
+        _tell(message_id, last, today, found, same_settings=same_settings, lists=lists)
     if found:
         raise typer.Exit(1)
 
@@ -122,11 +141,16 @@ def _tell(
     found: tuple[Difference, ...],
     *,
     same_settings: bool,
+    lists: Lists,
 ) -> None:
     say(f"{message_id}, judged {moment(last.at)}: {last.verdict}; today: {today['verdict']}.")
     say(str(today["sentence"]))
     if not same_settings:
         say("Identities, routes, the DMARC mode or our name have changed since.")
+    if lists.then != lists.today:
+        say(
+            f"DMARC went by the public suffix list {lists.then or '(none)'}; today's is {lists.today or '(none)'}."
+        )
     if last.evaluator != EVALUATOR_VERSION:
         say(f"It was judged by evaluator {last.evaluator}; this is {EVALUATOR_VERSION}.")
     if not found:

@@ -108,9 +108,14 @@ def test_times_are_iso_and_utc_when_they_do_not_say(at: str | None, read: dateti
         document(answers=entry(ttl=2**31)), document(answers=entry(ttl=True)), document(answers=entry(ttl="300")), document(answers=entry(ttl=1.5)),
         document(answers=entry(ad=0)), document(answers=entry(records="x")), document(answers=entry(records=[1])), document(answers=entry(records=[])),
         document(answers=entry(status="nxdomain")), document(answers=entry() + entry(records=["y"])), document(answers=entry() * 10_001),
-        b" " * (MAX_OCTETS + 1),
+        b" " * (MAX_OCTETS + 1), document(own_records=[]), document(own_records={"x": {}}), document(own_records={"0": []}),
+        document(own_records={"0": {"sent": {}}}), document(own_records={"0": {"sent": [{}]}}), document(own_records={"0": {"seen": [1]}}),
+        document(own_records={"0": {"seen": [{"signature": 1, "rcpt_to": "", "at": "2026-01-01T00:00:00+00:00"}]}}),
+        document(own_records={"0": {"seen": [{"signature": "", "rcpt_to": "", "at": "2026-01-01"}]}}),
+        document(own_records={"0": {"keys": [{"name": "", "record": "", "first": "x", "last": None}]}}),
+        document(own_records={"0": {"keys": [{}] * 201}}),
     ],
-    ids=range(53),
+    ids=range(63),
 )  # fmt: skip
 def test_a_file_that_cannot_be_used_is_refused_in_one_sentence(data: bytes) -> None:
     began = time.perf_counter()
