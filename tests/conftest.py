@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
+import dkim
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 NO_PACKAGE_HELPS = "root may write everywhere"  # the one reason that nothing installed could take away
 SHARED_DATA = ROOT.parent / "shared" / "data"
+
+
+# What is signed in a test is judged as of a fixed day; dkimpy has a clock of its own, which has to stand there, too.
+DKIMPY_TIME = datetime(2026, 11, 25, 10, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _dkimpys_clock_stands_still() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dkim, "time", SimpleNamespace(time=DKIMPY_TIME.timestamp))
+        yield
 
 
 @pytest.fixture(scope="session")
