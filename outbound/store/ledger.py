@@ -7,6 +7,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, or_, select
 
 from outbound.schema import deliveries, outgoing
+from threads.store.values import MAX_ID, storable
 from verifier.message import read_message
 from verifier.own_records import RecordsQuestion, SentMail, shown_fields
 
@@ -21,7 +22,7 @@ def sent_mails(conn: Connection, question: RecordsQuestion) -> tuple[SentMail, .
     if question.body is not None:
         alike.append(outgoing.c.body_sha256 == question.body)
     if question.message_id is not None:
-        alike.append(outgoing.c.message_id == question.message_id)
+        alike.append(outgoing.c.message_id == storable(question.message_id, MAX_ID))
     if not alike:
         return ()
     rows = conn.execute(

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,13 @@ from outbound.store import (
     show_outbox,
     work_waits,
 )
+from outbound.store.ledger import sent_mails
 from tests.threads.conftest import AT, World, arrival, filing, populate
 from threads import store
 from threads.model import Disposition, Mark, Outcome, StandingKind, ThreadKeys
 from threads.schema import metadata
+from threads.store.signatures import archive_keys, archived, remember_signatures, seen
+from verifier.own_records import RecordsQuestion
 
 
 def programs() -> Path | None:
@@ -312,6 +316,21 @@ def test_a_mail_is_leased_and_shown_and_a_damaged_one_is_put_away(world: World) 
         assert show_outbox(conn, 1).raw == b"\x00\xff"
         with pytest.raises(store.RefusedRecord, match="cannot be read"):
             show_outbox(conn, 2)
+
+
+def test_our_own_records_are_kept_and_found(world: World) -> None:
+    with world.database.writing() as conn:
+        for hours, whom in ((0, "a@x.test"), (1, "b@x.test"), (2, "a@x.test")):
+            remember_signatures(conn, ["f" * 64], whom, AT + timedelta(hours=hours))
+            archive_keys(conn, [("s1._domainkey.x.test", "v=DKIM1; p=AA")], AT + timedelta(hours=2 * hours))
+        assert [(one.rcpt_to, one.at) for one in seen(conn, ["f" * 64, "0" * 64])] == [
+            ("a@x.test", AT),
+            ("b@x.test", AT + timedelta(hours=1)),
+        ]
+        (key,) = archived(conn, ["s1._domainkey.x.test"])
+        assert (key.record, key.first, key.last) == ("v=DKIM1; p=AA", AT, AT + timedelta(hours=4))
+        hostile = RecordsQuestion(0, ("0" * 64,), "1" * 64, "\x00" + "x" * 5_000)
+        assert sent_mails(conn, hostile) == sent_mails(conn, RecordsQuestion(0)) == ()
 
 
 def test_a_server_that_is_gone_is_told_in_one_sentence(tmp_path: Path) -> None:
