@@ -42,7 +42,7 @@ from verifier.report import ArcHop, ArcResult, AuthResult, Verdict
 from verifier.report_json import as_json
 from verifier.tag_list import read_tags
 
-AT = datetime(2026, 11, 26, 12, tzinfo=UTC)
+AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
 SUITE_AT = datetime(2017, 2, 1, tzinfo=UTC)
 MESSAGE = (
     b"From: Alex <alex@contoso.test>\r\nTo: query@experts.test\r\nSubject: Hello\r\n"
