@@ -71,9 +71,7 @@ class Context:
     session: Session | None = None
     receiver: str = "localhost"
     supplied: tuple[str, ...] = ()  # of "evidence", "clock", "session": what a user supplied
-    rebuilt: frozenset[bytes] = (
-        frozenset()
-    )  # of the message and those in it, the ones that are not as they were sent
+    rebuilt: frozenset[bytes] = frozenset()  # the messages, this one or in it, that are not as they were sent
     suffixes: PublicSuffixes | None = None
     saved: bool = True  # False for a message that stands in one which came in by a session of ours
 

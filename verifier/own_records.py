@@ -7,7 +7,7 @@ without the records.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -15,6 +15,9 @@ from verifier.canonical import BodyHashes, Canonicalization
 from verifier.message import Field, Message
 from verifier.report import AuthResult, DkimResult
 
+SEEN_AGAIN_AFTER: Final = timedelta(hours=1)
+"""A key's last date is moved on no oftener than this, so that a busy signer costs no write a message; a key was
+published for up to so long after the date that is kept."""
 MAX_ASKED: Final = 8  # of signatures and of bytes below one: as many as are looked at in one message
 _RELAXED: Final = Canonicalization.RELAXED
 

@@ -12,6 +12,7 @@ from verifier.claims import named_addresses
 from verifier.dkim_reason import Weakness
 from verifier.message import Message
 from verifier.own_records import (
+    SEEN_AGAIN_AFTER,
     ArchivedKey,
     OwnRecords,
     RecordsQuestion,
@@ -157,6 +158,6 @@ def flagged(dkim: tuple[DkimResult, ...], replays: tuple[Replay, ...]) -> tuple[
 
 def recorded_under(key: ArchivedKey, result: DkimResult, records: OwnRecords) -> datetime | None:
     """When this very signature came in while its key was published, or None."""
-    known = signature_hash(result)
-    times = [one.at for one in records.seen if one.signature == known and key.first <= one.at <= key.last]
+    known, until = signature_hash(result), key.last + SEEN_AGAIN_AFTER
+    times = [one.at for one in records.seen if one.signature == known and key.first <= one.at <= until]
     return min(times, default=None)

@@ -11,9 +11,8 @@ from threads.store.values import MAX_ID, storable
 from verifier.message import read_message
 from verifier.own_records import RecordsQuestion, SentMail, shown_fields
 
-MAX_FOUND: Final = (
-    10  # mails that are like one message; templates with equal texts to many contacts are cut here
-)
+MAX_FOUND: Final = 10
+"""Mails that are like one message; templates with equal texts to many contacts are cut here."""
 
 
 def sent_mails(conn: Connection, question: RecordsQuestion) -> tuple[SentMail, ...]:

@@ -188,6 +188,9 @@ def test_a_key_that_was_seen_and_is_gone_proves_only_what_came_in_before(
             recorded = await judged(world, b"Received: from a by b; now\r\n" + came)
             assert recorded.verdict is Verdict.GENUINE
             assert "recorded-under-key" in codes(recorded)
+            second = signed(NOTICE.replace(b"Was this you?", b"And this?"), key, "experts.test")
+            assert (await world.send(second, "query@experts.test", mail_from=OURS)).startswith("250")
+            assert (await judged(world, second)).verdict is Verdict.GENUINE  # the key's last date has not moved
             later = signed(NOTICE.replace(b"Was this you?", b"Another one"), key, "experts.test")
             report = await judged(world, later)
             assert report.verdict is Verdict.UNPROVEN

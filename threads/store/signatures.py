@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -12,10 +12,8 @@ from sqlalchemy import Connection, bindparam, select, update
 from threads.schema import archived_keys, seen_signatures
 from threads.store.statements import insert_or_keep
 from threads.store.values import MAX_PATH, storable
-from verifier.own_records import ArchivedKey, SeenSignature
+from verifier.own_records import SEEN_AGAIN_AFTER, ArchivedKey, SeenSignature
 
-SEEN_AGAIN_AFTER: Final = timedelta(hours=1)
-"""A key's last date is moved on no oftener than this, so that a busy signer costs no write a message."""
 MAX_SEEN: Final = 100  # recipients of one message that are told; more change nothing
 MAX_KEYS: Final = 20  # records of the names asked for, newest first: a name has a new one a few times a year
 MAX_KEY_RECORD: Final = 4_096  # characters of a record that is kept; RSA-4096 takes under 800
