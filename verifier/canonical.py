@@ -127,10 +127,12 @@ def _cut(piece: bytes, *, relaxed: bool) -> tuple[bytes, bytes]:
 def _relaxed_lines(piece: bytes) -> bytes:
     """RFC 6376 3.4.4 (a): runs of WSP become one space, and none is left before CRLF."""
     piece = piece.replace(b"\t", b" ")
-    if _SPACE not in piece:
+    # Base64 holds no space: nothing behind the last one needs the dear search for two octets.
+    last = piece.rfind(_SPACE)
+    if last < 0:
         return piece
     # With each CR as one more space, one search finds runs of spaces and spaces at the end of a line.
-    if piece.replace(b"\r", b" ").find(b"  ") < 0:
+    if piece[: last + 2].replace(b"\r", b" ").find(b"  ") < 0:
         return piece
     if piece.find(b"  ") >= 0:
         # Each pass shortens every run at least by half; the long steps first keep hostile runs to a few passes.

@@ -75,10 +75,11 @@ _USUAL_NAMES: Final = {
     name: name.lower()
     for name in (
         b"ARC-Authentication-Results ARC-Message-Signature ARC-Seal Authentication-Results Auto-Submitted CC Cc "
-        b"Content-Disposition Content-Language Content-Transfer-Encoding Content-Type DKIM-Signature Date "
+        b"Content-Description Content-Disposition Content-ID Content-Id Content-Language Content-Location "
+        b"Content-Transfer-Encoding Content-Type Content-type Content-transfer-encoding DKIM-Signature Date "
         b"Delivered-To Feedback-ID From In-Reply-To List-Id List-Unsubscribe List-Unsubscribe-Post MIME-Version "
         b"Message-ID Message-Id Mime-Version Precedence Received Received-SPF References Reply-To Return-Path "
-        b"Sender Subject Thread-Index Thread-Topic To User-Agent X-Mailer X-Originating-IP X-Priority"
+        b"Sender Subject Thread-Index Thread-Topic To User-Agent X-Attachment-Id X-Mailer X-Originating-IP X-Priority"
     ).split()
 }
 _FIELD_END: Final = re.compile(rb"\r\n(?![ \t])")
@@ -127,13 +128,29 @@ def read_message(raw: bytes) -> Message:
     return Message(raw, fields, body_start, tuple(sorted(defects)) if defects else (), named)
 
 
-def read_clean_fields(head: bytes) -> tuple[tuple[Field, ...], dict[bytes, list[Field]]] | None:
-    """The fields of a header given without its empty line, in order and by name, or None where anything is odd."""
+def clean_values(head: bytes, most: int) -> dict[bytes, list[bytes]] | None:
+    """The values of a header's fields by lower-case name, in order; the header is given without its empty line.
+
+    None where anything is odd: a line end, a name that is not a usual one, a long line, or over ``most`` fields.
+    """
     if head.replace(b"\r", b"").replace(b"\n", b"\r\n") != head:
         return None
-    defects: set[Defect] = set()
-    read = _read_fields(_FIELD_END.split(head, MAX_FIELDS), None, defects)
-    return None if defects else read
+    folded = head.find(b"\n ") >= 0 or head.find(b"\n\t") >= 0
+    lines = _FIELD_END.split(head) if folded else head.split(b"\r\n")
+    if len(lines) > most:
+        return None
+    values: dict[bytes, list[bytes]] = {}
+    usual = _USUAL_NAMES.get
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        lower = usual(name)
+        if lower is None or not colon or len(line) > MAX_LINE:
+            return None
+        if lower in values:
+            values[lower].append(value)
+        else:
+            values[lower] = [value]
+    return values
 
 
 def by_name(fields: Iterable[Field]) -> dict[bytes, list[Field]]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 from verifier.content_value import read_content_value
 from verifier.encoded_word import decode
-from verifier.message import Field
 from verifier.transfer import IDENTITY
 
 MESSAGE_TYPES = frozenset({"message/rfc822", "message/global", "message/news"})
@@ -51,7 +50,6 @@ class Part(NamedTuple):
     disposition: str | None  # lower case, such as "attachment"
     filename: str | None  # decoded, as written otherwise: never a path to trust
     encoding: str  # lower case, "7bit" when absent
-    fields: tuple[Field, ...]
     header_start: int
     header_end: int
     body_start: int
@@ -74,33 +72,32 @@ Described = tuple[
 """A part's values from content type to transfer encoding, in the order of ``Part``, and defects."""
 
 
-def describe(named: Mapping[bytes, Sequence[Field]], default: str) -> Described:
-    """Content-Type, Content-Disposition and Content-Transfer-Encoding of a header; the first of each counts.
+def describe(
+    types: Sequence[bytes], dispositions: Sequence[bytes], encodings: Sequence[bytes], default: str
+) -> Described:
+    """What a header's Content-Type, Content-Disposition and Content-Transfer-Encoding say; the first of each counts.
 
-    ``named`` holds the header's fields by their lower-case name, ``default`` is the type where none is named.
+    Given are the values of all fields of each name, ``default`` is the type where none is named.
     """
     defects: list[PartDefect] = []
     media, parameters = default, _NO_PARAMETERS
     charset = filename = alternative = disposition = None
-    types = named.get(b"content-type")
-    if types is not None:
+    if types:
         if len(types) > 1:
             defects.append(PartDefect.SEVERAL_CONTENT_TYPES)
-        media, parameters = read_content_value(types[0].value)
+        media, parameters = read_content_value(types[0])
         for key, value in parameters:
             if key == "charset":
                 charset = value if charset is None else charset
             elif key == "name":
                 alternative = value if alternative is None else alternative
-    dispositions = named.get(b"content-disposition")
-    if dispositions is not None:
-        read = read_content_value(dispositions[0].value)
+    if dispositions:
+        read = read_content_value(dispositions[0])
         disposition, filename = read.token or None, read.get("filename")
     if not _MEDIA_TYPE.fullmatch(media):
         defects.append(PartDefect.BAD_CONTENT_TYPE)
         media = "text/plain"  # RFC 2045 5.2
-    encodings = named.get(b"content-transfer-encoding")
-    encoding = "7bit" if encodings is None else _encoding(encodings[0].value)
+    encoding = _encoding(encodings[0]) if encodings else "7bit"
     if encoding not in _ENCODINGS:
         defects.append(PartDefect.UNKNOWN_ENCODING)
     filename = filename or alternative

@@ -66,7 +66,7 @@ EXAMPLES: Final[dict[str, tuple[bytes, ...]]] = {
 }  # fmt: skip
 # Lines that no input of the target can reach: other functions of the module, and limits above MAX_OCTETS.
 ELSEWHERE: Final = {
-    "message": ("read_clean_fields", "named", "raw"),
+    "message": ("clean_values", "named", "raw"),
     "author_field": ("addresses_in", "_display_flags", "address"),
     "signature": ("unsigned_form", "without_signature", "origin_of", "key_name"),
     "key": ("usable_keys", "verifies"),
