@@ -17,6 +17,7 @@ from types import FrameType
 from bench import cases, commands, mailauth, whole
 from bench.intake import CASES, LONG_RUN, SHORT_RUN, Intake, measure
 from expertmail.bench_command import show
+from expertmail.build_form import build_form
 from expertmail.verifier_bench import FULL, SHORT, compare
 
 
@@ -36,7 +37,8 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 def run() -> int:
     full = bool(os.environ.get("FULL"))
-    print(f"Python {platform.python_version()}, {os.cpu_count()} CPUs, {'full' if full else 'short'} run\n")
+    machine = f"Python {platform.python_version()}, {os.cpu_count()} CPUs, the verifier as {build_form()}"
+    print(f"{machine}, {'full' if full else 'short'} run\n")
     print("The verifier alone")
     rows = compare(FULL if full else SHORT)
     show(rows)

@@ -112,7 +112,8 @@ def _version(show: bool) -> None:
     """Print the version and stop."""
     if show:
         version = importlib.import_module("importlib.metadata").version("expertmail")
-        typer.echo(f"expertmail {version}")
+        form = importlib.import_module("expertmail.build_form").build_form()
+        typer.echo(f"expertmail {version} (verifier as {form})")
         raise typer.Exit
 
 

@@ -251,7 +251,7 @@ def _prefetch(running: _Evaluation, query: Any) -> set[Question]:
             for record in filter(is_record, answer.records):
                 wanted.update(named_by(record[:MAX_RECORD], question.name[:-1], macros, query.A))
         elif question.type == "MX":
-            hosts = (record.split()[-1] for record in answer.records[: load().MAX_MX] if record.strip())
+            hosts = [record.split()[-1] for record in answer.records[: load().MAX_MX] if record.strip()]
             wanted.update(Question.of(host, query.A) for host in hosts if host != ".")
         elif question.type == "PTR":
             wanted.update(Question.of(host, query.A) for host in answer.records[: load().MAX_PTR])

@@ -110,3 +110,7 @@ def test_a_fault_of_ours_is_one_sentence_that_quotes_nothing(monkeypatch, capsys
     assert "LookupError at test_cli.py:" in said
     assert "what a message said" not in said
     assert len(said.splitlines()) == 1
+
+
+def test_the_version_says_in_which_form_the_verifier_is(command: Callable[..., Any]) -> None:
+    assert command("--version").out.strip().endswith(("(verifier as Python)", "(verifier as machine code)"))

@@ -83,6 +83,7 @@ def test_relaxed_values(value: bytes, form: bytes):
         assert relaxed_value(value, odd_blanks=False) == form
 
 
+@pytest.mark.as_source
 def test_a_body_is_hashed_once_for_each_way(monkeypatch: pytest.MonkeyPatch):
     calls = []
     monkeypatch.setattr(canonical, "hash_body", lambda *args: calls.append(args) or hash_body(*args))

@@ -116,6 +116,7 @@ def _switch(*, sha1: bool) -> None:
 
 
 @pytest.mark.usefixtures("legacy")
+@pytest.mark.as_source
 def test_with_the_switch_of_the_tests_canonicalisation_agrees_on_all_that_follow_an_rfc(corpus: Path) -> None:
     disagreed = set()
     drafts = set()

@@ -216,6 +216,7 @@ def test_the_quick_reader_of_content_values_gives_what_the_full_one_gives(pieces
     assert read_content_value(value) == content_value._read(value)
 
 
+@pytest.mark.as_source
 @settings(max_examples=600, deadline=None)
 @given(
     st.lists(
