@@ -31,6 +31,9 @@ READERS: Final = {
     "signature": ("test_verifier_readers", ("verifier.dkim_signature", "verifier.tag_list")),
     "key": ("test_verifier_readers", ("verifier.dkim_key", "verifier.tag_list")),
     "dmarc": ("test_verifier_readers", ("verifier.dmarc_record",)),
+    "dmarc_7489": ("test_verifier_readers", ("verifier.dmarc_7489_record",)),
+    "parts": ("test_verifier_readers", ("verifier.parts", "verifier.part", "verifier.content_value")),
+    "trace": ("test_verifier_readers", ("verifier.received_field", "verifier.received_walk", "verifier.microsoft_365")),
     "authentication_results": ("test_other_readers", ("verifier.authres",)),
     "new_text": ("test_other_readers", ("threads.new_text", "threads.quote_words")),
 }  # fmt: skip
@@ -61,6 +64,18 @@ EXAMPLES: Final[dict[str, tuple[bytes, ...]]] = {
         b"(c) mx.test; none",
         b'"mx"; dmarc=pass policy.dmarc=@b.test',
     ),
+    "parts": ((
+        b"Content-Type: multipart/mixed;\r\n boundary=x\r\n\r\n--x\r\nContent-Type: text/plain; charset*0*=utf-8''%41;"
+        b' charset*1=b\r\nContent-Disposition: attachment; filename="a.eml"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+        b"QQ==\r\n--x\r\nX-Odd: 1\r\n b\r\n\r\nRead\r\n--x--\r\n"
+    ),),
+    "trace": (
+        b"Return-Path: <a@b.test>\r\nReceived: from b.test ([10.0.0.1]) by c.local; x\r\nReceived: from a.test (a.test [9.0.2.1]) by mx.test; x",
+        b"Return-Path: MAILER-DAEMON\r\nReceived: from a.test (a.test [9.0.2.1]) by mx.test; x\r\nAuthentication-Results: mx.test; compauth=x",
+        b"Received: from a (a.test [192.0.2.1]) by mx.test (Postfix) with ESMTPSA id 1 for <a@b.test>; x",
+        b"Received: from a.test (HELO b) (192.0.2.1) by mx.test; x\r\nReceived: from a.test ([2001:db8::1] helo=c) by mx.test",
+        b"Received: from [192.0.2.1] (helo=c) by mx.test\r\nReceived: by mx.test (qmail 1 invoked by uid 1); x",
+    ),
     "message": (b"A: 1\r\n b\r\nDKIM-Signature : x\r\n\r\nbody", b"A: 1\nB: 2\n\nbody", b" x\r\n\r\n", b"A: 1\r\r\n"),
     "new_text": (b"a\n\nOn Mon, A <a@b.test>\nwrote:\n> b\n> \n> c\n\n-- \nA\n",),
 }  # fmt: skip
@@ -71,6 +86,9 @@ ELSEWHERE: Final = {
     "signature": ("unsigned_form", "without_signature", "origin_of", "key_name"),
     "key": ("usable_keys", "verifies"),
     "dmarc": ("applying", "weaker"),
+    "dmarc_7489": ("applying",),
+    "parts": ("raw_body", "body_bytes", "body_text", "multipart", "parameter"),
+    "trace": (),
     "authentication_results": ("pvalue",),
     "new_text": (),
 }

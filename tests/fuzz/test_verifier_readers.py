@@ -17,6 +17,7 @@ from verifier.dkim import check_dkim
 from verifier.dkim_key import read_key
 from verifier.dkim_reason import DkimError
 from verifier.dkim_signature import read_signature
+from verifier.dmarc_7489_record import parse_7489
 from verifier.evidence import Absent, Answer, AnswerStatus, Evidence, Question, Session, conclude
 from verifier.evidence_file import EvidenceError, read_evidence, write_evidence
 from verifier.identity import IdentityError, parse_identities
@@ -213,6 +214,14 @@ def dkim(data: bytes):
 def dmarc(data: bytes):
     """dmarc_record.parse never raises."""
     return dmarc_record.parse(text_of(data))
+
+
+@target(*dmarc.pieces, b"pct=", b"50", b"ruf=mailto:a@b.test", b"aspf=s;")
+def dmarc_7489(data: bytes):
+    """parse_7489 never raises, and a percentage is one."""
+    read = parse_7489(text_of(data))
+    assert read is None or 0 <= read.percent <= 100
+    return read
 
 
 @target(
@@ -490,6 +499,7 @@ SEEDS = {
     "dkim": read_message(GENUINE).named(b"dkim-signature")[0].value,
     "key": KEY.encode(),
     "dmarc": b"v=DMARC1; p=reject; sp=quarantine; np=reject; rua=mailto:a@b.test; adkim=s; t=y; psd=n",
+    "dmarc_7489": b"v=DMARC1; p=reject; sp=quarantine; pct=50; rua=mailto:a@b.test; adkim=s; aspf=s; fo=1",
     "spf": b"v=spf1 ip4:192.0.2.0/28 a mx include:%{d2}.test ptr exists:%{ir}.%{v}.test ?all exp=%{o}.test",
     "spf_session": b"some.body+tag@mail.example.test",
     "zone": ZONE_TEXT,
