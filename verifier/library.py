@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from datetime import datetime
 
+from verifier.dmarc_7489 import PublicSuffixes
 from verifier.driver import Resolves, drive
 from verifier.evaluate import Context, judge
 from verifier.evidence import Evidence, Session
@@ -22,14 +23,15 @@ def verify_offline(
     at: datetime,
     *,
     session: Session | None = None,
+    suffixes: PublicSuffixes | None = None,
 ) -> Report:
     """The verdict on a message's bytes (CRLF line ends) over evidence that is at hand; no DNS is asked.
 
     ``at`` is the clock (with its time zone); what ``evidence`` leaves open is a temporary error. dkimpy gives its second
     opinion in a process of its own that ends with the call. Never raises for what the message holds; not to be called
-    from a running event loop (use ``verify``).
+    from a running event loop (use ``verify``). With ``suffixes`` DMARC is evaluated by RFC 7489 and that list.
     """
-    return asyncio.run(_verdict(raw, Context(tuple(identities), at, session), evidence, None, None))[0]
+    return asyncio.run(_verdict(raw, _context(identities, at, session, suffixes), evidence, None, None))[0]
 
 
 async def verify(
@@ -39,6 +41,7 @@ async def verify(
     at: datetime,
     *,
     session: Session | None = None,
+    suffixes: PublicSuffixes | None = None,
     opinion: SecondOpinion | None = None,
 ) -> tuple[Report, Evidence]:
     """The verdict by live DNS, and the evidence that it was reached on: keep it, and ``verify_offline`` says the same.
@@ -46,7 +49,13 @@ async def verify(
     ``resolver`` is a ``Resolver`` (or anything that answers questions) and is best shared by many calls, as is
     ``opinion``; without one a process is started for this call.
     """
-    return await _verdict(raw, Context(tuple(identities), at, session), Evidence(at=at), resolver, opinion)
+    return await _verdict(raw, _context(identities, at, session, suffixes), Evidence(at=at), resolver, opinion)
+
+
+def _context(
+    identities: Iterable[Identity], at: datetime, session: Session | None, suffixes: PublicSuffixes | None
+) -> Context:
+    return Context(tuple(identities), at, session, suffixes=suffixes)
 
 
 async def _verdict(

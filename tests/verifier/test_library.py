@@ -66,3 +66,14 @@ def test_importing_the_package_loads_nothing_else() -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert told.stdout.strip() == "[]"
+
+
+def test_with_the_public_suffix_list_dmarc_is_evaluated_by_rfc_7489() -> None:
+    from verifier.public_suffixes import public_suffixes
+    from verifier.report import DmarcMode
+
+    raw = genuine(0).raw
+    older = verify_offline(raw, PROTECTED, txt(zone()), AT, suffixes=public_suffixes())
+    newer = verify_offline(raw, PROTECTED, txt(zone()), AT)
+    assert (older.dmarc.mode, newer.dmarc.mode) == (DmarcMode.RFC7489, DmarcMode.RFC9989)
+    assert older.verdict is newer.verdict is Verdict.GENUINE
