@@ -26,6 +26,7 @@ from verifier.opinion_worker import SecondOpinion
 from verifier.report import Verdict
 
 GOAL: Final = 2.0  # times as fast as mailauth, for a message that claims nothing
+TURNS: Final = 3  # of ours and of mailauth's, of which the median counts: a shared machine has slow moments
 WARM_UP: Final = 300  # messages before the clock runs: a just-in-time compiler needs as many
 
 
@@ -49,22 +50,26 @@ def compare(effort: Effort) -> list[Whole]:
     sender = f"user@{DOMAIN}"
     session = Session(CLIENT_IP, HELO, sender, (f"reader@{RECEIVER}",), SessionOrigin.LIVE)
     context = Context(default_identities(), stuff.at, session, RECEIVER)
+    facts = {"ip": CLIENT_IP, "helo": HELO, "sender": sender, "mta": RECEIVER}
+    rounds = -(-effort.rounds // TURNS)
+
+    def peer(messages: Sequence[bytes]) -> float:
+        warm_up = min(WARM_UP, 10 * len(messages))
+        said = mailauth.authenticate(messages, stuff.records, facts, rounds=rounds, warm_up=warm_up)
+        if set(said.passed) != {DOMAIN}:
+            raise AssertionError("mailauth did not judge a message of the benchmark as it should")
+        return said.microseconds
+
+    def ours(messages: Sequence[bytes]) -> float:
+        return _median(lambda raw: conclude(judge(read_message(raw), context), stuff.evidence), messages, rounds)
+
+    there = mailauth.missing() is None
     rows = []
     for size, messages in (("5 KB", stuff.small), ("1 MB", stuff.big)):
-        peer = None
-        if mailauth.missing() is None:
-            facts = {"ip": CLIENT_IP, "helo": HELO, "sender": sender, "mta": RECEIVER}
-            said = mailauth.authenticate(
-                messages, stuff.records, facts, rounds=effort.rounds, warm_up=min(WARM_UP, 10 * len(messages))
-            )
-            if set(said.passed) != {DOMAIN}:
-                raise AssertionError("mailauth did not judge a message of the benchmark as it should")
-            peer = said.microseconds
-        ours = _median(
-            lambda raw: conclude(judge(read_message(raw), context), stuff.evidence), messages, effort.rounds
-        )
-        claimed = asyncio.run(_claimed(messages, stuff, session, effort.rounds))
-        rows.append(Whole(size, ours, claimed, _floor(messages, effort.rounds), peer))
+        times = [(ours(messages), peer(messages) if there else 0.0) for _ in range(TURNS)]
+        mine, theirs = (statistics.median(one) for one in zip(*times, strict=True))
+        claimed = asyncio.run(_claimed(messages, stuff, session, rounds))
+        rows.append(Whole(size, mine, claimed, _floor(messages, rounds), theirs if there else None))
     return rows
 
 
