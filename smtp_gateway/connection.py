@@ -32,6 +32,8 @@ BUFFER = 64 * 1024
 OUTGOING_MAX = 8 * 1024
 """Octets of replies gathered before they are sent whatever waits."""
 ENTROPY_BYTES = 10
+PARTING_SECONDS = 2.0
+"""After our last word a client has this long to read it and to close."""
 TLS_HANDSHAKE_SECONDS = 30
 """A client that asks for TLS and then says nothing is gone after this."""
 
@@ -72,6 +74,7 @@ class Connection(SMTP):
         self._outgoing = bytearray()  # replies not sent yet
         self._progress = loop.time()
         self._log = _log
+        self._parting = False  # our last word is said; what the client still sends is not read
 
     def begun(self) -> None:
         """The connection begins, or begins anew under TLS."""
@@ -109,10 +112,15 @@ class Connection(SMTP):
         self.lost()
         super().connection_lost(error)
 
+    def data_received(self, data: bytes) -> None:
+        """Octets of the client's; forgotten once our last word is said."""
+        if not self._parting:
+            super().data_received(data)
+
     def eof_received(self) -> bool | None:
         """The client sends no more. What it sent is still answered, unless TLS makes that impossible."""
         asyncio.StreamReaderProtocol.eof_received(self)
-        return self._original_transport is None
+        return self._original_transport is None and not self._parting
 
     def _reset_timeout(self, duration: float | None = None) -> None:
         """Note progress. One timer checks it now and then, instead of a new timer for every command."""
@@ -134,11 +142,31 @@ class Connection(SMTP):
 
     def close_with(self, reply: SmtpReply) -> None:
         """Say ``reply`` and close, from outside the command loop."""
-        if self.transport is None or self.transport.is_closing():
+        if self.transport is None or self.transport.is_closing() or self._parting:
             return
         self._writer.write(bytes(self._outgoing) + reply.line())
         self._outgoing.clear()
-        self.transport.close()
+        self.part()
+
+    def part(self) -> None:
+        """Close so that our last word arrives.
+
+        To close at once would reset a connection whose client has sent something more (RFC 1122 4.2.2.13), and a
+        reset may overtake the word. TLS has a goodbye of its own.
+        """
+        plain: Any = self.transport
+        if plain is None or plain.is_closing() or self._parting:
+            return
+        if self._reader.at_eof() or not plain.can_write_eof():
+            plain.close()
+            return
+        self._parting = True
+        try:
+            plain.resume_reading()
+            plain.write_eof()
+        except OSError:  # the client has gone
+            plain.close()
+        self.loop.call_later(PARTING_SECONDS, plain.close)
 
     # -- reading and saying -------------------------------------------------------------------------
     async def _command_line(self) -> bytes:
@@ -168,6 +196,8 @@ class Connection(SMTP):
             await self._flush()
 
     async def _flush(self) -> None:
+        if self._parting:
+            self._outgoing.clear()
         if self._outgoing:
             self._writer.write(bytes(self._outgoing))
             self._outgoing.clear()

@@ -156,13 +156,16 @@ class GatewaySession(Connection):
             self._log.exception("session fault")
             self._outgoing += replies.SHUTTING_DOWN.line()
         finally:
-            if self.transport is not None:
+            if self.transport is not None and not self._parting:
                 if self._outgoing:
                     self._writer.write(bytes(self._outgoing))
-                self.transport.close()
+                if self._stopping:
+                    self.part()
+                else:
+                    self.transport.close()
 
     async def _converse(self) -> None:
-        while self.transport is not None and not self.transport.is_closing():
+        while self.transport is not None and not self.transport.is_closing() and not self._parting:
             reply = await self._next()
             if reply is None:
                 continue

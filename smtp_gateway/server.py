@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import os
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import Final
 
 import structlog
 
+from smtp_gateway.connection import PARTING_SECONDS
 from smtp_gateway.envelope import Envelope
 from smtp_gateway.gateway_settings import GatewaySettings
+from smtp_gateway.listener import Acceptor, Listener, ListenError
 from smtp_gateway.observer import NobodyWatching, Observer
 from smtp_gateway.paths import Path
 from smtp_gateway.protocol import GatewaySession
 from smtp_gateway.replies import SmtpReply
 from smtp_gateway.routes import Mailboxes, Route
 
-BACKLOG = 512
-"""Connections that the kernel holds for us in a burst."""
+HANDSHAKE_SECONDS: Final = 1.0
+"""How long a stop goes on answering connections that had begun: a round trip to any client."""
+RETIRED_SECONDS: Final = 600.0
+"""How long sessions of settings that were replaced may go on: as long as a client waits for the reply to its dot
+(RFC 5321 4.5.3.2.6). Honest sessions are over in seconds."""
 
 _log = structlog.get_logger("smtp_gateway")
 
 Take = Callable[[Envelope], Awaitable[SmtpReply]]
-
-
-class ListenError(Exception):
-    """The gateway cannot listen; the text is one sentence for a person."""
 
 
 class GatewayServer:
@@ -41,7 +41,10 @@ class GatewayServer:
         take: Take,
         clock: Callable[[], datetime],
         observer: Observer | None = None,
+        *,
+        listener: Listener | None = None,
     ) -> None:
+        """``listener``: sockets bound by somebody else, to be closed here; else the settings' address is bound."""
         self.settings = settings
         self._mailboxes = mailboxes
         self._take = take
@@ -51,8 +54,13 @@ class GatewayServer:
         self._works: set[asyncio.Task[SmtpReply]] = set()
         self._tls_sessions = 0
         self._in_flight = 0
-        self._server: asyncio.Server | None = None
-        self._quiet: asyncio.Event | None = None
+        self._listener = listener
+        self._acceptor: Acceptor | None = None
+        self._port = settings.port
+        self._stopping = False
+        self._awaited = False  # whether somebody waits for one of these
+        self._quiet = asyncio.Event()  # no message is under way
+        self._empty = asyncio.Event()  # no session is left
 
     # -- what a session needs -----------------------------------------------------------------------
     def now(self) -> datetime:
@@ -73,6 +81,8 @@ class GatewayServer:
             return False
         self._sessions.add(session)
         self._observer.connected()
+        if self._stopping:
+            session.stop()
         return True
 
     def leave(self, session: GatewaySession) -> None:
@@ -126,9 +136,7 @@ class GatewayServer:
     @property
     def port(self) -> int:
         """The port listened on, once started (the settings' port may be 0: any)."""
-        if self._server is None:
-            return self.settings.port
-        return int(self._server.sockets[0].getsockname()[1])
+        return self._port
 
     @property
     def connections(self) -> int:
@@ -136,49 +144,63 @@ class GatewayServer:
         return len(self._sessions)
 
     async def start(self) -> None:
-        """Listen. Raises ListenError with what to do when that is not possible."""
+        """Take connections. Raises ListenError with what to do when that is not possible."""
         loop = asyncio.get_running_loop()
-        where = f"{self.settings.host}:{self.settings.port}"
+        bound = self._listener or Listener.bound(self.settings.host, self.settings.port)
+        acceptor = Acceptor(bound, lambda: GatewaySession(self, loop))
         try:
-            self._server = await loop.create_server(
-                lambda: GatewaySession(self, loop),
-                self.settings.host,
-                self.settings.port,
-                backlog=BACKLOG,
-            )
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise ListenError(
-                    f"SMTP cannot listen on {where}: the port is in use; choose another."
-                ) from error
-            if error.errno == errno.EACCES:
-                raise ListenError(
-                    f"SMTP cannot listen on {where}: a port under 1024 needs privileges; choose another."
-                ) from error
-            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else "no such address"
-            raise ListenError(f"SMTP cannot listen on {where}: {reason}.") from error
+            acceptor.start()
+        except ListenError:
+            bound.close()
+            raise
+        self._acceptor, self._port = acceptor, bound.port
         _log.info("listening", host=self.settings.host, port=self.port)
 
-    async def stop(self) -> None:
-        """Take no new connection, let messages in the middle of DATA end, then close what is left."""
-        if self._server is None:
+    async def retire(self, seconds: float = RETIRED_SECONDS) -> None:
+        """Leave new connections to another server on the same sockets; let the sessions there are end by themselves."""
+        if self._acceptor is None:
             return
-        server, self._server = self._server, None
-        server.close()
+        self._acceptor.close()
+        await self._acceptor.begun()
+        await self._until(self._empty, seconds)
+        await self.stop()
+
+    async def stop(self, handshakes: float = 0.0) -> None:
+        """Let messages in the middle of DATA end, say 421 to everybody else, and close. No connection is reset.
+
+        ``handshakes``: seconds for which connections that had begun are still answered.
+        """
+        if self._acceptor is None:
+            return
+        acceptor, self._acceptor = self._acceptor, None
+        self._stopping = True
+        acceptor.close_to_new()
         for session in tuple(self._sessions):
             session.stop()
-        self._quiet = asyncio.Event()
-        self._note_quiet()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.settings.limits.drain_seconds):
-                await self._quiet.wait()
+        rest = asyncio.create_task(acceptor.end(handshakes))
+        await self._until(self._quiet, self.settings.limits.drain_seconds)
+        await rest
         for session in tuple(self._sessions):
             session.cut()
         if self._works:
             # Complete messages that are still being stored: their commit is worth any wait.
             await asyncio.wait(tuple(self._works))
+        await self._until(self._empty, PARTING_SECONDS)
+
+    async def _until(self, event: asyncio.Event, seconds: float) -> None:
+        """Wait for what ``_note_quiet`` sets, for a time."""
+        self._awaited = True
+        event.clear()
+        self._note_quiet()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await event.wait()
 
     def _note_quiet(self) -> None:
-        """Tell ``stop`` once no session is left in the middle of a message."""
-        if self._quiet is not None and not self._works and not any(s.busy for s in self._sessions):
+        """Tell ``stop`` once no session is left in the middle of a message, and once none is left at all."""
+        if not self._awaited:  # looking at all sessions is too much for every message
+            return
+        if not self._works and not any(s.busy for s in self._sessions):
             self._quiet.set()
+        if not self._sessions:
+            self._empty.set()

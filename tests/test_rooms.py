@@ -29,6 +29,7 @@ SHELLS = {
     "smtp_gateway.connection",
     "smtp_gateway.intake",
     "smtp_gateway.judging",
+    "smtp_gateway.listener",
     "smtp_gateway.next_hop_session",
     "smtp_gateway.own_records",
     "smtp_gateway.protocol",
