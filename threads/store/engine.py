@@ -1,7 +1,7 @@
 """Opening the database, and transactions on it.
 
 SQLite runs in WAL mode with ``synchronous=FULL``: a commit is on disk when it returns. Writers begin with
-``BEGIN IMMEDIATE``, so that two of them queue up instead of failing in mid-transaction.
+``BEGIN IMMEDIATE``, so that two of them queue up instead of failing in mid-transaction, and in turn (``turn``).
 """
 
 from __future__ import annotations
@@ -14,9 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
 from threads.store.errors import StoreError, store_error
+from threads.store.turn import begin_in_turn
 
 # How long a writer waits for another process's transaction before it gives up with StoreUnavailable.
 BUSY_TIMEOUT_MS = 5_000
@@ -149,5 +156,14 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get(_WRITE, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    if not connection.get_execution_options().get(_WRITE, False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    driver = connection.connection.dbapi_connection
+    if not isinstance(driver, sqlite3.Connection):
+        raise StoreError("The connection to the database is gone.")
+    path = Path(connection.engine.url.database or "")
+    try:
+        begin_in_turn(driver, path, BUSY_TIMEOUT_MS / 1_000)
+    except sqlite3.Error as error:
+        raise OperationalError("BEGIN IMMEDIATE", None, error) from error
