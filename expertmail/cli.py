@@ -48,7 +48,7 @@ COMMANDS: dict[str, Entry] = {
         "expertmail.held_command", "Show, release or discard mail that waits for an expert.", _DAILY
     ),
     "keys": Entry("expertmail.keys_command", "List, make and rotate DKIM keys.", _OPERATE),
-    "dns": Entry("expertmail.dns_command", "Show the DNS records to publish.", _OPERATE),
+    "dns": Entry("expertmail.dns_command", "Show the DNS records to publish, and check them.", _OPERATE),
     "identity": Entry("expertmail.identity_command", "Show or check the protected identities.", _OPERATE),
     "db": Entry("expertmail.db_command", "Upgrade, check or back up the database.", _OPERATE),
     "replay": Entry("expertmail.replay_command", "Judge a stored message again from its evidence.", _OPERATE),

@@ -56,15 +56,21 @@ def open_desk(config: Path | None, *, make: bool = False) -> Iterator[Desk]:
     make an empty one and find nothing in it.
     """
     settings = load(config)
-    if not make and not settings.data_dir.is_dir():
+    if not make:
+        require_data(settings)
+    world = open_world(settings)
+    with told(), opened(settings) as database:
+        yield Desk(world, database)
+
+
+def require_data(settings: Settings) -> None:
+    """See that the gateway's data is there. Raises FaultError."""
+    if not settings.data_dir.is_dir():
         raise FaultError(
             f"There is no gateway's data in {settings.data_dir.absolute()}; go to the folder in which "
             "`expertmail serve` runs, or name its settings with --config.",
             ExitCode.NO_INPUT,
         )
-    world = open_world(settings)
-    with told(), opened(settings) as database:
-        yield Desk(world, database)
 
 
 @contextmanager

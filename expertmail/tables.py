@@ -23,6 +23,10 @@ MARK_STYLES = {
     "genuine": "green",
     "withheld": "red",
     "failed": "red",
+    "ok": "green",
+    "advice": "yellow",
+    "fault": "red",
+    "not checked": "yellow",
 }
 
 

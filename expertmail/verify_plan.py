@@ -78,7 +78,7 @@ def plan_of(  # noqa: PLR0917 - one argument for each option
         supplied.append("clock")
     if session is not None:
         supplied.append("session")
-    server = _name_server(resolver) if resolver is not None else None
+    server = name_server_of(resolver) if resolver is not None else None
     return Plan(identities, clock or datetime.now(UTC), known, session, tuple(supplied), server, suffixes, only)
 
 
@@ -111,7 +111,8 @@ def _time(text: str) -> datetime:
         raise FaultError(f"--at: “{text}” is out of range.", ExitCode.USAGE) from None
 
 
-def _name_server(text: str) -> tuple[str, int]:
+def name_server_of(text: str) -> tuple[str, int]:
+    """The name server that ``--resolver`` names. Raises FaultError."""
     host, colon, port = text.rpartition(":")
     if text.startswith("[") and "]" in text:
         host, _, rest = text[1:].partition("]")

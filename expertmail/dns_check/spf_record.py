@@ -1,0 +1,154 @@
+"""One SPF record, read by the grammar (RFC 7208 4.6.1, 12) and put right where that can be done."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+MAX_RECORD: Final = 8_192  # characters that are read; published records stay below 2 KB
+MAX_DOMAIN_SPEC: Final = 400  # a name has 253 octets; macros take a few more to write
+
+_MECHANISMS: Final = frozenset({"all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists"})
+_MACRO: Final = r"%(?:\{[slodiphcrtvSLODIPHCRTV][0-9]*[rR]?[.+,/_=-]*\}|[%_-])"
+# RFC 7208 7.1: macro-literals are visible ASCII without "%". "/" is left to the prefix length.
+_DOMAIN: Final = rf"(?:{_MACRO}|[!-$&-.0-~])+"
+_DOMAIN_SPEC: Final = re.compile(rf"(?:{_DOMAIN})\Z")
+_TERM: Final = re.compile(
+    rf"([+?~-]?)(all|include|a|mx|ptr|ip4|ip6|exists)(?::({_DOMAIN}))?((?:/[0-9]{{1,3}})?(?://[0-9]{{1,3}})?)\Z",
+    re.IGNORECASE,
+)
+_MODIFIER: Final = re.compile(rf"([A-Za-z][A-Za-z0-9_.-]*)=((?:{_MACRO}|[!-$&-~])*)\Z")
+_END: Final = re.compile(r"(?:\.[A-Za-z0-9-]*[A-Za-z][A-Za-z0-9-]*\.?|%\{[^}]*\})\Z")
+_VERSION: Final = re.compile(r"v=spf1(?: |\Z)", re.IGNORECASE)
+_NEARLY: Final = re.compile(r"[\s\"']*v?\s*=?\s*spf[12]?\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A mechanism or modifier. ``qualifier`` is one of +-~? and empty for modifiers; ``value`` without the prefix."""
+
+    name: str
+    value: str
+    qualifier: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpfRecord:
+    """The terms in order, and those that are not in the grammar."""
+
+    terms: tuple[Term, ...]
+    wrong: tuple[str, ...]
+
+    @property
+    def ending(self) -> Term | None:
+        """The first ``all``."""
+        return next((term for term in self.terms if term.name == "all"), None)
+
+    @property
+    def redirect(self) -> Term | None:
+        """The redirect modifier."""
+        return next((term for term in self.terms if term.name == "redirect"), None)
+
+
+def is_spf(text: str) -> bool:
+    """Whether a TXT value is an SPF record (RFC 7208 4.5)."""
+    return _VERSION.match(text) is not None
+
+
+def nearly_spf(text: str) -> bool:
+    """Whether somebody meant a TXT value to be one."""
+    return not is_spf(text) and _NEARLY.match(text) is not None
+
+
+def read_spf(text: str) -> SpfRecord:
+    """Read a record that `is_spf`. Linear time, never raises."""
+    terms: list[Term] = []
+    wrong: list[str] = []
+    if len(text) > MAX_RECORD:
+        return SpfRecord((), (text,))
+    for part in text.split(" ")[1:]:
+        if not part:
+            continue
+        term = _term(part)
+        once = term is not None and term.name in {"redirect", "exp"}
+        if term is None or (
+            once and any(other.name == term.name for other in terms)
+        ):  # RFC 7208 6: once each
+            wrong.append(part)
+        else:
+            terms.append(term)
+    return SpfRecord(tuple(terms), tuple(wrong))
+
+
+def _term(part: str) -> Term | None:
+    modifier = _MODIFIER.match(part)
+    if modifier is not None:
+        name, value = modifier[1].lower(), modifier[2]
+        if name in {"redirect", "exp"} and not _is_domain(value):
+            return None
+        if name in _MECHANISMS:  # "ip4=…" is an unknown modifier by the grammar, and a slip by any reading
+            return None
+        return Term(name, value, "", part)
+    match = _TERM.match(part)
+    if match is None:
+        return None
+    name, value, prefix = match[2].lower(), match[3] or "", match[4]
+    right = {
+        "all": not value and not prefix,
+        "include": _is_domain(value) and not prefix,
+        "exists": _is_domain(value) and not prefix,
+        "ptr": (not value or _is_domain(value)) and not prefix,
+        "a": (not value or _is_domain(value)) and _is_prefix(prefix),
+        "mx": (not value or _is_domain(value)) and _is_prefix(prefix),
+        "ip4": _is_network(value, prefix, 4),
+        "ip6": _is_network(value, prefix, 6),
+    }[name]
+    return Term(name, value, match[1] or "+", part) if right else None
+
+
+def _is_domain(value: str) -> bool:
+    return (
+        len(value) <= MAX_DOMAIN_SPEC
+        and _DOMAIN_SPEC.match(value) is not None
+        and _END.search(value) is not None
+    )
+
+
+def _is_prefix(prefix: str) -> bool:
+    four, _, six = prefix.partition("//") if prefix else ("", "", "")
+    return int(four.strip("/") or 0) <= 32 and int(six or 0) <= 128  # noqa: PLR2004 - bits of an address
+
+
+def _is_network(value: str, prefix: str, version: int) -> bool:
+    if prefix.startswith("//"):
+        return False
+    try:
+        # RFC 7208 5.6: host bits may be set.
+        return ipaddress.ip_network(value + prefix, strict=False).version == version
+    except ValueError:
+        return False
+
+
+def repaired(records: Iterable[SpfRecord], extra: Iterable[str] = (), *, ending: str | None = None) -> str:
+    """One record with the valid terms of several, ``extra`` ones, and an end that refuses all others.
+
+    Terms after ``all``, and ptr, are left out; ``~all`` is kept where one of them has it.
+    """
+    held = tuple(records)
+    kept: list[str] = []
+    for record in held:
+        for term in record.terms:
+            if term.name == "all":
+                break
+            if term.qualifier and term.name != "ptr":
+                kept.append(term.text)
+    soft = any(record.ending is not None and record.ending.qualifier == "~" for record in held)
+    tail = ending or ("~all" if soft else "-all")
+    redirect = next((r.redirect for r in held if r.redirect is not None and r.ending is None), None)
+    if redirect is not None and ending is None and len(held) == 1:
+        tail = redirect.text
+    return " ".join(("v=spf1", *dict.fromkeys((*kept, *extra)), tail))
