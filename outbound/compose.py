@@ -19,6 +19,7 @@ from outbound.model import (
 )
 from outbound.orders import OrderError, examined_in, findings_of
 from outbound.render import render
+from outbound.status_notification import status_notification
 from outbound.template import TemplateSet
 from threads.model import Contact, State, Thread
 
@@ -31,11 +32,15 @@ ReplyAddress = Callable[[int, int | None], str]
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """What composing needs besides the words: the letterhead, the templates, and who makes reply addresses."""
+    """What composing needs besides the words: the letterhead, the templates, and who makes reply addresses.
+
+    ``hostname`` is the gateway's name in notifications about mail that it relays; empty: the sender's domain.
+    """
 
     letterhead: Letterhead
     templates: TemplateSet
     reply_address: ReplyAddress
+    hostname: str = ""
 
     def __post_init__(self) -> None:
         sender = self.letterhead.sender
@@ -135,6 +140,9 @@ def compose_automatic(
         raise ComposeError("The order's address is not that of its contact.")
     if thread is None and order.kind is MailKind.ACKNOWLEDGEMENT:
         raise ComposeError("An acknowledgement needs the inquiry that was opened.")
+    if order.kind is MailKind.DELIVERY_STATUS:
+        sender = office.letterhead.sender
+        return status_notification(order, sender, office.hostname or sender.domain, one)
     language = contact.language if contact is not None else "en"
     contact_id = contact.id if contact is not None else None
     letterhead = office.letterhead

@@ -34,17 +34,24 @@ class Finding:
 
 
 class MailKind(StrEnum):
-    """What a mail is; each kind is a template folder."""
+    """What a mail is; each kind that we word is a template folder."""
 
     REQUEST_FOR_CONTEXT = "request-for-context"
     REPLY = "reply"
     ACKNOWLEDGEMENT = "acknowledgement"
     VERDICT_REPORT = "verdict-report"
+    DELIVERY_STATUS = "delivery-status"  # RFC 3464; its form is the standard's
+    RELAYED = "relayed"  # somebody else's, on its way to a next hop
 
     @property
     def automatic(self) -> bool:
         """Whether no person stands behind the single mail (RFC 3834 2)."""
-        return self in (MailKind.ACKNOWLEDGEMENT, MailKind.VERDICT_REPORT)
+        return self in (MailKind.ACKNOWLEDGEMENT, MailKind.VERDICT_REPORT, MailKind.DELIVERY_STATUS)
+
+    @property
+    def templated(self) -> bool:
+        """Whether a template words it."""
+        return self not in (MailKind.DELIVERY_STATUS, MailKind.RELAYED)
 
 
 class DeliveryState(StrEnum):
@@ -313,6 +320,7 @@ class Delivery:
     """A leased delivery with what is needed to send it: the same bytes and envelope each time.
 
     ``attempts`` counts tries, this one included. ``checked`` is False when the self-check must run (again) first.
+    ``next_hop`` is where relayed mail goes, in the words of its queueing; None for mail of ours.
     """
 
     outgoing_id: int
@@ -323,6 +331,23 @@ class Delivery:
     created: datetime
     attempts: int
     checked: bool
+    next_hop: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RelayedMail:
+    """A copy for one recipient that waits for its next hop. ``raw`` is final: each try sends these bytes.
+
+    ``key`` is the same for the same copy. ``dsn_to`` is the return path, if it passed SPF at receipt and so may hear
+    of a failure (RFC 5321 6.1), else None.
+    """
+
+    key: str
+    raw: bytes
+    mail_from: str
+    rcpt_to: str
+    next_hop: str
+    dsn_to: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
-from outbound.model import AutomaticOrder, Finding, MailKind, Scalar
+from outbound.model import Attempt, AutomaticOrder, Failure, Finding, MailKind, Scalar
 
 # A report on more messages than this says how many it left out; a forward seldom holds more than one.
 MAX_FINDINGS = 5
@@ -24,6 +25,8 @@ _CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+){0,9}", re.ASCII)
 _MAX_CODE = 48
 _DOMAIN = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63}){0,30}", re.ASCII)
 _MAX_DOMAIN = 253  # RFC 1035 2.3.4
+_LOCAL = re.compile(r"[A-Za-z0-9_+=-]+(\.[A-Za-z0-9_+=-]+)*", re.ASCII)
+_MAX_LOCAL = 64  # RFC 5321 4.5.3.1.1
 
 
 class OrderError(ValueError):
@@ -124,3 +127,84 @@ def _plain_domain(domain: str) -> str:
 def _plain_codes(codes: Iterable[str]) -> tuple[str, ...]:
     plain = (code for code in codes if len(code) <= _MAX_CODE and _CODE.fullmatch(code))
     return tuple(dict.fromkeys(plain))[:MAX_REASONS]
+
+
+# -- delivery status (RFC 3464) -----------------------------------------------------------------------
+_STATUS = re.compile(r"[45]\.\d{1,3}\.\d{1,3}(?=\s|$)", re.ASCII)
+_EXPIRED = "4.4.7"  # RFC 3463 3.5: delivery time expired
+_UNDEFINED = "5.0.0"
+_UNKNOWN_LOCAL = "unknown"  # stands for a local part that is not plain
+
+
+@dataclass(frozen=True, slots=True)
+class StatusFacts:
+    """What a notification says: a plain recipient, its codes (``code`` 0: there was no reply), and two times."""
+
+    recipient: str
+    status: str
+    code: int
+    arrived: datetime
+    tried: datetime
+
+    @property
+    def domain(self) -> str:
+        """Where the recipient is."""
+        return self.recipient.rpartition("@")[2]
+
+
+def delivery_status(
+    *,
+    address: str,
+    recipient: str,
+    attempt: Attempt,
+    arrived: datetime,
+    idempotency_key: str,
+    in_reply_to: str | None,
+) -> AutomaticOrder:
+    """The order to tell ``address``, a return path that passed SPF, that its mail to ``recipient`` failed."""
+    reply = attempt.reply
+    found = _STATUS.match(reply.text)
+    status = _EXPIRED
+    if attempt.failure in (Failure.REFUSED, Failure.NO_MAIL):
+        status = found.group() if found and found.group().startswith("5") else _UNDEFINED
+    params: dict[str, Scalar] = {
+        "recipient": _plain_recipient(recipient),
+        "status": status,
+        "code": reply.code if reply.permanent or reply.for_now else 0,
+        "arrived": arrived.isoformat(),
+        "tried": attempt.finished.isoformat(),
+    }
+    return AutomaticOrder(
+        kind=MailKind.DELIVERY_STATUS,
+        thread_id=None,
+        contact_id=None,
+        address=address,
+        idempotency_key=idempotency_key,
+        ordered_at=attempt.finished,
+        params=MappingProxyType(params),
+        in_reply_to=in_reply_to,
+    )
+
+
+def status_facts(params: Mapping[str, Scalar]) -> StatusFacts:
+    """The facts of such an order; OrderError for one that is none of ours."""
+    if set(params) != {"recipient", "status", "code", "arrived", "tried"}:
+        raise OrderError("The order does not hold the facts of a delivery status, and only those.")
+    recipient, status, code = str(params["recipient"]), str(params["status"]), params["code"]
+    if recipient != _plain_recipient(recipient) or not _STATUS.fullmatch(status):
+        raise OrderError("The order holds a recipient or a status that is not plain.")
+    if not isinstance(code, int) or isinstance(code, bool) or not (code == 0 or 400 <= code < 600):  # noqa: PLR2004 -- RFC 5321 4.2.1
+        raise OrderError("The order holds no reply code.")
+    try:
+        times = [datetime.fromisoformat(str(params[name])) for name in ("arrived", "tried")]
+    except ValueError as error:
+        raise OrderError("The order holds a time that is none.") from error
+    if any(time.tzinfo is None for time in times):
+        raise OrderError("The order holds a time without a zone.")
+    return StatusFacts(recipient, status, code, *times)
+
+
+def _plain_recipient(address: str) -> str:
+    local, _, domain = address.rpartition("@")
+    plain = len(local) <= _MAX_LOCAL and _LOCAL.fullmatch(local)
+    return f"{local if plain else _UNKNOWN_LOCAL}@{_plain_domain(domain) or 'unknown.invalid'}"

@@ -27,6 +27,8 @@ outgoing = Table(
     Column("said", Text, nullable=False),
     Column("actor", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    Column("next_hop", Text),  # of relayed mail; empty: our own
+    Column("dsn_to", Text),  # who hears of a failure of relayed mail; empty: nobody may
 )
 
 deliveries = Table(

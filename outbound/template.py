@@ -71,7 +71,7 @@ class TemplateSet:
 
     def __init__(self, files: Mapping[str, str]) -> None:
         self._environment = _environment(files)
-        self._declared = {kind: _declaration(kind, files) for kind in MailKind}
+        self._declared = {kind: _declaration(kind, files) for kind in MailKind if kind.templated}
 
     def get(self, kind: MailKind, language: str) -> Template:
         """The template in that language, or else in its base language, or else in English."""

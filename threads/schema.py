@@ -194,6 +194,31 @@ archived_keys = Table(
     Column("last_seen", UtcTime, nullable=False),
 )
 
+relayed_messages = Table(
+    "relayed_messages",
+    metadata,
+    Column("id", COPY_ID, primary_key=True),
+    Column("sha256", String(64), nullable=False, index=True),  # of DATA as received; the bytes are not kept
+    Column("size", Integer, nullable=False),
+    Column("mail_from", Text, nullable=False),
+    Column("recipients", Text, nullable=False),  # JSON
+    Column("received_at", UtcTime, nullable=False, index=True),
+    Column("client_ip", String(45), nullable=False),
+    Column("helo", Text, nullable=False),
+    Column("tls", Text),
+    Column("message_id", Text),
+    Column("author", Text),
+    Column("verdict", String(24), nullable=False),
+    Column("marked", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("next_hop", Text, nullable=False),
+    Column("answer", Text, nullable=False),  # the next hop's own
+    Column("report", Text, nullable=False),  # JSON
+    Column("evidence", Text),  # JSON; of messages that claim something
+    Column("evaluator", Text, nullable=False),
+    Column("settings_hash", String(64), nullable=False),
+)
+
 message_ids = Table(
     "message_ids",
     metadata,

@@ -29,6 +29,7 @@ from outbound.store.queue import (
     set_aside,
     work_waits,
 )
+from outbound.store.relay import queue_relayed
 from outbound.store.rows import LEASE, LIST_LIMIT
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "order_automatic",
     "queue_ordered",
     "queue_outgoing",
+    "queue_relayed",
     "record_attempt",
     "record_check",
     "release",

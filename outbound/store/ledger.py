@@ -27,7 +27,12 @@ def sent_mails(conn: Connection, question: RecordsQuestion) -> tuple[SentMail, .
     rows = conn.execute(
         select(outgoing)
         .join(deliveries, deliveries.c.outgoing_id == outgoing.c.id)
-        .where(or_(*alike), deliveries.c.checked_at.is_not(None), deliveries.c.attempts > 0)
+        .where(
+            or_(*alike),
+            outgoing.c.next_hop.is_(None),  # what was relayed was never ours
+            deliveries.c.checked_at.is_not(None),
+            deliveries.c.attempts > 0,
+        )
         .order_by(outgoing.c.sha256.in_(question.sent).desc(), outgoing.c.id.desc())
         .limit(MAX_FOUND)
     )

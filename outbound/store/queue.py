@@ -25,6 +25,7 @@ from outbound.model import (
 from outbound.retry import Decision
 from outbound.schema import attempts, automatic_orders, deliveries, outgoing
 from outbound.store.orders import close_order
+from outbound.store.relay import tell_sender
 from outbound.store.rows import LEASE, change, note, outgoing_row, read_each, well_typed
 from threads.model import Mark, State
 from threads.schema import threads
@@ -222,6 +223,7 @@ def _delivery_of(row: Row[Any]) -> Delivery:
         created=row.created_at,
         attempts=row.attempts,
         checked=row.checked_at is not None,
+        next_hop=row.next_hop,
     )
 
 
@@ -297,6 +299,7 @@ def record_attempt(
     )
     if held.rowcount and decision.state is DeliveryState.FAILED:
         note(conn, mail, attempt.finished, f"Could not be delivered to {mail.rcpt_to}: {decision.reason}")
+        tell_sender(conn, mail, attempt)
     return held.rowcount > 0
 
 

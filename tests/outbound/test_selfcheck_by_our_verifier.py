@@ -10,8 +10,8 @@ import pytest
 
 from outbound.compose import compose, compose_automatic, stamp
 from outbound.key_files import generate_key
-from outbound.model import Finding, MailKind
-from outbound.orders import acknowledgement, verdict_report
+from outbound.model import Attempt, Failure, Finding, MailKind, Reply
+from outbound.orders import acknowledgement, delivery_status, verdict_report
 from outbound.selfcheck import self_check
 from outbound.sign import sign, zone_line
 from tests.outbound.conftest import NOW, REQUEST, SENDER
@@ -63,7 +63,7 @@ def zone(*lines):
     return ZoneAnswers(read_zone("\n".join([ZONE, *lines, ""])), NOW)
 
 
-@pytest.fixture(params=list(MailKind))
+@pytest.fixture(params=[kind for kind in MailKind if kind is not MailKind.RELAYED])
 def mail(request, office, record):
     one = stamp("t1", "experts.test", NOW)
     kind = request.param
@@ -90,6 +90,17 @@ def mail(request, office, record):
     }
     if kind is MailKind.ACKNOWLEDGEMENT:
         order, thread = acknowledgement(thread_id=record.incident.id, **party), record.incident
+    elif kind is MailKind.DELIVERY_STATUS:
+        failed = Attempt(NOW, NOW, "next", Reply(550, "5.1.1 who"), Failure.REFUSED)
+        order = delivery_status(
+            address="ana@contoso.test",
+            recipient="bob@customer.test",
+            attempt=failed,
+            arrived=NOW,
+            idempotency_key="k",
+            in_reply_to="1@contoso.test",
+        )
+        return compose_automatic(order, office=office, thread=None, contact=None, one=one)
     else:
         finding = Finding("forged", "operated", "experts-test.example", ("display-name",))
         order, thread = verdict_report(findings=[finding] * 3, **party), None
