@@ -46,6 +46,7 @@ def gateway_settings(world: World) -> GatewaySettings:
         ),
         policy=RoutePolicy(OnTemperror(settings.routes.on_temperror), OnForgery(settings.routes.on_forgery)),
         settings_hash=settings_hash(settings, world.identities),
+        spool=settings.data_dir,
     )
 
 

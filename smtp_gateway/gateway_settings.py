@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from smtp_gateway.routes import RoutePolicy
 
@@ -23,7 +24,10 @@ class Limits:
     tls_connections: int = 500
     """Sessions under TLS at one time; each costs some 280 KB."""
     in_flight_bytes: int = 512 * 1024 * 1024
-    """Octets of all messages that are being received, judged and stored; beyond it large ones hear 452."""
+    """Octets of all messages over 256 KiB that are being judged and stored; beyond it they hear 452."""
+    spool_bytes: int = 4 * 1024 * 1024 * 1024
+    """Octets on disk of all messages over 256 KiB that are being received; beyond it they hear 452. A hundred of the
+    largest at one time; smaller than what a busy mail system's disk has free."""
     errors: int = 20
     """Refused commands before the connection ends: no honest client is wrong so often."""
     idle_commands: int = 200
@@ -46,7 +50,8 @@ class Limits:
 class GatewaySettings:
     """One listening gateway. ``tls`` is None where STARTTLS is not offered.
 
-    ``settings_hash`` names the identities and routes in force; it is stored beside each verdict.
+    ``settings_hash`` names the identities and routes in force; it is stored beside each verdict. ``spool`` is the folder
+    on whose disk large messages wait until they are complete; None for the system's place for temporary files.
     """
 
     hostname: str
@@ -58,6 +63,7 @@ class GatewaySettings:
     limits: Limits = field(default_factory=Limits)
     policy: RoutePolicy = field(default_factory=RoutePolicy)
     settings_hash: str = ""
+    spool: Path | None = None
 
 
 def tls_context(certificate: str, key: str) -> ssl.SSLContext:

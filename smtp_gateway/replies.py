@@ -11,11 +11,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SmtpReply:
-    """One reply line: three-digit ``code``, enhanced code (RFC 3463) or None, ASCII ``text``."""
+    """One reply line: three-digit ``code``, enhanced code (RFC 3463) or None, ASCII ``text``.
+
+    ``ends`` where the connection ends with it although its code alone does not say so.
+    """
 
     code: int
     enhanced: str | None
     text: str
+    ends: bool = False
 
     def __str__(self) -> str:
         middle = f"{self.enhanced} " if self.enhanced else ""
@@ -38,7 +42,7 @@ class SmtpReply:
     @property
     def closes(self) -> bool:
         """Whether the connection ends with this reply (RFC 5321 3.8)."""
-        return self.code in (221, 421)
+        return self.ends or self.code in (221, 421)
 
 
 class SmtpRefusal(Exception):  # noqa: N818 - a refusal is an answer, not a program error
@@ -74,6 +78,8 @@ BAD_SENDER_PATH = SmtpReply(501, "5.1.7", "Bad sender address syntax")
 BAD_RECIPIENT_PATH = SmtpReply(501, "5.1.3", "Bad recipient address syntax")
 BAD_PARAMETER = SmtpReply(501, "5.5.4", "Bad parameter or parameter value")
 UNKNOWN_PARAMETER = SmtpReply(555, "5.5.4", "Parameter not recognized or not implemented")
+BDAT_SYNTAX = SmtpReply(501, "5.5.4", "Syntax: BDAT size [LAST]")
+CHUNKS_BEGUN = SmtpReply(503, "5.5.1", "Message began with BDAT; go on with BDAT or RSET")
 NESTED_MAIL = SmtpReply(503, "5.5.1", "Sender already given; RSET first")
 MAIL_FIRST = SmtpReply(503, "5.5.1", "Send MAIL first")
 RCPT_FIRST = SmtpReply(503, "5.5.1", "Send RCPT first")
@@ -89,6 +95,7 @@ OTHER_POLICY_CLASS = SmtpReply(452, "4.5.3", "Send this recipient a copy of its 
 
 # -- messages -----------------------------------------------------------------------------------------
 TOO_LARGE = SmtpReply(552, "5.3.4", "Message too large")
+ENDLESS_DATA = SmtpReply(552, "5.3.4", "Message far too large, closing connection", ends=True)
 BARE_CONTROL = SmtpReply(550, "5.6.0", "Message holds a bare CR, a bare LF or a NUL")
 LOOP = SmtpReply(554, "5.4.6", "Too many hops, mail loop")
 MALFORMED_AUTHOR = SmtpReply(550, "5.7.1", "The From field is not one valid author (RFC 5322 3.6.2)")
@@ -104,13 +111,17 @@ IDLE = SmtpReply(421, "4.4.2", "Idle too long, closing connection")
 TOO_MANY_ERRORS = SmtpReply(421, "4.7.0", "Too many errors, closing connection")
 TOO_MANY_COMMANDS = SmtpReply(421, "4.7.0", "Too many commands, closing connection")
 ENDLESS_LINE = SmtpReply(421, "4.5.2", "Command line without end, closing connection")
-ENDLESS_DATA = SmtpReply(421, "4.3.4", "Message far too large, closing connection")
 NO_CRLF = SmtpReply(421, "4.5.2", "Command lines end with CRLF, closing connection")
 
 
 def accepted(message_id: str) -> SmtpReply:
     """The answer after the commit; ``message_id`` finds the message in the log and the store."""
     return SmtpReply(250, "2.0.0", f"OK {message_id}")
+
+
+def chunk_taken(octets: int) -> SmtpReply:
+    """The answer to a chunk that is not the last one (RFC 3030 2): it is held, not stored."""
+    return SmtpReply(250, "2.0.0", f"{octets} octets received")
 
 
 def internal_fault(reference: str) -> SmtpReply:

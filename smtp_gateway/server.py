@@ -17,6 +17,7 @@ from smtp_gateway.listener import Acceptor, Listener, ListenError
 from smtp_gateway.observer import NobodyWatching, Observer
 from smtp_gateway.paths import Path
 from smtp_gateway.protocol import GatewaySession
+from smtp_gateway.quota import Quota
 from smtp_gateway.replies import SmtpReply
 from smtp_gateway.routes import Mailboxes, Route
 
@@ -53,7 +54,8 @@ class GatewayServer:
         self._sessions: set[GatewaySession] = set()
         self._works: set[asyncio.Task[SmtpReply]] = set()
         self._tls_sessions = 0
-        self._in_flight = 0
+        self.memory = Quota(settings.limits.in_flight_bytes)
+        self.disk = Quota(settings.limits.spool_bytes)
         self._listener = listener
         self._acceptor: Acceptor | None = None
         self._port = settings.port
@@ -99,17 +101,6 @@ class GatewayServer:
             return False
         self._tls_sessions += 1
         return True
-
-    def reserve(self, octets: int) -> bool:
-        """Count octets of a message in; False when those in memory would be too many."""
-        if self._in_flight + octets > self.settings.limits.in_flight_bytes:
-            return False
-        self._in_flight += octets
-        return True
-
-    def release(self, octets: int) -> None:
-        """Count them out."""
-        self._in_flight -= octets
 
     @property
     def crowded(self) -> bool:

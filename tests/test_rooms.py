@@ -26,15 +26,20 @@ SHELLS = {
     "outbound.mx",
     "outbound.template_files",
     "outbound.worker",
+    "smtp_gateway.commands",
     "smtp_gateway.connection",
     "smtp_gateway.intake",
     "smtp_gateway.judging",
     "smtp_gateway.listener",
+    "smtp_gateway.message_data",
     "smtp_gateway.next_hop_session",
     "smtp_gateway.own_records",
     "smtp_gateway.protocol",
+    "smtp_gateway.reception",
     "smtp_gateway.record",
     "smtp_gateway.server",
+    "smtp_gateway.session_needs",
+    "smtp_gateway.spool",
 }
 
 

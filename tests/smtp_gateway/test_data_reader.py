@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import tracemalloc
+from typing import NamedTuple
 
 import pytest
 
-from smtp_gateway.data_reader import DRAIN_FACTOR, DataReader, DataState, Received
+from smtp_gateway.data_reader import DRAIN_FACTOR, DataReader, DataState
 
 CAP = 10_000
 
 
-def read(wire: bytes, *, sizes: int = 1 << 20, cap: int = CAP) -> Received | None:
+class Read(NamedTuple):
+    """What was read of a whole message, and what follows it."""
+
+    raw: bytes
+    size: int
+    too_large: bool
+    bare: bool
+    rest: bytes
+
+
+def read(wire: bytes, *, sizes: int = 1 << 20, cap: int = CAP) -> Read | None:
     """Feed in pieces of one size; None if the data did not end."""
     reader = DataReader(cap)
     for at in range(0, len(wire), sizes):
         if reader.feed(wire[at : at + sizes]) is DataState.COMPLETE:
-            received = reader.result()
-            rest = received.rest + wire[at + sizes :]
-            return Received(
-                received.raw,
-                received.digest,
-                received.size,
-                received.too_large,
-                received.bare_control,
-                received.given_up,
-                rest,
-            )
+            content = reader.content
+            bare = content.bare_control or content.bare_lf
+            rest = reader.rest + wire[at + sizes :]
+            return Read(content.take(), content.size, content.too_large, bare, rest)
     return None
 
 
@@ -43,10 +47,9 @@ def test_a_message_cut_in_two_at_every_place_is_the_same_message() -> None:
         if state is DataState.READING:
             reader.feed(rest)
             rest = b""
-        received = reader.result()
-        assert received.raw == SMALL_RAW, cut
-        assert received.rest + rest == b"MAIL FROM:<>\r\n", cut
-        assert received.digest == hashlib.sha256(SMALL_RAW).digest()
+        assert reader.content.take() == SMALL_RAW, cut
+        assert reader.rest + rest == b"MAIL FROM:<>\r\n", cut
+        assert reader.content.digest == hashlib.sha256(SMALL_RAW).digest()
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 11])
@@ -88,7 +91,7 @@ def test_no_other_ending_ends_the_data_and_bare_controls_are_told(ending: bytes,
     received = read(wire + b"\r\n.\r\n", sizes=size)
     assert received is not None
     assert received.rest == b""
-    assert received.bare_control == (ending != b"\x85.\x85")
+    assert received.bare == (ending != b"\x85.\x85")
 
 
 def test_a_message_of_exactly_the_cap_fits_and_one_octet_more_does_not() -> None:

@@ -56,7 +56,7 @@ def test_a_dialogue_as_the_rfc_has_it() -> None:
         async with bare_gateway() as (server, got), client(server.port) as talk:
             ehlo = await talk.ehlo()
             offered = {line[4:].split()[0] for line in ehlo.splitlines()[1:]}
-            assert offered == {"SIZE", "8BITMIME", "PIPELINING", "SMTPUTF8", "ENHANCEDSTATUSCODES"}
+            assert offered == {"SIZE", "8BITMIME", "PIPELINING", "CHUNKING", "SMTPUTF8", "ENHANCEDSTATUSCODES"}
             await talk.ask("MAIL FROM:<a@b.test> SIZE=10 BODY=8BITMIME")
             await talk.ask("RCPT TO:<query@experts.test>")
             assert await talk.ask("DATA") == "354 End data with <CR><LF>.<CR><LF>"
@@ -262,7 +262,7 @@ def test_after_a_fault_in_mid_data_nothing_of_the_message_is_read_as_commands(
     async def scenario() -> None:
         async with bare_gateway() as (server, got), client(server.port) as talk:
             await talk.begin()
-            monkeypatch.setattr("smtp_gateway.protocol.DataReader.feed", broken)
+            monkeypatch.setattr("smtp_gateway.message_data.DataReader.feed", broken)
             talk.send(b"x\r\nMAIL FROM:<evil@b.test>\r\nVRFY x\r\n.\r\nNOOP\r\n")
             said = await talk.rest()
             assert said.startswith(b"421 4.3.0 Local problem")
@@ -431,8 +431,8 @@ def test_the_101st_recipient_is_452() -> None:
         (["NOOP x"], "250"),
         (["RSET x"], "501"),
         (["QUIT now"], "501"),
-        (["AUTH PLAIN AAAA"], "500"),
-        (["BDAT 10 LAST"], "500"),
+        (["AUTH PLAIN AAAA"], "502 5.5.1"),
+        (["BDAT 0 LAST"], "503"),
         (["STARTTLS"], "502"),
         (["XYZZY"], "500"),
         ([""], "500"),
@@ -538,7 +538,7 @@ def test_no_command_can_be_repeated_for_ever(cycle: list[str], begun: bool) -> N
 def test_recipients_beyond_the_cap_never_cost_the_message_until_nobody_sends_so_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("smtp_gateway.protocol.SURPLUS_RECIPIENTS", 300)
+    monkeypatch.setattr("smtp_gateway.commands.SURPLUS_RECIPIENTS", 300)
 
     async def scenario() -> None:
         limits = Limits(recipients=2, idle_commands=10)
@@ -618,7 +618,7 @@ def test_messages_beyond_the_memory_for_all_hear_452_and_small_ones_pass() -> No
                 assert (await small).startswith("250")
                 await second.begin()
                 assert (await second.data(b"x" * 1_000_000 + b"\r\n")).startswith("250")
-            assert server._in_flight == 0
+            assert (server.memory.taken, server.disk.taken) == (0, 0)
 
     asyncio.run(scenario())
 
