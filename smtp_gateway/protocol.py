@@ -28,6 +28,7 @@ class GatewaySession(MessageData):
     def __init__(self, gateway: Gateway, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(gateway, loop)
         self._counted = False
+        self._cut_short = False  # the client may be sending still, so that its connection must not be reset
         self._verbs: dict[str, Callable[[bytes], Awaitable[SmtpReply | None]]] = {
             "HELO": self._helo,
             "EHLO": self._ehlo,
@@ -79,7 +80,7 @@ class GatewaySession(MessageData):
             if self.transport is not None and not self._parting:
                 if self._outgoing:
                     self._writer.write(bytes(self._outgoing))
-                if self._stopping:
+                if self._cut_short:
                     self.part()
                 else:
                     self.transport.close()
@@ -95,8 +96,10 @@ class GatewaySession(MessageData):
                     reply = replies.TOO_MANY_ERRORS
             await self._say(reply)
             if reply.closes:
+                self._cut_short = reply is not replies.BYE
                 return
             if self._stopping and self._transaction is None:
+                self._cut_short = True
                 await self._say(replies.SHUTTING_DOWN)
                 return
 
