@@ -159,9 +159,9 @@ def _check_host(operated: Operated, host: Host, ours: tuple[Published, ...]) -> 
     if host.alias is not None:
         text = f"the MX host is a CNAME for {shown(host.alias)}"
         return [finding(Code.MX_ALIAS, name, text, _address_records(operated, host))]
+    if host.open:
+        return [unchecked(Area.MX, name, host.open)]
     if not host.addresses:
-        if host.open:
-            return [unchecked(Area.MX, name, host.open)]
         text = "the MX host has no A or AAAA record"
         return [finding(Code.MX_WITHOUT_ADDRESS, name, text, _address_records(operated, host))]
     return _check_public(operated, host)
@@ -178,10 +178,10 @@ def _check_own_host(operated: Operated, host: Host) -> list[Finding]:
     if host.alias is not None:
         text = f"it is a CNAME for {shown(host.alias)}"
         return [finding(Code.HOST_ALIAS, host.name, text, _address_records(operated, host))]
-    if host.addresses:
-        return _check_public(operated, host) or [fine(Area.HOST, host.name, ", ".join(host.addresses))]
     if host.open:
         return [unchecked(Area.HOST, host.name, host.open)]
+    if host.addresses:
+        return _check_public(operated, host) or [fine(Area.HOST, host.name, ", ".join(host.addresses))]
     text = "it has no A or AAAA record"
     return [finding(Code.HOST_WITHOUT_ADDRESS, host.name, text, _address_records(operated, host))]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from expertmail.dns_check.codes import Area, Code
 from expertmail.dns_check.facts import Operated
@@ -43,6 +43,13 @@ class _Cost:
     open: list[Question] = field(default_factory=list)
 
 
+class _Evaluated(NamedTuple):
+    """The addresses that do not pass, each with its result, and whether a result was a temporary error."""
+
+    refused: tuple[tuple[str, AuthResult], ...]
+    unsure: bool
+
+
 def check_spf_records(operated: Operated, found: Survey) -> Check[Findings]:
     """Check every operated domain's record, and that of the host name."""
     yield NOTHING
@@ -77,7 +84,9 @@ def _check_domain(operated: Operated, found: Survey, domain: str, *, sends: bool
     if cost.open:
         findings.append(unchecked(Area.SPF, domain, cost.open))
     elif sends and not broken:
-        refused = yield from _refused(operated, found, f"postmaster@{domain}")
+        refused, unsure = yield from _evaluate(operated, found, f"postmaster@{domain}")
+        if unsure:
+            findings.append(unchecked(Area.SPF, domain, (question,)))
         if refused:
             text = f"{_listed(refused)} may not send: {shown(records[0])}"
             put_right = Published(domain, "TXT", repaired((record,), _networks(a for a, _ in refused)))
@@ -197,17 +206,17 @@ def _follow_names(term: Term, target: str, cost: _Cost) -> Check[None]:
         cost.faults.append((Code.SPF_MX_NAMES, words))
 
 
-def _refused(operated: Operated, found: Survey, mail_from: str) -> Check[tuple[tuple[str, AuthResult], ...]]:
-    """The addresses that do not pass, each with its result; evaluated as receivers do."""
+def _evaluate(operated: Operated, found: Survey, mail_from: str) -> Check[_Evaluated]:
+    """Evaluate as receivers do, for each address that our mail leaves from."""
     addresses = sending_addresses(operated, found)
     results = yield from together(
         check_spf(Session(address, operated.hostname, mail_from), operated.hostname, operated.at)
         for address in addresses
     )
-    return tuple(
-        (address, result.result)
-        for address, result in zip(addresses, results, strict=True)
-        if result.result is not AuthResult.PASS
+    words = tuple(zip(addresses, (result.result for result in results), strict=True))
+    return _Evaluated(
+        tuple(pair for pair in words if pair[1] not in {AuthResult.PASS, AuthResult.TEMPERROR}),
+        any(word is AuthResult.TEMPERROR for _, word in words),
     )
 
 
@@ -224,7 +233,9 @@ def _check_helo(operated: Operated, found: Survey) -> Check[Findings]:
     right = (Published(name, "TXT", repaired((), ("a", *_networks(away)), ending="-all")),)
     if not any(map(is_spf, answer.records)):
         return (finding(Code.SPF_HELO_MISSING, name, "the HELO name has no SPF record", right),)
-    refused = yield from _refused(operated, found, "")
+    refused, unsure = yield from _evaluate(operated, found, "")
+    if unsure:
+        return (unchecked(Area.SPF, name, (question,)),)
     if refused:
         text = f"{_listed(refused)} by the record of the HELO name"
         return (finding(Code.SPF_HELO, name, text, right),)
