@@ -7,11 +7,12 @@ import json
 import ssl
 
 from expertmail.faults import ExitCode, FaultError
+from expertmail.route_rows import conversation_policy, route_table
 from expertmail.settings import Settings
 from expertmail.tables import plain
 from expertmail.world import World
 from smtp_gateway.gateway_settings import GatewaySettings, Limits, tls_context
-from smtp_gateway.routes import Mailboxes, OnForgery, OnTemperror, RouteKind, RoutePolicy
+from smtp_gateway.routes import Mailboxes, RouteKind
 from verifier.identity import Identity
 
 
@@ -44,7 +45,6 @@ def gateway_settings(world: World) -> GatewaySettings:
             connections=settings.smtp.max_connections,
             tls_connections=settings.smtp.max_tls_connections,
         ),
-        policy=RoutePolicy(OnTemperror(settings.routes.on_temperror), OnForgery(settings.routes.on_forgery)),
         settings_hash=settings_hash(settings, world.identities),
         spool=settings.data_dir,
     )
@@ -62,6 +62,8 @@ def mailboxes(world: World) -> Mailboxes:
             (mail.service_address.lower(), RouteKind.SERVICE),
         ),
         read_token=world.replies.read,
+        table=route_table(world.settings),
+        policy=conversation_policy(world.settings),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from expertmail.route_settings import RouteRow
 from expertmail.setting_values import Address, Domain, Domains, Line, Port, Servers
 
 
@@ -197,6 +198,11 @@ class RouteSettings(_Section):
     on_forgery: Literal["hold", "reject"] = Field(
         default="reject",
         description="What to do with a forgery that two independent reasons prove. Everything doubtful is held whatever this says.",
+    )
+    table: tuple[RouteRow, ...] = Field(
+        default=(),
+        max_length=1_000,
+        description="Rows of `[[routes.table]]`, see below: recipients that lead elsewhere, or are treated otherwise, than by default.",
     )
 
 

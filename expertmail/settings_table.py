@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from expertmail.route_settings import RouteRow
 from expertmail.setting_refusals import variable
 from expertmail.settings import Settings, fields, is_secret
 
@@ -50,9 +51,26 @@ settings file that holds one and is readable by others is refused.
 """
 
 
+_ROUTES = """
+## [[routes.table]]
+
+Rows are tried in their order. An action is `accept` (what is doubtful is then held as by default), `tag` (accepted and
+marked: relayed mail gets `X-Expertmail-Flag: YES`), `hold`, `defer` (451) or `reject` (550); of several that apply the
+strictest counts. An action that is not named is that of `[routes]` above.
+
+    [[routes.table]]
+    recipient = "*@customer.example"
+    to = "relay"
+    next_hop = "10.0.0.5:25"
+    on_unproven = "tag"
+    on_dmarc_fail = "hold"
+    on_program = "reject"
+"""
+
+
 def markdown() -> str:
     """The whole document."""
-    return "\n".join((_HEAD, *_tables())) + "\n"
+    return "\n".join((_HEAD, *_tables(), *_rows())) + "\n"
 
 
 def _tables() -> Iterator[str]:
@@ -67,6 +85,16 @@ def _tables() -> Iterator[str]:
             yield "|---|---|---|---|---|"
         text = (info.description or "").replace("|", "\\|")
         yield f"| `{name}` | `{variable(name)}` | {_kind(info)} | {_default(info)} | {text} |"
+
+
+def _rows() -> Iterator[str]:
+    """The columns of the table of routes."""
+    yield _ROUTES
+    yield "| in a row | kind | default | what it does |"
+    yield "|---|---|---|---|"
+    for name, info in RouteRow.model_fields.items():
+        default = "to be said" if info.is_required() else _default(info)
+        yield f"| `{name}` | {_word(info.annotation)} | {default} | {info.description} |"
 
 
 def _about(section: str) -> str:

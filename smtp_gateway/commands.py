@@ -96,7 +96,7 @@ class Commands(Connection):
             return replies.RECIPIENT_OK
         first = transaction.recipients[0].route if transaction.recipients else route
         full = len(transaction.recipients) >= self._limits.recipients
-        if full or first.policy_class is not route.policy_class:
+        if full or (first is not route and first.policy_class != route.policy_class):
             transaction.surplus += 1
             self._idle_commands -= transaction.surplus <= SURPLUS_RECIPIENTS
             return replies.TOO_MANY_RECIPIENTS if full else replies.OTHER_POLICY_CLASS

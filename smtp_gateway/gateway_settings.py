@@ -6,8 +6,6 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from smtp_gateway.routes import RoutePolicy
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -61,7 +59,6 @@ class GatewaySettings:
     tls: ssl.SSLContext | None = None
     smtputf8: bool = True
     limits: Limits = field(default_factory=Limits)
-    policy: RoutePolicy = field(default_factory=RoutePolicy)
     settings_hash: str = ""
     spool: Path | None = None
 

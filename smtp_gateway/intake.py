@@ -19,10 +19,12 @@ from smtp_gateway.envelope import Envelope
 from smtp_gateway.gateway_settings import GatewaySettings
 from smtp_gateway.judging import Busy, Judge, Judged
 from smtp_gateway.observer import NobodyWatching, Observer
-from smtp_gateway.plan import may_be_answered, refusal
+from smtp_gateway.plan import may_be_answered
 from smtp_gateway.received import looping, received_field
 from smtp_gateway.record import Copy, Intake, Recorded, record, tokens_shared
 from smtp_gateway.replies import SmtpRefusal, SmtpReply
+from smtp_gateway.route_policy import Treatment, treatment
+from smtp_gateway.routes import RouteKind
 from threads.match import thread_keys
 from threads.model import Arrival
 from threads.store import Connection
@@ -96,8 +98,10 @@ class MailIntake:
         started = perf_counter()
         log = _log.bind(message=envelope.id, connection=envelope.peer.connection_id, client=envelope.peer.ip)
         try:
+            self._refuse_unjudged(envelope)
             judged = await self._judged(envelope)
-            recorded = await self._recorded(envelope, judged, log)
+            treated = self._treated(envelope, judged)
+            recorded = await self._recorded(envelope, judged, treated, log)
         except SmtpRefusal as refused:
             log.info("not accepted", reply=str(refused.reply), cause=refused.cause)
             self._count(refused.reply)
@@ -132,23 +136,42 @@ class MailIntake:
         judged = await self._judge.judged(envelope.raw, context, self._seconds * 2, self._records)
         if looping(judged.message, self._settings.limits.received_fields):
             raise SmtpRefusal(replies.LOOP, "too many Received fields")
-        route = envelope.recipients[0].route
-        refused = refusal(judged.report, route, self._settings.policy, bounce=envelope.mail_from.empty)
-        if refused is not None:
-            raise SmtpRefusal(refused.reply, refused.cause)
         return judged
 
+    @staticmethod
+    def _refuse_unjudged(envelope: Envelope) -> None:
+        """What the route takes whatever the verdict is; all recipients are of one policy class."""
+        route = envelope.recipients[0].route
+        most = route.policy.max_message_bytes
+        if most is not None and len(envelope.raw) > most:
+            raise SmtpRefusal(replies.TOO_LARGE, f"over {most} octets on this route")
+        if route.kind is RouteKind.BOUNCE and not envelope.mail_from.empty:
+            raise SmtpRefusal(replies.BOUNCES_ONLY, "no returned mail")
+
+    @staticmethod
+    def _treated(envelope: Envelope, judged: Judged) -> Treatment:
+        """What the route does with the message; raises SmtpRefusal where it does not take it."""
+        policy = envelope.recipients[0].route.policy
+        treated = treatment(judged.report, policy, judged.parts, bounce=envelope.mail_from.empty)
+        if treated.reply is not None:
+            raise SmtpRefusal(treated.reply, treated.cause)
+        return treated
+
     async def _recorded(
-        self, envelope: Envelope, judged: Judged, log: structlog.typing.FilteringBoundLogger
+        self,
+        envelope: Envelope,
+        judged: Judged,
+        treated: Treatment,
+        log: structlog.typing.FilteringBoundLogger,
     ) -> tuple[Recorded, ...]:
         forged = forged_fields(judged.message, self._settings.authserv_id)
         if forged:
             log.warning("forged Authentication-Results with our id", fields=forged)
-        intake = self._intake(envelope, judged)
+        intake = self._intake(envelope, judged, treated)
         size = len(envelope.raw) + ROW_OVERHEAD
         return await self._writer.submit(partial(record, intake=intake, caps=self._caps), size_hint=size)
 
-    def _intake(self, envelope: Envelope, judged: Judged) -> Intake:
+    def _intake(self, envelope: Envelope, judged: Judged, treated: Treatment) -> Intake:
         reading, report = judged.reading, judged.report
         keys = thread_keys(judged.message)
         copies = tuple(
@@ -189,6 +212,7 @@ class MailIntake:
             answerable=may_be_answered(
                 judged.message, reading.kind, report, self._own_domains, bounce=bounce
             ),
+            treatment=treated,
             text=reading.body.new[:TIMELINE_TEXT_MAX],
             quoted=reading.body.quoted[:TIMELINE_TEXT_MAX],
             signatures=passing_signatures(report.dkim),

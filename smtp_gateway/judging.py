@@ -18,7 +18,7 @@ from verifier.driver import Budget, HasOpinion, HasRecords, Resolves, drive
 from verifier.evaluate import Context, judge
 from verifier.evidence import Answer, Evidence, Opinion, Question
 from verifier.message import Message, read_message
-from verifier.parts import walk
+from verifier.parts import Part, walk
 from verifier.report import Report
 from verifier.spf import load as load_spf
 
@@ -48,6 +48,7 @@ class Judged:
     report: Report
     evidence: Evidence
     reading: Reading
+    parts: tuple[Part, ...] = ()
 
 
 class Judge:
@@ -113,7 +114,7 @@ class Judge:
             budget=self._budget,
             records=records,
         )
-        return Judged(message, report, evidence, read_parsed(message, parts, attachments=False))
+        return Judged(message, report, evidence, read_parsed(message, parts, attachments=False), parts)
 
     def close(self) -> None:
         """End the threads."""

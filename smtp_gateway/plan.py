@@ -1,20 +1,15 @@
-"""What is done with a judged message: refuse, put off, or accept and file, hold, triage or answer. Pure.
+"""What is done with an accepted message: file, hold, triage or answer. Pure.
 
-Two steps. :func:`refusal` needs the verdict only and runs before anything is stored. :func:`plan` needs what
-the record says about the author and the thread, and runs inside the transaction that stores the message.
-
-Defaults of the design: a doubtful message is held, not refused. 550 takes two independent reasons, and
-neither DMARC ``p=reject`` alone (RFC 9989 7.4) nor a display name alone is enough; the text names an RFC-level
-reason only, never which look-alike rule fired.
+Whether it is accepted at all, the route's policy says before (``route_policy``). This needs what the record says about
+the author and the thread, and runs inside the transaction that stores the message.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from smtp_gateway import replies
-from smtp_gateway.replies import SmtpReply
-from smtp_gateway.routes import OnForgery, OnTemperror, PolicyClass, Route, RouteKind, RoutePolicy
+from smtp_gateway.route_policy import TAKEN, Action, Treatment
+from smtp_gateway.routes import Route, RouteKind
 from threads.model import (
     Candidates,
     Disposition,
@@ -27,21 +22,13 @@ from threads.model import (
     ThreadMatch,
 )
 from verifier.message import Field, Message
-from verifier.report import AuthResult, DmarcMode, Effect, Report, Verdict
+from verifier.report import Report, Verdict
 
 _LIST_FIELDS = frozenset({b"list-id", b"list-unsubscribe", b"list-post", b"list-help", b"mailing-list"})
 _BULK = frozenset({b"bulk", b"list", b"junk"})
 _ROBOT_LOCALS = frozenset(
     {"mailer-daemon", "postmaster", "noreply", "no-reply", "donotreply", "do-not-reply"}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Not accepted: the public ``reply`` and the private ``cause`` for the log."""
-
-    reply: SmtpReply
-    cause: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +39,7 @@ class Arrived:
     report: Report
     kind: MessageKind
     answerable: bool
+    treatment: Treatment = TAKEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,59 +59,6 @@ class Plan:
     resumes: bool = False
 
 
-# -- before storing -----------------------------------------------------------------------------------
-def refusal(report: Report, route: Route, policy: RoutePolicy, *, bounce: bool) -> Refused | None:
-    """Whether the route refuses the message or puts it off; ``bounce`` says that MAIL FROM was empty.
-
-    Only conversation routes do: the verify mailbox rejects nothing on a verdict (an attached message never
-    decides the outer reply), and postmaster and abuse take everything (RFC 5321 4.5.1).
-    """
-    if route.policy_class is not PolicyClass.CONVERSATION:
-        return None
-    if policy.on_temperror is OnTemperror.DEFER and evidence_missing(report):
-        return Refused(replies.EVIDENCE_UNAVAILABLE, "a needed DNS answer was a temporary error")
-    if policy.on_forgery is not OnForgery.REJECT or authenticated(report) or evidence_missing(report):
-        return None
-    if report.author is None and (report.verdict is Verdict.FORGED or not bounce):
-        return Refused(replies.MALFORMED_AUTHOR, "no one valid author, and nothing authenticates it")
-    if report.verdict is Verdict.FORGED and imitates(report):
-        older = report.dmarc.mode is DmarcMode.RFC7489
-        reply = replies.UNAUTHENTICATED_7489 if older else replies.UNAUTHENTICATED
-        return Refused(reply, "imitation of a protected identity, and nothing authenticates it")
-    return None
-
-
-def authenticated(report: Report) -> bool:
-    """Whether anything at all vouches for the message: any signature, SPF or DMARC passed.
-
-    Without one valid author there is nothing that such a pass could vouch for.
-    """
-    if report.author is None and report.verdict is Verdict.FORGED:
-        return False
-    passed = AuthResult.PASS
-    return (
-        report.dmarc.result is passed
-        or report.spf.result is passed
-        or any(signature.result is passed and not signature.testing for signature in report.dkim)
-    )
-
-
-def imitates(report: Report) -> bool:
-    """Whether the message comes from elsewhere than the identity it claims (row 1 of the verdict table)."""
-    return any(
-        reason.effect is Effect.CONTRADICTS and reason.code.startswith("imitates-")
-        for reason in report.reasons
-    )
-
-
-def evidence_missing(report: Report) -> bool:
-    """Whether a temporary error left the author unproven: DNS may say otherwise later."""
-    if report.dmarc.result is AuthResult.PASS:
-        return False
-    results = (report.dmarc.result, report.spf.result, *(signature.result for signature in report.dkim))
-    return AuthResult.TEMPERROR in results
-
-
 def may_be_answered(
     message: Message, kind: MessageKind, report: Report, own_domains: frozenset[str], *, bounce: bool
 ) -> bool:
@@ -132,10 +67,10 @@ def may_be_answered(
         return False
     if report.author.domain in own_domains or _robot(report.author.address):
         return False
-    return not any(_forbids_answer(field) for field in message.fields)
+    return not any(forbids_answer(field) for field in message.fields)
 
 
-def _forbids_answer(field: Field) -> bool:
+def forbids_answer(field: Field) -> bool:
     """Fields of lists and robots (RFC 2919, RFC 2369, RFC 3834 5)."""
     value = field.value.partition(b";")[0].strip().lower()
     match field.lower:
@@ -155,11 +90,19 @@ def _robot(address: str) -> bool:
     return local in _ROBOT_LOCALS or local.startswith("owner-") or local.endswith("-request")
 
 
-# -- inside the transaction ---------------------------------------------------------------------------
 def plan(arrived: Arrived, match: ThreadMatch, standing: Standing, candidates: Candidates) -> Plan:
     """What to do with one copy, given the thread it belongs to and its author's standing there."""
-    if arrived.route.policy_class is PolicyClass.ROLE:
+    if arrived.route.role:
         return Plan(Disposition.TRIAGE, f"mail for {arrived.route.kind}")
+    if arrived.treatment.action is Action.HOLD:
+        return Plan(Disposition.HELD, arrived.treatment.cause, match.thread_id)
+    planned = _planned(arrived, match, standing, candidates)
+    if arrived.treatment.action is Action.TAG:
+        return replace(planned, reason=f"{planned.reason}; marked: {arrived.treatment.cause}")
+    return planned
+
+
+def _planned(arrived: Arrived, match: ThreadMatch, standing: Standing, candidates: Candidates) -> Plan:
     if arrived.route.kind is RouteKind.VERIFY:
         return _for_the_verify_mailbox(arrived, standing, candidates)
     if match.conflict:

@@ -14,6 +14,7 @@ from outbound.orders import acknowledgement, verdict_report
 from outbound.store import order_automatic
 from smtp_gateway.envelope import copy_id
 from smtp_gateway.plan import Arrived, Plan, plan
+from smtp_gateway.route_policy import Treatment
 from smtp_gateway.routes import Route, RouteKind
 from threads.match import match
 from threads.model import (
@@ -68,6 +69,7 @@ class Intake:
     copies: tuple[Copy, ...]
     report: Report
     answerable: bool
+    treatment: Treatment
     text: str
     quoted: str
     signatures: tuple[str, ...] = ()  # hashes of those that hold
@@ -130,7 +132,10 @@ def _decide(conn: Connection, intake: Intake, arrival: Arrival, copy: Copy, open
     matched = match(copy.keys, found)
     standing = may_speak(intake.report, found, found.thread(matched.thread_id))
     planned = plan(
-        Arrived(copy.route, intake.report, intake.arrival.kind, intake.answerable), matched, standing, found
+        Arrived(copy.route, intake.report, intake.arrival.kind, intake.answerable, intake.treatment),
+        matched,
+        standing,
+        found,
     )
     if planned.opens is not None and opened is not None:
         planned = replace(planned, thread_id=opened, opens=None, acknowledges=False)

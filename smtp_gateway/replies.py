@@ -89,6 +89,8 @@ TLS_UNAVAILABLE = SmtpReply(454, "4.7.0", "TLS not available just now")
 
 # -- recipients ---------------------------------------------------------------------------------------
 UNKNOWN_RECIPIENT = SmtpReply(550, "5.1.1", "No such recipient here")
+RECIPIENT_REFUSED = SmtpReply(550, "5.7.1", "This recipient takes no mail")
+BOUNCES_ONLY = SmtpReply(550, "5.7.1", "This recipient takes returned mail only")
 NO_RELAYING = SmtpReply(550, "5.7.1", "Relaying denied")
 TOO_MANY_RECIPIENTS = SmtpReply(452, "4.5.3", "Too many recipients")
 OTHER_POLICY_CLASS = SmtpReply(452, "4.5.3", "Send this recipient a copy of its own")
@@ -101,6 +103,8 @@ LOOP = SmtpReply(554, "5.4.6", "Too many hops, mail loop")
 MALFORMED_AUTHOR = SmtpReply(550, "5.7.1", "The From field is not one valid author (RFC 5322 3.6.2)")
 UNAUTHENTICATED = SmtpReply(550, "5.7.1", "The author domain is not authenticated (RFC 9989)")
 UNAUTHENTICATED_7489 = SmtpReply(550, "5.7.1", "The author domain is not authenticated (RFC 7489)")
+PROGRAM_ATTACHED = SmtpReply(550, "5.7.1", "Programs are not taken as attachments")
+POLICY_DEFERRED = SmtpReply(451, "4.7.1", "Not taken just now, try again later")
 EVIDENCE_UNAVAILABLE = SmtpReply(451, "4.4.3", "DNS records of the sender could not be had, try again later")
 STORAGE_FULL = SmtpReply(452, "4.3.1", "Insufficient system storage, try again later")
 

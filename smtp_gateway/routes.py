@@ -7,59 +7,34 @@ code, so a guessed one is an unknown recipient like any other.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
+from typing import Final
 
 from smtp_gateway import replies
+from smtp_gateway.next_hop import NextHop
 from smtp_gateway.paths import Path
 from smtp_gateway.replies import SmtpRefusal
+from smtp_gateway.route_kind import RouteKind
+from smtp_gateway.route_policy import BY_DEFAULT, TAKES_ALL, RoutePolicy
+from smtp_gateway.route_table import Row, row_for
 from threads.model import ReplyToken
+
+__all__ = ["Mailboxes", "PolicyClass", "Route", "RouteKind", "RoutePolicy"]
 
 SUBADDRESS_DELIMITER = "+"
 """Parts a mailbox from its detail (RFC 5233 1)."""
 
 
-class RouteKind(StrEnum):
-    """What a mailbox is for."""
-
-    REPLY = "reply"
-    QUERY = "query"
-    VERIFY = "verify"
-    SERVICE = "service"
-    POSTMASTER = "postmaster"
-    ABUSE = "abuse"
+_CONVERSATIONS: Final = frozenset({RouteKind.REPLY, RouteKind.QUERY, RouteKind.SERVICE, RouteKind.BOUNCE})
 
 
-class PolicyClass(StrEnum):
-    """Recipients of one class share one decision; one transaction holds one class."""
+@dataclass(frozen=True, slots=True)
+class PolicyClass:
+    """Recipients of one class share one decision, and where they are relayed to; one transaction holds one class."""
 
-    CONVERSATION = "conversation"
-    VERIFY = "verify"
-    ROLE = "role"
-
-
-class OnTemperror(StrEnum):
-    """What a route does when needed DNS evidence could not be had."""
-
-    HOLD = "hold"
-    DEFER = "defer"
-
-
-class OnForgery(StrEnum):
-    """What a route does with a forgery that two independent reasons prove."""
-
-    HOLD = "hold"
-    REJECT = "reject"
-
-
-_CLASSES = {
-    RouteKind.REPLY: PolicyClass.CONVERSATION,
-    RouteKind.QUERY: PolicyClass.CONVERSATION,
-    RouteKind.SERVICE: PolicyClass.CONVERSATION,
-    RouteKind.VERIFY: PolicyClass.VERIFY,
-    RouteKind.POSTMASTER: PolicyClass.ROLE,
-    RouteKind.ABUSE: PolicyClass.ROLE,
-}
+    group: str
+    policy: RoutePolicy
+    next_hop: NextHop | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +43,25 @@ class Route:
 
     kind: RouteKind
     token: ReplyToken | None = None
+    policy: RoutePolicy = BY_DEFAULT
+    next_hop: NextHop | None = None
+
+    @property
+    def conversation(self) -> bool:
+        """Whether the mail ends here, on a thread or in the triage queue."""
+        return self.kind in _CONVERSATIONS
+
+    @property
+    def role(self) -> bool:
+        """Whether the mailbox exists in every domain (RFC 5321 4.5.1, RFC 2142 4)."""
+        return self.kind in {RouteKind.POSTMASTER, RouteKind.ABUSE}
 
     @property
     def policy_class(self) -> PolicyClass:
         """Which recipients this one may share a transaction with."""
-        return _CLASSES[self.kind]
-
-
-@dataclass(frozen=True, slots=True)
-class RoutePolicy:
-    """How strict the conversation routes are. Defaults of the design: a doubtful message is held, seldom refused."""
-
-    on_temperror: OnTemperror = OnTemperror.HOLD
-    on_forgery: OnForgery = OnForgery.REJECT
+        shared = self.conversation and self.kind is not RouteKind.BOUNCE
+        group = "conversation" if shared else "role" if self.role else self.kind.value
+        return PolicyClass(group, self.policy, self.next_hop)
 
 
 ReadToken = Callable[[str], ReplyToken | None]
@@ -95,25 +76,37 @@ class Mailboxes:
     reply_domain: str
     mailboxes: tuple[tuple[str, RouteKind], ...]
     read_token: ReadToken
+    table: tuple[Row, ...] = ()
+    policy: RoutePolicy = BY_DEFAULT  # of conversations that no row speaks of
 
     def resolve(self, path: Path) -> Route:
-        """Where ``path`` leads. Raises SmtpRefusal: 550 5.1.1 unknown here, 550 5.7.1 not our domain."""
-        if not path.domain or path.domain in self.domains:
-            return self._operated(path)
-        if path.domain != self.reply_domain:
-            raise SmtpRefusal(replies.NO_RELAYING, f"domain {path.domain} is not operated")
-        role = _role(path)
+        """Where ``path`` leads. Raises SmtpRefusal: 550 5.1.1 unknown here, 550 5.7.1 not our domain.
+
+        Postmaster and abuse of operated domains come first, then the admin's rows, then the mailboxes of every gateway.
+        """
+        operated = not path.domain or path.domain in self.domains or path.domain == self.reply_domain
+        role = _role(path) if operated else None
         if role is not None:
-            return Route(role)
+            return Route(role, policy=TAKES_ALL)
+        row = row_for(self.table, path)
+        if row is not None and row.kind is None:
+            raise SmtpRefusal(replies.RECIPIENT_REFUSED, f"a route refuses {row.pattern}")
+        if row is not None and row.kind is not None and row.kind is not RouteKind.REPLY:
+            return Route(row.kind, policy=row.policy, next_hop=row.next_hop)
+        if not operated:
+            raise SmtpRefusal(replies.NO_RELAYING, f"domain {path.domain} is not operated")
+        route = self._reply(path) if path.domain == self.reply_domain else self._mailbox(path)
+        if row is not None:
+            return replace(route, policy=row.policy)
+        return replace(route, policy=self.policy) if route.conversation else replace(route, policy=TAKES_ALL)
+
+    def _reply(self, path: Path) -> Route:
         token = self.read_token(str(path))
         if token is None:
             raise SmtpRefusal(replies.UNKNOWN_RECIPIENT, "no valid reply address")
         return Route(RouteKind.REPLY, token)
 
-    def _operated(self, path: Path) -> Route:
-        role = _role(path)
-        if role is not None:
-            return Route(role)
+    def _mailbox(self, path: Path) -> Route:
         local = path.local.lower().partition(SUBADDRESS_DELIMITER)[0]
         for address, kind in self.mailboxes:
             if address == f"{local}@{path.domain}":

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from outbound.sign import SigningKey
-from smtp_gateway.routes import OnTemperror, RoutePolicy
+from smtp_gateway.route_policy import Action, RoutePolicy
 from tests.smtp_gateway.world import REPLIES, client, message, now, signed, whole_gateway
 from threads import store
 from threads.model import Assignee, Disposition, EntryKind, Mark, State
@@ -314,7 +314,7 @@ def test_a_dead_resolver_holds_by_default_and_defers_where_the_route_says_so(
             assert (await world.send(signed(message(), key), "query@experts.test")).startswith("250")
             (copy,) = world.copies()
             assert (copy.disposition, copy.verdict) == (Disposition.HELD, "no-claim")
-        defer = RoutePolicy(on_temperror=OnTemperror.DEFER)
+        defer = RoutePolicy(on_temperror=Action.DEFER)
         async with whole_gateway(tmp_path / "b", key, resolver=Dead(), policy=defer) as world:
             assert (await world.send(signed(message(), key), "query@experts.test")).startswith("451 4.4.3")
             assert (await world.send(signed(message(), key), "verify@experts.test")).startswith("250")

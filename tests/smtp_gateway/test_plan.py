@@ -1,4 +1,4 @@
-"""The decisions, row by row: what is refused before storing, and what becomes of an accepted copy."""
+"""The decisions, row by row: what becomes of an accepted copy."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from smtp_gateway.plan import Arrived, Plan, may_be_answered, plan, refusal
-from smtp_gateway.routes import OnForgery, OnTemperror, Route, RouteKind, RoutePolicy
+from smtp_gateway.plan import Arrived, Plan, may_be_answered, plan
+from smtp_gateway.route_policy import Action, Treatment
+from smtp_gateway.routes import Route, RouteKind
 from threads.model import (
     Assignee,
     Candidates,
@@ -30,7 +31,6 @@ from verifier.report import (
     AuthorView,
     AuthResult,
     DkimResult,
-    DmarcMode,
     DmarcResult,
     Effect,
     Reason,
@@ -54,68 +54,6 @@ NOTHING = Report(
 IMITATES = (Reason("imitates-domain", "", None, Effect.CONTRADICTS),)
 FORGED = replace(NOTHING, verdict=Verdict.FORGED, reasons=IMITATES)
 SIGNED = (DkimResult(0, AuthResult.PASS, None, "evil.test", "s", "rsa-sha256"),)
-CONVERSATION = Route(RouteKind.QUERY)
-DEFAULT = RoutePolicy()
-
-
-@pytest.mark.parametrize(
-    ("report", "code"),
-    [
-        (NOTHING, None),
-        (FORGED, "5.7.1"),
-        (replace(FORGED, spf=SpfResult(AuthResult.PASS)), None),
-        (replace(FORGED, dkim=SIGNED), None),
-        (replace(FORGED, dkim=(SIGNED[0]._replace(testing=True),)), "5.7.1"),
-        (replace(FORGED, dmarc=DmarcResult(AuthResult.TEMPERROR)), None),
-        (replace(FORGED, spf=SpfResult(AuthResult.TEMPERROR)), None),
-        (replace(NOTHING, dmarc=DmarcResult(AuthResult.FAIL, "reject")), None),
-        (replace(NOTHING, verdict=Verdict.FORGED, dmarc=DmarcResult(AuthResult.FAIL, "reject")), None),
-        (replace(NOTHING, author=None), "5.7.1"),
-        (replace(NOTHING, author=None, spf=SpfResult(AuthResult.PASS)), None),
-        (replace(FORGED, author=None, spf=SpfResult(AuthResult.PASS)), "5.7.1"),
-        (replace(NOTHING, verdict=Verdict.UNPROVEN), None),
-    ],
-)
-def test_a_refusal_takes_two_independent_reasons(report: Report, code: str | None) -> None:
-    refused = refusal(report, CONVERSATION, DEFAULT, bounce=False)
-    assert (refused.reply.enhanced if refused else None) == code
-
-
-@pytest.mark.parametrize(("mode", "cited"), [(DmarcMode.RFC9989, "(RFC 9989)"), (DmarcMode.RFC7489, "(RFC 7489)")])
-def test_a_refusal_cites_the_rfc_that_dmarc_was_evaluated_by(mode: DmarcMode, cited: str) -> None:
-    report = replace(FORGED, dmarc=FORGED.dmarc._replace(mode=mode))
-    refused = refusal(report, CONVERSATION, DEFAULT, bounce=False)
-    assert refused is not None
-    assert str(refused.reply).endswith(cited)
-
-
-@pytest.mark.parametrize("kind", [RouteKind.VERIFY, RouteKind.POSTMASTER, RouteKind.ABUSE])
-def test_other_routes_refuse_nothing_on_a_verdict(kind: RouteKind) -> None:
-    strict = RoutePolicy(OnTemperror.DEFER, OnForgery.REJECT)
-    for report in (
-        FORGED,
-        replace(NOTHING, author=None),
-        replace(NOTHING, dmarc=DmarcResult(AuthResult.TEMPERROR)),
-    ):
-        assert refusal(report, Route(kind), strict, bounce=False) is None
-
-
-def test_a_bounce_without_an_author_is_not_refused() -> None:
-    assert refusal(replace(NOTHING, author=None), CONVERSATION, DEFAULT, bounce=True) is None
-
-
-def test_a_route_may_hold_everything() -> None:
-    assert refusal(FORGED, CONVERSATION, RoutePolicy(on_forgery=OnForgery.HOLD), bounce=False) is None
-
-
-def test_missing_evidence_defers_only_where_the_route_says_so() -> None:
-    report = replace(NOTHING, dmarc=DmarcResult(AuthResult.TEMPERROR))
-    assert refusal(report, CONVERSATION, DEFAULT, bounce=False) is None
-    deferred = refusal(report, CONVERSATION, RoutePolicy(on_temperror=OnTemperror.DEFER), bounce=False)
-    assert deferred is not None
-    assert (deferred.reply.code, deferred.reply.enhanced) == (451, "4.4.3")
-
-
 THREAD = Thread(
     7, ThreadKind.INCIDENT, "INC-000007", "t", State.AWAITING_CUSTOMER, None, Assignee.CUSTOMER, 1, AT, AT
 )
@@ -239,3 +177,22 @@ def test_robots_and_our_own_addresses_are_never_answered(address: str) -> None:
     message = read_message(b"From: x\r\n\r\n")
     own = frozenset({"experts.test"})
     assert not may_be_answered(message, MessageKind.HUMAN, report, own, bounce=False)
+
+
+@pytest.mark.parametrize("standing", [CONTACT, LISTED, UNKNOWN])
+def test_what_the_route_holds_is_held_whoever_wrote_it_and_keeps_its_thread(standing: Standing) -> None:
+    held = replace(arrived(), treatment=Treatment(Action.HOLD, "the route's rule"))
+    assert plan(held, ON_IT, standing, KNOWN) == Plan(HELD, "the route's rule", 7)
+
+
+def test_what_the_route_marks_goes_its_way_and_says_so() -> None:
+    marked = replace(arrived(), treatment=Treatment(Action.TAG, "the route's rule"))
+    planned = plan(marked, ON_IT, CONTACT, KNOWN)
+    assert (planned.disposition, planned.thread_id) == (FILED, 7)
+    assert planned.reason.endswith("; marked: the route's rule")
+
+
+@pytest.mark.parametrize("kind", [RouteKind.POSTMASTER, RouteKind.ABUSE])
+def test_a_role_mailbox_holds_nothing_back(kind: RouteKind) -> None:
+    held = replace(arrived(kind), treatment=Treatment(Action.HOLD, "a rule"))
+    assert plan(held, NO_MATCH, UNKNOWN, EMPTY).disposition is TRIAGE

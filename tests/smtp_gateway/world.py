@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from smtp_gateway.gateway_settings import GatewaySettings, Limits
 from smtp_gateway.intake import MailIntake
 from smtp_gateway.own_records import StoredRecords
 from smtp_gateway.replies import SmtpReply
+from smtp_gateway.route_table import Row
 from smtp_gateway.routes import Mailboxes, RouteKind, RoutePolicy
 from smtp_gateway.server import GatewayServer
 from threads import store
@@ -236,6 +237,7 @@ async def whole_gateway(
     *,
     limits: Limits | None = None,
     policy: RoutePolicy | None = None,
+    table: tuple[Row, ...] = (),
     identities: tuple[Identity, ...] = (PROTECTED,),
     resolver: Any = None,
     wrap_writer: Callable[[store.Writer], Any] = lambda writer: writer,
@@ -252,7 +254,7 @@ async def whole_gateway(
         incident = store.open_incident(conn, contoso.id, "Odd sign-in", now())
     writer = store.Writer(database)
     settings = GatewaySettings(
-        HOSTNAME, HOSTNAME, host=HOST, port=0, limits=limits or Limits(), policy=policy or RoutePolicy()
+        HOSTNAME, HOSTNAME, host=HOST, port=0, limits=limits or Limits()
     )
     resolver = resolver or Resolver([], zone or read_zone(zone_text(key)))
     intake = MailIntake(
@@ -265,7 +267,8 @@ async def whole_gateway(
         suffixes=suffixes,
         records=StoredRecords(database),
     )
-    server = GatewayServer(settings, BOXES, intake.take, now)
+    boxes = replace(BOXES, policy=policy or RoutePolicy(), table=table)
+    server = GatewayServer(settings, boxes, intake.take, now)
     await server.start()
     try:
         yield World(server, database, contoso, alex, incident, key, resolver, intake)
