@@ -45,6 +45,17 @@ class NextHop:
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    @property
+    def written(self) -> str:
+        """As it is kept beside queued mail; ``read_next_hop`` reads it."""
+        return f"{self.host} {self.port} {self.tls.value}"
+
+
+def read_next_hop(text: str) -> NextHop:
+    """A next hop as it was written down. Raises ValueError for anything else."""
+    host, port, tls = text.split(" ")
+    return NextHop(host, int(port), HopTls(tls))
+
 
 class Step(StrEnum):
     """How far a dialogue with the next hop had come."""

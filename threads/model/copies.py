@@ -33,7 +33,7 @@ class Disposition(StrEnum):
     HELD = "held"  # an expert has to decide; a thread may already be known
     TRIAGE = "triage"  # nothing known about it: a stranger
     ANSWERED = "answered"  # the verify mailbox: a verdict report was ordered, no thread is concerned
-    RELAYED = "relayed"  # held first, then released to its next hop
+    RELAYED = "relayed"  # to its next hop: at once, and then no copy is kept, or after it was held
     DISCARDED = "discarded"  # an expert put a held copy aside; row and bytes stay
 
 
