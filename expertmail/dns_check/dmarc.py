@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Final
 
 from expertmail.dns_check.codes import Area, Code
@@ -128,9 +129,9 @@ def _has_scraps(text: str) -> bool:
     return any("=" not in part for part in parts if part.strip(" \t")) or not text.isascii()
 
 
-def _right(domain: str, text: str) -> Published:
+def _right(domain: str, text: str, without: Collection[str] = ()) -> Published:
     """The record to publish: what is valid in the present one kept, the policy made one that refuses."""
-    tags = tags_of(text) or {}
+    tags = {name: value for name, value in (tags_of(text) or {}).items() if name not in without}
     kept = {"v": "DMARC1", "p": "reject"}
     stated = tags.get("p", "").lower()
     if stated in _POLICIES - {"none"}:
@@ -171,10 +172,14 @@ def _check_alignment(operated: Operated) -> Check[Findings]:
     record = ours.at(ours.start) or ours.at(ours.organisation)
     if record is None:
         return ()  # told already: no policy
+    right: tuple[Published, ...] = ()
     if record.strict_spf and sender != reply:
+        held = evidence.get(Question.of(f"_dmarc.{sender}", "TXT"))
+        texts = [text for text in (held.records if held else ()) if tags_of(text)]
+        right = (_right(sender, texts[0], without=("aspf",)),) if texts else ()
         text = f"aspf=s, and the return path is in {reply}, not {sender}"
     elif ours.organisation != theirs.organisation:
         text = f"{reply} belongs to {theirs.organisation}, and {sender} to {ours.organisation}"
     else:
         return ()
-    return (finding(Code.DMARC_SPF_ALIGNMENT, reply, text),)
+    return (finding(Code.DMARC_SPF_ALIGNMENT, reply, text, right),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,6 +39,8 @@ _UNREACHABLE: Final = tuple(
         "fe80::/10",
     )
 )
+# RFC 952, RFC 1123 2.1, and underscores, which are about; a record that is told to publish holds nothing else.
+_HOST_NAME: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?)*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,26 +148,41 @@ def _check_route(operated: Operated, found: Survey, route: Route) -> list[Findin
         code = Code.MX_NULL_AMONG_OTHERS
         findings.append(finding(code, domain, f"a null MX beside {_listed(route)}", ours))
     for _, host in route.hosts:
-        findings += _check_host(operated, host, ours)
+        findings += _check_host(operated, route, host)
     if not any(found.is_ours(host) for _, host in route.hosts) and not any(h.open for _, h in route.hosts):
         text = f"mail goes to {_listed(route)}, and not to {operated.hostname}"
         findings.append(finding(Code.MX_ELSEWHERE, domain, text, ours))
     return findings or [fine(Area.MX, domain, f"mail goes to {_listed(route)}")]
 
 
-def _check_host(operated: Operated, host: Host, ours: tuple[Published, ...]) -> list[Finding]:
+def _check_host(operated: Operated, route: Route, host: Host) -> list[Finding]:
     name = shown(host.name)
     if _is_address(host.name):
-        return [finding(Code.MX_IS_ADDRESS, name, "the MX record holds an address", ours)]
+        text = "the MX record holds an address"
+        return [finding(Code.MX_IS_ADDRESS, name, text, _instead(operated, route, host))]
     if host.alias is not None:
         text = f"the MX host is a CNAME for {shown(host.alias)}"
-        return [finding(Code.MX_ALIAS, name, text, _address_records(operated, host))]
+        right = _address_records(operated, host) or _instead(operated, route, host, host.alias)
+        return [finding(Code.MX_ALIAS, name, text, right)]
     if host.open:
         return [unchecked(Area.MX, name, host.open)]
     if not host.addresses:
         text = "the MX host has no A or AAAA record"
-        return [finding(Code.MX_WITHOUT_ADDRESS, name, text, _address_records(operated, host))]
+        own = host.name == operated.hostname
+        right = _address_records(operated, host) if own else _instead(operated, route, host)
+        return [finding(Code.MX_WITHOUT_ADDRESS, name, text, right)]
     return _check_public(operated, host)
+
+
+def _instead(
+    operated: Operated, route: Route, host: Host, target: str | None = None
+) -> tuple[Published, ...]:
+    """The domain's MX records with a host left out, or another one in its place; ours where none is left."""
+    pairs = [(n, target if other is host else other.name) for n, other in route.hosts]
+    names = [(n, name) for n, name in pairs if name is not None and _HOST_NAME.match(name)]
+    return tuple(
+        Published(route.domain, "MX", f"{n} {name}.") for n, name in names or [(10, operated.hostname)]
+    )
 
 
 def _check_public(operated: Operated, host: Host) -> list[Finding]:

@@ -39,7 +39,7 @@ class _Cost:
     lookups: int = 0
     followed: int = 0
     voids: list[str] = field(default_factory=list)
-    faults: list[tuple[Code, str]] = field(default_factory=list)
+    faults: list[tuple[Code, Term, str]] = field(default_factory=list)
     open: list[Question] = field(default_factory=list)
 
 
@@ -128,14 +128,16 @@ def _of_record(domain: str, text: str, record: SpfRecord, cost: _Cost) -> list[F
     if record.wrong:
         wrong = ", ".join(f"“{shown(part)}”" for part in record.wrong[:5])
         found.append(finding(Code.SPF_SYNTAX, domain, f"{wrong} in: {shown(text)}", whole))
-    found += [finding(code, domain, words) for code, words in cost.faults]
+    dead = {*cost.voids, *(term.text for _, term, _ in cost.faults)} & {term.text for term in record.terms}
+    alive = (Published(domain, "TXT", repaired((record,), without=dead)),) if dead else ()
+    found += [finding(code, domain, words, alive) for code, _, words in cost.faults]
     if cost.lookups > MAX_LOOKUPS:
         more = "at least " if cost.followed >= MAX_FOLLOWED else ""
         words = f"{more}{cost.lookups} terms ask the DNS; {MAX_LOOKUPS} are allowed: {shown(text)}"
         found.append(finding(Code.SPF_LOOKUPS, domain, words))
     if cost.voids:
         code = Code.SPF_VOID_LOOKUPS if len(cost.voids) > MAX_VOID_LOOKUPS else Code.SPF_VOID
-        found.append(finding(code, domain, f"nothing is at {', '.join(map(shown, cost.voids))}"))
+        found.append(finding(code, domain, f"nothing is at {', '.join(map(shown, cost.voids))}", alive))
     end = record.ending
     if end is not None and end.qualifier == "+":
         tight = (Published(domain, "TXT", repaired((record,), ending="-all")),)
@@ -184,12 +186,12 @@ def _follow_policy(term: Term, target: str, cost: _Cost, path: tuple[str, ...]) 
     records = [text for text in answer.records if is_spf(text)]
     if len(records) != 1:
         many = "several SPF records" if records else "no SPF record"
-        cost.faults.append((Code.SPF_INCLUDE, f"{shown(term.text)} leads to {many}"))
+        cost.faults.append((Code.SPF_INCLUDE, term, f"{shown(term.text)} leads to {many}"))
         return
     inner = read_spf(records[0])
     if inner.wrong:
         bad = f"{shown(term.text)} leads to a record with an error, “{shown(inner.wrong[0])}”"
-        cost.faults.append((Code.SPF_INCLUDE, bad))
+        cost.faults.append((Code.SPF_INCLUDE, term, bad))
         return
     yield from _follow(target, inner, cost, (*path, target))
 
@@ -203,7 +205,7 @@ def _follow_names(term: Term, target: str, cost: _Cost) -> Check[None]:
         cost.voids.append(term.text)
     if term.name == "mx" and len(answers[0].records) > MAX_MX_NAMES:
         words = f"{shown(term.text)} names {len(answers[0].records)} hosts; {MAX_MX_NAMES} are allowed"
-        cost.faults.append((Code.SPF_MX_NAMES, words))
+        cost.faults.append((Code.SPF_MX_NAMES, term, words))
 
 
 def _evaluate(operated: Operated, found: Survey, mail_from: str) -> Check[_Evaluated]:

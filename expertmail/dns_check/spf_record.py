@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -133,10 +133,16 @@ def _is_network(value: str, prefix: str, version: int) -> bool:
         return False
 
 
-def repaired(records: Iterable[SpfRecord], extra: Iterable[str] = (), *, ending: str | None = None) -> str:
+def repaired(
+    records: Iterable[SpfRecord],
+    extra: Iterable[str] = (),
+    *,
+    ending: str | None = None,
+    without: Collection[str] = (),
+) -> str:
     """One record with the valid terms of several, ``extra`` ones, and an end that refuses all others.
 
-    Terms after ``all``, and ptr, are left out; ``~all`` is kept where one of them has it.
+    Terms ``without`` which it has to be (by their text), those after ``all``, and ptr, are left out; ``~all`` is kept where one of them has it.
     """
     held = tuple(records)
     kept: list[str] = []
@@ -144,11 +150,11 @@ def repaired(records: Iterable[SpfRecord], extra: Iterable[str] = (), *, ending:
         for term in record.terms:
             if term.name == "all":
                 break
-            if term.qualifier and term.name != "ptr":
+            if term.qualifier and term.name != "ptr" and term.text not in without:
                 kept.append(term.text)
     soft = any(record.ending is not None and record.ending.qualifier == "~" for record in held)
     tail = ending or ("~all" if soft else "-all")
     redirect = next((r.redirect for r in held if r.redirect is not None and r.ending is None), None)
-    if redirect is not None and ending is None and len(held) == 1:
+    if redirect is not None and redirect.text not in without and ending is None and len(held) == 1:
         tail = redirect.text
     return " ".join(("v=spf1", *dict.fromkeys((*kept, *extra)), tail))
