@@ -21,7 +21,8 @@ from typing import Any, Final
 FULL: Final = os.environ.get("FULL") == "1"
 RUNS: Final = 1_000_000 if FULL else 20_000
 LEAST: Final = 0.90  # of a reader's lines, where all inputs were tried
-MAX_OCTETS: Final = 512  # of one input; the readers' own limits are tested elsewhere
+MAX_OCTETS: Final = 512  # of one input
+LONGER: Final = {"message": 8_192, "key": 4_200}  # those whose limits can be reached at little cost
 FINDS: Final = Path(__file__).with_name("finds")
 
 # Reader: where its target stands, and the modules that are guided by and measured.
@@ -76,15 +77,26 @@ EXAMPLES: Final[dict[str, tuple[bytes, ...]]] = {
         b"Received: from a.test (HELO b) (192.0.2.1) by mx.test; x\r\nReceived: from a.test ([2001:db8::1] helo=c) by mx.test",
         b"Received: from [192.0.2.1] (helo=c) by mx.test\r\nReceived: by mx.test (qmail 1 invoked by uid 1); x",
     ),
-    "message": (b"A: 1\r\n b\r\nDKIM-Signature : x\r\n\r\nbody", b"A: 1\nB: 2\n\nbody", b" x\r\n\r\n", b"A: 1\r\r\n"),
+    "key": (
+        (b"v=DKIM1; k=rsa; t=y:s; p="
+        b"MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDHYj5oZIIw6kLVx8kCv8A30gPzy5zf9ZhhO9AVz0kyrDTuAl+frcELAyBhxdYZm72bjHBxsSFQ"
+        b"tUzgxkhaqJxblrU/4EMkWBJ2ddlNrRjQs+u4V1ONlGjRScpLeen3FNBXv4aIrYuTjm7F+FxJOOk4kiO4RIPWjuRV3t8X29Q8BQIDAQAB"),
+        (b"k=rsa; p=MHwwDQYJKoZIhvcNAQEBBQADawAwaAJhAMkexS/s5s7LyhKt8uXZhsckmrhMKmCXvNriHDk+gbHP0SUMkdmHPBC9wVOif4/XmmmZe2Wh"
+        b"LhC8WTKSKv6Ov77f03O6B7ntpo8nhXkfKmK8ELjGpHHx0v8SiCLZa5a3BwIDAQAB"),
+        (b"k=rsa; p=MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE6teirl0Qu5aVePcux1oOEu2m71i7sehutrJcti8nyqMCcIkRS3CvGM9LT2D3zcef/u+Y"
+        b"pzW9xw9HYqSBvUmOUA=="),
+        b"k=ed25519; h=sha256; s=email; p=E86A6VBXagjzPgv8mu/8TfwCNQlXOP4cjWeWxj+eMiU=",
+        b"p=" + b"A" * 4_100,
+    ),
+    "message": (b"A:\r\n" * 2_003 + b"\r\n", b"A: " + b"x" * 999 + b"\r\n\r\n", b"A: 1\r\n b\r\nDKIM-Signature : x\r\n\r\nbody", b"A: 1\nB: 2\n\nbody", b" x\r\n\r\n", b"A: 1\r\r\n"),
     "new_text": (b"a\n\nOn Mon, A <a@b.test>\nwrote:\n> b\n> \n> c\n\n-- \nA\n",),
 }  # fmt: skip
 # Lines that no input of the target can reach: other functions of the module, and limits above MAX_OCTETS.
 ELSEWHERE: Final = {
-    "message": ("clean_values", "named", "raw"),
+    "message": ("clean_values", "by_name", "named", "raw", "<dictcomp>"),
     "author_field": ("addresses_in", "_display_flags", "address"),
     "signature": ("unsigned_form", "without_signature", "origin_of", "key_name"),
-    "key": ("usable_keys", "verifies"),
+    "key": ("usable_keys", "verifies", "_is_text"),
     "dmarc": ("applying", "weaker"),
     "dmarc_7489": ("applying",),
     "parts": ("raw_body", "body_bytes", "body_text", "multipart", "parameter"),
@@ -154,7 +166,7 @@ def fuzz(name: str, corpus: str) -> None:
     options = [
         f"-runs={RUNS}",
         "-seed=20261126",
-        f"-max_len={MAX_OCTETS}",
+        f"-max_len={LONGER.get(name, MAX_OCTETS)}",
         f"-dict={dictionary}",
         "-verbosity=0",
     ]
