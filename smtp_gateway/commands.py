@@ -88,7 +88,7 @@ class Commands(Connection):
             return replies.CHUNKS_BEGUN
         try:
             path = read_rcpt(argument, extended=self._peer.extended, smtputf8=transaction.smtputf8)
-            route = self._gateway.resolve(path)
+            route = await self._gateway.resolve(path)
         except SmtpRefusal:
             transaction.refused += 1
             raise

@@ -15,18 +15,19 @@ import structlog
 from outbound.model import AutomaticCaps
 from smtp_gateway import replies
 from smtp_gateway.authentication_results import forged_fields, write_field
-from smtp_gateway.envelope import Envelope
+from smtp_gateway.envelope import Envelope, copy_id
 from smtp_gateway.gateway_settings import GatewaySettings
 from smtp_gateway.judging import Busy, Judge, Judged
 from smtp_gateway.observer import NobodyWatching, Observer
 from smtp_gateway.plan import may_be_answered
 from smtp_gateway.received import looping, received_field
 from smtp_gateway.record import Copy, Intake, Recorded, record, tokens_shared
+from smtp_gateway.relay import Relay, Rule
 from smtp_gateway.replies import SmtpRefusal, SmtpReply
-from smtp_gateway.route_policy import Treatment, treatment
+from smtp_gateway.route_policy import Action, Treatment, treatment
 from smtp_gateway.routes import RouteKind
 from threads.match import thread_keys
-from threads.model import Arrival
+from threads.model import Arrival, Disposition, Outcome
 from threads.store import Connection
 from threads.store.errors import StorageFull, StoreError
 from verifier.dmarc_7489 import PublicSuffixes
@@ -73,16 +74,18 @@ class MailIntake:
         caps: AutomaticCaps | None = None,
         suffixes: PublicSuffixes | None = None,
         records: HasRecords | None = None,
+        relay: Relay | None = None,
     ) -> None:
         """``own_domains``: those we operate or take replies at; their addresses are never answered automatically.
 
-        With ``suffixes`` DMARC is evaluated by RFC 7489 and that list.
+        With ``suffixes`` DMARC is evaluated by RFC 7489 and that list. ``relay`` is for routes with a next hop.
         """
         self._settings = settings
         self._identities = identities
         self._suffixes = suffixes
         self._records = records
         self._own_domains = own_domains
+        self._relay = relay
         self._writer = writer
         self._observer: Observer = observer or NobodyWatching()
         self._caps = caps or AutomaticCaps()
@@ -101,7 +104,9 @@ class MailIntake:
             self._refuse_unjudged(envelope)
             judged = await self._judged(envelope)
             treated = self._treated(envelope, judged)
-            recorded = await self._recorded(envelope, judged, treated, log)
+            recorded = await self._passed_on(envelope, judged, treated, log)
+            if recorded is None:
+                recorded = await self._recorded(envelope, judged, treated, log)
         except SmtpRefusal as refused:
             log.info("not accepted", reply=str(refused.reply), cause=refused.cause)
             self._count(refused.reply)
@@ -151,11 +156,45 @@ class MailIntake:
     @staticmethod
     def _treated(envelope: Envelope, judged: Judged) -> Treatment:
         """What the route does with the message; raises SmtpRefusal where it does not take it."""
-        policy = envelope.recipients[0].route.policy
-        treated = treatment(judged.report, policy, judged.parts, bounce=envelope.mail_from.empty)
+        route = envelope.recipients[0].route
+        treated = treatment(
+            judged.report,
+            route.policy,
+            judged.parts,
+            bounce=envelope.mail_from.empty,
+            relays=route.next_hop is not None,
+        )
         if treated.reply is not None:
             raise SmtpRefusal(treated.reply, treated.cause)
         return treated
+
+    async def _passed_on(
+        self,
+        envelope: Envelope,
+        judged: Judged,
+        treated: Treatment,
+        log: structlog.typing.FilteringBoundLogger,
+    ) -> tuple[Recorded, ...] | None:
+        """Relay the message where its route has a next hop; None where it ends here, or is to be held first."""
+        hop = envelope.recipients[0].route.next_hop
+        if hop is None or treated.action is Action.HOLD:
+            return None
+        if self._relay is None:
+            raise RuntimeError("a route relays, and nothing does")
+        self._tell_forged(judged, log)
+        intake = self._intake(envelope, judged, treated)
+        await self._relay.send(
+            envelope, judged, intake, hop, Rule(treated.action is Action.TAG, treated.cause)
+        )
+        return tuple(
+            Recorded(copy_id(envelope.id, number), Disposition.RELAYED, Outcome.STORED)
+            for number in range(len(envelope.recipients))
+        )
+
+    def _tell_forged(self, judged: Judged, log: structlog.typing.FilteringBoundLogger) -> None:
+        forged = forged_fields(judged.message, self._settings.authserv_id)
+        if forged:
+            log.warning("forged Authentication-Results with our id", fields=forged)
 
     async def _recorded(
         self,
@@ -164,9 +203,7 @@ class MailIntake:
         treated: Treatment,
         log: structlog.typing.FilteringBoundLogger,
     ) -> tuple[Recorded, ...]:
-        forged = forged_fields(judged.message, self._settings.authserv_id)
-        if forged:
-            log.warning("forged Authentication-Results with our id", fields=forged)
+        self._tell_forged(judged, log)
         intake = self._intake(envelope, judged, treated)
         size = len(envelope.raw) + ROW_OVERHEAD
         return await self._writer.submit(partial(record, intake=intake, caps=self._caps), size_hint=size)

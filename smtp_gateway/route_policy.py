@@ -67,10 +67,15 @@ class Treatment:
 TAKEN: Final = Treatment(Action.ACCEPT)
 
 
-def treatment(report: Report, policy: RoutePolicy, parts: tuple[Part, ...], *, bounce: bool) -> Treatment:
-    """The strictest action that applies; ``bounce`` says that MAIL FROM was empty (a bounce may have no author)."""
+def treatment(
+    report: Report, policy: RoutePolicy, parts: tuple[Part, ...], *, bounce: bool, relays: bool = False
+) -> Treatment:
+    """The strictest action that applies; ``bounce`` says that MAIL FROM was empty (a bounce may have no author).
+
+    ``relays``: no plan follows that would hold a forgery which only one reason speaks against, so it is held here.
+    """
     found = [
-        _by_verdict(report, policy, bounce=bounce),
+        _by_verdict(report, policy, bounce=bounce, relays=relays),
         _by_dmarc(report, policy),
         _by_evidence(report, policy),
         _by_programs(policy, parts),
@@ -114,7 +119,7 @@ def _unauthenticated(report: Report) -> SmtpReply:
     return replies.UNAUTHENTICATED_7489 if older else replies.UNAUTHENTICATED
 
 
-def _by_verdict(report: Report, policy: RoutePolicy, *, bounce: bool) -> Treatment:
+def _by_verdict(report: Report, policy: RoutePolicy, *, bounce: bool, relays: bool) -> Treatment:
     if policy.on_forged is Action.REJECT and not authenticated(report) and not evidence_missing(report):
         # Two independent reasons each: no author and nothing that vouches; an imitation and nothing that vouches.
         if report.author is None and (report.verdict is Verdict.FORGED or not bounce):
@@ -123,11 +128,12 @@ def _by_verdict(report: Report, policy: RoutePolicy, *, bounce: bool) -> Treatme
         if report.verdict is Verdict.FORGED and imitates(report):
             cause = "imitation of a protected identity, and nothing authenticates it"
             return Treatment(Action.REJECT, cause, _unauthenticated(report))
+    doubtful = Action.HOLD if relays else Action.ACCEPT
     action = {
         Verdict.GENUINE: policy.on_genuine,
         Verdict.AUTHENTIC_UNPINNED: policy.on_unpinned,
         Verdict.UNPROVEN: policy.on_unproven,
-        Verdict.FORGED: Action.ACCEPT if policy.on_forged is Action.REJECT else policy.on_forged,
+        Verdict.FORGED: doubtful if policy.on_forged is Action.REJECT else policy.on_forged,
         Verdict.NO_CLAIM: policy.on_no_claim,
     }[report.verdict]
     return _treatment(action, f"the route's rule for a message that is {report.verdict.value}", report)

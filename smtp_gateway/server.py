@@ -18,7 +18,8 @@ from smtp_gateway.observer import NobodyWatching, Observer
 from smtp_gateway.paths import Path
 from smtp_gateway.protocol import GatewaySession
 from smtp_gateway.quota import Quota
-from smtp_gateway.replies import SmtpReply
+from smtp_gateway.recipient_check import RecipientCheck
+from smtp_gateway.replies import SmtpRefusal, SmtpReply
 from smtp_gateway.routes import Mailboxes, Route
 
 HANDSHAKE_SECONDS: Final = 1.0
@@ -44,11 +45,16 @@ class GatewayServer:
         observer: Observer | None = None,
         *,
         listener: Listener | None = None,
+        check: RecipientCheck | None = None,
     ) -> None:
-        """``listener``: sockets bound by somebody else, to be closed here; else the settings' address is bound."""
+        """``listener``: sockets bound by somebody else, to be closed here; else the settings' address is bound.
+
+        ``check`` asks next hops for the recipients of relayed mail.
+        """
         self.settings = settings
         self._mailboxes = mailboxes
         self._take = take
+        self._check = check
         self._clock = clock
         self._observer: Observer = observer or NobodyWatching()
         self._sessions: set[GatewaySession] = set()
@@ -69,9 +75,14 @@ class GatewayServer:
         """The clock, UTC."""
         return self._clock()
 
-    def resolve(self, path: Path) -> Route:
-        """Where a recipient leads; raises SmtpRefusal."""
-        return self._mailboxes.resolve(path)
+    async def resolve(self, path: Path) -> Route:
+        """Where a recipient leads; raises SmtpRefusal, also where its next hop does not know it."""
+        route = self._mailboxes.resolve(path)
+        if route.next_hop is not None and self._check is not None:
+            refused = await self._check.refusal(str(path), route.next_hop)
+            if refused is not None:
+                raise SmtpRefusal(refused, "the next hop does not know it")
+        return route
 
     async def take(self, envelope: Envelope) -> SmtpReply:
         """Judge and store a message."""

@@ -30,8 +30,8 @@ class Gateway(Protocol):
     def now(self) -> datetime:
         """The clock, UTC."""
 
-    def resolve(self, path: Path) -> Route:
-        """Where a recipient leads; raises SmtpRefusal."""
+    async def resolve(self, path: Path) -> Route:
+        """Where a recipient leads; raises SmtpRefusal, also where its next hop does not know it."""
 
     async def take(self, envelope: Envelope) -> SmtpReply:
         """Judge and store a message; the reply is positive only once it is durable. May raise SmtpRefusal."""

@@ -17,6 +17,8 @@ from smtp_gateway.envelope import Envelope
 from smtp_gateway.gateway_settings import GatewaySettings, Limits
 from smtp_gateway.intake import MailIntake
 from smtp_gateway.own_records import StoredRecords
+from smtp_gateway.recipient_check import RecipientCheck
+from smtp_gateway.relay import Relay
 from smtp_gateway.replies import SmtpReply
 from smtp_gateway.route_table import Row
 from smtp_gateway.routes import Mailboxes, RouteKind, RoutePolicy
@@ -243,6 +245,8 @@ async def whole_gateway(
     wrap_writer: Callable[[store.Writer], Any] = lambda writer: writer,
     zone: Zone | None = None,
     suffixes: PublicSuffixes | None = None,
+    relay: Callable[[Any], Relay] | None = None,
+    check: RecipientCheck | None = None,
 ) -> AsyncIterator[World]:
     """Gateway, record and zone together."""
     database = store.open_database(f"sqlite:///{folder / 'record.db'}")
@@ -266,9 +270,10 @@ async def whole_gateway(
         writer=wrap_writer(writer),
         suffixes=suffixes,
         records=StoredRecords(database),
+        relay=None if relay is None else relay(wrap_writer(writer)),
     )
     boxes = replace(BOXES, policy=policy or RoutePolicy(), table=table)
-    server = GatewayServer(settings, boxes, intake.take, now)
+    server = GatewayServer(settings, boxes, intake.take, now, check=check)
     await server.start()
     try:
         yield World(server, database, contoso, alex, incident, key, resolver, intake)
