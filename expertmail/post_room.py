@@ -45,7 +45,7 @@ def office_of(world: World) -> Office:
         ask_address=mail.query_address,
         reply_domain=mail.reply_domain,
     )
-    return Office(letterhead, load_templates(), world.replies.mint)
+    return Office(letterhead, load_templates(), world.replies.mint, world.settings.hostname)
 
 
 def signer_of(world: World) -> Signer:

@@ -30,6 +30,7 @@ from expertmail.post_room import (
     signer_of,
     transport_of,
 )
+from expertmail.relaying import check_of, relay_of, relay_transport_of
 from expertmail.watching import GatewayWatch, TimedWriter, tell_worker_event, watch_queues
 from expertmail.world import World
 from outbound.worker import OutboundWorker
@@ -63,7 +64,7 @@ async def serve(world: World, database: Database, announce: Callable[[int, int],
             writer=writer,
             database=database,
             office=office_of(world),
-            transport=transport_of(world, judging.resolver),
+            transport=relay_transport_of(world, transport_of(world, judging.resolver)),
             signer=signer_of(world),
             check=judging.check,
             clock=now,
@@ -71,6 +72,7 @@ async def serve(world: World, database: Database, announce: Callable[[int, int],
         )
         # What was taken may have ordered an acknowledgement.
         observer = GatewayWatch(metrics, worker.wake)
+        check = check_of(world)
         intake = MailIntake(
             settings=gateway_values,
             identities=world.identities,
@@ -83,9 +85,10 @@ async def serve(world: World, database: Database, announce: Callable[[int, int],
             caps=caps_of(settings),
             suffixes=suffixes_for(settings.verifier.dmarc_mode),
             records=StoredRecords(database),
+            relay=relay_of(world, writer, worker.wake, check),
         )
         stack.push_async_callback(asyncio.to_thread, intake.close)
-        gateway = GatewayServer(gateway_values, mailboxes(world), intake.take, now, observer)
+        gateway = GatewayServer(gateway_values, mailboxes(world), intake.take, now, observer, check=check)
         watch_queues(metrics, database, writer, judging.resolver)
         console = console_server(
             ConsoleParts(

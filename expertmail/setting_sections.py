@@ -206,6 +206,19 @@ class RouteSettings(_Section):
     )
 
 
+class RelaySettings(_Section):
+    """How mail is passed on to next hops."""
+
+    arc_seal: bool = Field(
+        default=False,
+        description="Whether relayed mail is sealed (ARC, RFC 8617) with the key of `dkim.selector`. Worth it where servers behind change or forward messages. Publish the key first (`expertmail dns check`): a seal without a published key breaks the chain.",
+    )
+    verify_recipients: bool = Field(
+        default=True,
+        description="Whether a recipient is asked for at its next hop before RCPT is answered, so that unknown ones are refused there and nobody is bounced. Turn it off for a next hop that dislikes such questions.",
+    )
+
+
 class LogSettings(_Section):
     """What is written about the work."""
 

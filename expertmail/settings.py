@@ -35,6 +35,7 @@ from expertmail.setting_sections import (
     DnsSettings,
     LogSettings,
     MailSettings,
+    RelaySettings,
     RouteSettings,
     SmtpSettings,
     VerifierSettings,
@@ -79,6 +80,7 @@ class Settings(BaseSettings):
     delivery: DeliverySettings = DeliverySettings()
     verifier: VerifierSettings = VerifierSettings()
     routes: RouteSettings = RouteSettings()
+    relay: RelaySettings = RelaySettings()
     dkim: DkimSettings = DkimSettings()
     dns: DnsSettings = DnsSettings()
     log: LogSettings = LogSettings()
