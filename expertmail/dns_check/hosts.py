@@ -248,20 +248,21 @@ def _check_address(operated: Operated, found: Survey, address: str) -> Check[Fin
     yield NOTHING
     if operated.local and unreachable(address):
         return (fine(Area.PTR, address, "stays on this machine and needs no name"),)
-    name = yield from _check_name(operated, address)
-    if found.host.open or address in found.host.addresses:
-        return (name,)
+    away = not found.host.open and address not in found.host.addresses
     record = Published(operated.hostname, "AAAA" if ":" in address else "A", address)
+    name = yield from _check_name(operated, address, (record,) if away else ())
+    if not away:
+        return (name,)
     text = f"{operated.hostname} does not lead to this address"
     return (finding(Code.HELO_OTHER_ADDRESS, address, text, (record,)), name)
 
 
-def _check_name(operated: Operated, address: str) -> Check[Finding]:
-    """The name of an address, and whether it leads back."""
+def _check_name(operated: Operated, address: str, forward: tuple[Published, ...]) -> Check[Finding]:
+    """The name of an address, and whether it leads back. ``forward`` is missing for our host name to do so."""
     reverse = ipaddress.ip_address(address).reverse_pointer
     question = Question.of(reverse, "PTR")
     (answer,) = yield from fetch(question)
-    right = (Published(reverse, "PTR", f"{operated.hostname}."),)
+    right = (Published(reverse, "PTR", f"{operated.hostname}."), *forward)
     if answer.temporary:
         return unchecked(Area.PTR, address, (question,))
     names = tuple(record.rstrip(".").lower() for record in answer.records[:MAX_MX])

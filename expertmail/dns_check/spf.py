@@ -73,25 +73,37 @@ def _check_domain(operated: Operated, found: Survey, domain: str, *, sends: bool
     if not records:
         return (_without_record(domain, answer, Published(domain, "TXT", repaired((), own, ending="-all"))),)
     if len(records) > 1:
-        text = f"{len(records)} SPF records: {quoted(records)}"
-        whole = repaired(map(read_spf, records))
-        return (finding(Code.SPF_SEVERAL, domain, text, (Published(domain, "TXT", whole),)),)
+        return (_several(operated, found, domain, records, own),)
     record = read_spf(records[0])
     cost = _Cost()
     yield from _follow(domain, record, cost, (domain,))
-    findings = [*_of_record(domain, records[0], record, cost)]
     broken = record.wrong or cost.faults or cost.lookups > MAX_LOOKUPS or len(cost.voids) > MAX_VOID_LOOKUPS
-    if cost.open:
-        findings.append(unchecked(Area.SPF, domain, cost.open))
-    elif sends and not broken:
-        refused, unsure = yield from _evaluate(operated, found, f"postmaster@{domain}")
-        if unsure:
-            findings.append(unchecked(Area.SPF, domain, (question,)))
-        if refused:
-            text = f"{_listed(refused)} may not send: {shown(records[0])}"
-            put_right = Published(domain, "TXT", repaired((record,), _networks(a for a, _ in refused)))
-            findings.append(finding(Code.SPF_ADDRESS, domain, text, (put_right,)))
+    evaluated = _Evaluated((), unsure=False)
+    if sends and not broken and not cost.open:
+        evaluated = yield from _evaluate(operated, found, f"postmaster@{domain}")
+    if evaluated.refused:
+        own = _networks(address for address, _ in evaluated.refused)
+    elif (not broken and not record.is_open) or all(map(record.lists, sending_addresses(operated, found))):
+        own = ()  # our addresses pass already
+    right = (Published(domain, "TXT", _put_right(record, cost, own)),)
+    findings = _of_record(domain, records[0], record, cost, right)
+    if cost.open or evaluated.unsure:
+        findings.append(unchecked(Area.SPF, domain, cost.open or (question,)))
+    if evaluated.refused:
+        text = f"{_listed(evaluated.refused)} may not send: {shown(records[0])}"
+        findings.append(finding(Code.SPF_ADDRESS, domain, text, right))
     return tuple(findings) or (fine(Area.SPF, domain, shown(records[0])),)
+
+
+def _put_right(record: SpfRecord, cost: _Cost, own: tuple[str, ...]) -> str:
+    """One record that puts everything right which a record can: whoever else sends is kept."""
+    ending = None
+    if record.is_open:
+        ending = "-all"
+    elif record.is_neutral:
+        ending = "~all"  # nobody knows yet who else sends
+    dead = {*cost.voids, *(term.text for code, term, _ in cost.faults if code is Code.SPF_INCLUDE)}
+    return repaired((record,), own, ending=ending, without=dead)
 
 
 def _networks(addresses: Iterable[str]) -> tuple[str, ...]:
@@ -110,6 +122,16 @@ def _without_record(domain: str, answer: Answer, right: Published) -> Finding:
     return finding(Code.SPF_MISSING, domain, "no SPF record", (right,))
 
 
+def _several(
+    operated: Operated, found: Survey, domain: str, texts: list[str], own: tuple[str, ...]
+) -> Finding:
+    records = tuple(map(read_spf, texts))
+    addresses = sending_addresses(operated, found)
+    listed = all(any(record.lists(address) for record in records) for address in addresses)
+    whole = Published(domain, "TXT", repaired(records, () if listed else own))
+    return finding(Code.SPF_SEVERAL, domain, f"{len(texts)} SPF records: {quoted(texts)}", (whole,))
+
+
 def _own_terms(operated: Operated, found: Survey, domain: str) -> tuple[str, ...]:
     """What lets our own host send, as short and as lasting as it can be said."""
     addresses = sending_addresses(operated, found)
@@ -121,35 +143,32 @@ def _own_terms(operated: Operated, found: Survey, domain: str) -> tuple[str, ...
     return (f"a:{operated.hostname}",)
 
 
-def _of_record(domain: str, text: str, record: SpfRecord, cost: _Cost) -> list[Finding]:
+def _of_record(
+    domain: str, text: str, record: SpfRecord, cost: _Cost, right: tuple[Published, ...]
+) -> list[Finding]:
     """What is wrong with a record as it stands and as it is followed."""
     found: list[Finding] = []
-    whole = (Published(domain, "TXT", repaired((record,))),)
     if record.wrong:
-        wrong = ", ".join(f"“{shown(part)}”" for part in record.wrong[:5])
-        found.append(finding(Code.SPF_SYNTAX, domain, f"{wrong} in: {shown(text)}", whole))
-    dead = {*cost.voids, *(term.text for _, term, _ in cost.faults)} & {term.text for term in record.terms}
-    alive = (Published(domain, "TXT", repaired((record,), without=dead)),) if dead else ()
-    found += [finding(code, domain, words, alive) for code, _, words in cost.faults]
+        wrong = f"not in the grammar: {quoted(record.wrong)}"
+        found.append(finding(Code.SPF_SYNTAX, domain, wrong, right))
+    for code, _, words in cost.faults:
+        found.append(finding(code, domain, words, right if code is Code.SPF_INCLUDE else ()))
     if cost.lookups > MAX_LOOKUPS:
         more = "at least " if cost.followed >= MAX_FOLLOWED else ""
         words = f"{more}{cost.lookups} terms ask the DNS; {MAX_LOOKUPS} are allowed: {shown(text)}"
         found.append(finding(Code.SPF_LOOKUPS, domain, words))
     if cost.voids:
         code = Code.SPF_VOID_LOOKUPS if len(cost.voids) > MAX_VOID_LOOKUPS else Code.SPF_VOID
-        found.append(finding(code, domain, f"nothing is at {', '.join(map(shown, cost.voids))}", alive))
-    end = record.ending
-    if end is not None and end.qualifier == "+":
-        tight = (Published(domain, "TXT", repaired((record,), ending="-all")),)
-        found.append(finding(Code.SPF_OPEN, domain, shown(text), tight))
-    elif (end is None and record.redirect is None) or (end is not None and end.qualifier == "?"):
-        tight = (Published(domain, "TXT", repaired((record,), ending="~all")),)
-        found.append(finding(Code.SPF_NEUTRAL, domain, shown(text), tight))
-    after = record.terms[record.terms.index(end) + 1 :] if end is not None else ()
-    if end is not None and (any(t.qualifier for t in after) or record.redirect is not None):
-        found.append(finding(Code.SPF_AFTER_ALL, domain, shown(text), whole))
+        own = {term.text for term in record.terms} & {*cost.voids}
+        found.append(finding(code, domain, f"nothing is at {quoted(cost.voids)}", right if own else ()))
+    if record.is_open:
+        found.append(finding(Code.SPF_OPEN, domain, shown(text), right))
+    elif record.is_neutral and not record.wrong:
+        found.append(finding(Code.SPF_NEUTRAL, domain, shown(text), right))
+    if record.has_more_after_all:
+        found.append(finding(Code.SPF_AFTER_ALL, domain, shown(text), right))
     if any(term.name == "ptr" for term in record.terms):
-        found.append(finding(Code.SPF_PTR, domain, shown(text), whole))
+        found.append(finding(Code.SPF_PTR, domain, shown(text), right))
     if len(text) > LONG_RECORD:
         found.append(finding(Code.SPF_LONG, domain, f"{len(text)} characters"))
     return found

@@ -53,6 +53,38 @@ class SpfRecord:
         """The redirect modifier."""
         return next((term for term in self.terms if term.name == "redirect"), None)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it lets everybody send: ``+all``."""
+        return self.ending is not None and self.ending.qualifier == "+"
+
+    @property
+    def is_neutral(self) -> bool:
+        """Whether it says nothing of those that it does not list."""
+        if self.ending is not None:
+            return self.ending.qualifier == "?"
+        return self.redirect is None
+
+    @property
+    def has_more_after_all(self) -> bool:
+        """Whether something is never looked at: mechanisms after ``all``, or a redirect beside it (RFC 7208 5.1)."""
+        if self.ending is None:
+            return False
+        after = self.terms[self.terms.index(self.ending) + 1 :]
+        return self.redirect is not None or any(term.qualifier for term in after)
+
+    def lists(self, address: str) -> bool:
+        """Whether an ip4 or ip6 term before ``all`` lets an address pass."""
+        client = ipaddress.ip_address(address)
+        for term in self.terms:
+            if term.name == "all":
+                return False
+            if term.name in {"ip4", "ip6"} and term.qualifier == "+":
+                network = ipaddress.ip_network(term.text.partition(":")[2], strict=False)
+                if client.version == network.version and client in network:
+                    return True
+        return False
+
 
 def is_spf(text: str) -> bool:
     """Whether a TXT value is an SPF record (RFC 7208 4.5)."""

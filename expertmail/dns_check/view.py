@@ -41,8 +41,11 @@ def _show_one(one: Finding, operated: Operated) -> None:
     for line in zone_lines(one.publish):
         say(f"  {line}")
     if one.serve:
+        # Only the admin knows which web server that is, so that no address record can be told.
         domain = one.subject if one.subject in operated.all_domains else operated.sender_domain
-        say(f"  and serve at https://mta-sts.{domain}/.well-known/mta-sts.txt")
+        say(
+            f"  serve at https://mta-sts.{domain}/.well-known/mta-sts.txt (the host needs an A or AAAA record)"
+        )
         for line in one.serve.splitlines():
             say(f"    {line}")
 
