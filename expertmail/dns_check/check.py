@@ -45,9 +45,9 @@ def check_all(operated: Operated) -> Check[Findings]:
     return tuple(dict.fromkeys(one for part in parts for one in part))
 
 
-def exit_code(findings: Iterable[Severity]) -> int:
+def exit_code(severities: Iterable[Severity]) -> int:
     """0 where all is fine (advice is), 1 for a fault, else 75 where something could not be checked."""
-    held = set(findings)
+    held = set(severities)
     if Severity.FAULT in held:
         return FAULTY
     return INCOMPLETE if Severity.UNCHECKED in held else 0

@@ -76,7 +76,7 @@ def _check_domain(operated: Operated, found: Survey, domain: str, *, sends: bool
         return (_several(operated, found, domain, records, own),)
     record = read_spf(records[0])
     cost = _Cost()
-    yield from _follow(domain, record, cost, (domain,))
+    yield from _follow(domain, record, cost)
     broken = record.wrong or cost.faults or cost.lookups > MAX_LOOKUPS or len(cost.voids) > MAX_VOID_LOOKUPS
     evaluated = _Evaluated((), unsure=False)
     if sends and not broken and not cost.open:
@@ -174,7 +174,7 @@ def _of_record(
     return found
 
 
-def _follow(domain: str, record: SpfRecord, cost: _Cost, path: tuple[str, ...]) -> Check[None]:
+def _follow(domain: str, record: SpfRecord, cost: _Cost) -> Check[None]:
     """Count what a record asks for at most: every term, and all that its includes and redirect name."""
     yield NOTHING
     for term in record.terms:
@@ -189,12 +189,12 @@ def _follow(domain: str, record: SpfRecord, cost: _Cost, path: tuple[str, ...]) 
         if "%" in target or term.name == "ptr":
             continue  # depends on who sends
         if term.name == "include" or redirects:
-            yield from _follow_policy(term, target, cost, path)
+            yield from _follow_policy(term, target, cost)
         else:
             yield from _follow_names(term, target, cost)
 
 
-def _follow_policy(term: Term, target: str, cost: _Cost, path: tuple[str, ...]) -> Check[None]:
+def _follow_policy(term: Term, target: str, cost: _Cost) -> Check[None]:
     question = Question.of(target, "TXT")
     (answer,) = yield from fetch(question)
     if answer.temporary:
@@ -212,7 +212,7 @@ def _follow_policy(term: Term, target: str, cost: _Cost, path: tuple[str, ...]) 
         bad = f"{shown(term.text)} leads to a record with an error, “{shown(inner.wrong[0])}”"
         cost.faults.append((Code.SPF_INCLUDE, term, bad))
         return
-    yield from _follow(target, inner, cost, (*path, target))
+    yield from _follow(target, inner, cost)
 
 
 def _follow_names(term: Term, target: str, cost: _Cost) -> Check[None]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from expertmail.dns_check.finding import Published
 from expertmail.dns_check.rules import RULES
 from expertmail.dns_check.sources import key_use
 from expertmail.dns_check.spf_record import is_spf
+from expertmail.dns_check.table import markdown
 from expertmail.dns_check.view import zone_lines
 from tests.expertmail.dns_faults import PLANTED, D, R, spf
 from tests.expertmail.dns_zone import (
@@ -39,6 +42,7 @@ from tests.expertmail.dns_zone import (
 from verifier.evidence import Absent, Answer, Evidence, Question, conclude
 from verifier.zone import read_zone
 
+ROOT = Path(__file__).resolve().parents[2]
 # Codes that stand for a state and not for something to plant.
 NOT_PLANTED = {Code.OK, Code.UNCHECKED}
 # Each question of each case takes a minute; every eighth one shows a slip as well, for cases ask much the same.
@@ -230,3 +234,18 @@ def test_a_subdomain_goes_by_the_policy_above_it() -> None:
     assert held[R] == f"the record of {D} applies: quarantine"
     own = {f"_dmarc.{R}. TXT": ['"v=DMARC1; p=none; rua=mailto:a@experts.test"']}
     assert found({**above, **own}) == {("dmarc-none", R)}
+
+
+def test_the_document_of_findings_is_up_to_date() -> None:
+    document = (ROOT / "docs" / "dns-findings.md").read_text(encoding="utf-8")
+    assert document == markdown(), "run: python -m expertmail.dns_check.table > docs/dns-findings.md"
+    assert all(f"`{code}`" in document for code in Code if code is not Code.OK)
+
+
+def test_each_module_decides_or_is_known_to_touch_the_world() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (deciding,) = (
+        c["source_modules"] for c in contracts if c["name"] == "What dns check decides does no I/O"
+    )
+    modules = {path.stem for path in (ROOT / "expertmail" / "dns_check").glob("*.py")} - {"__init__"}
+    assert modules == {name.rpartition(".")[2] for name in deciding} | {"sources", "view", "table"}
