@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import ssl
+from ipaddress import ip_network
 
 from expertmail.faults import ExitCode, FaultError
 from expertmail.route_rows import conversation_policy, route_table
@@ -42,11 +43,27 @@ def gateway_settings(world: World) -> GatewaySettings:
         tls=_tls(settings),
         limits=Limits(
             message_bytes=settings.smtp.max_message_bytes,
+            command_bytes=settings.smtp.max_command_bytes,
+            recipients=settings.smtp.max_recipients,
             connections=settings.smtp.max_connections,
             tls_connections=settings.smtp.max_tls_connections,
+            address_connections=settings.smtp.max_address_connections,
+            network_connections=settings.smtp.max_network_connections,
+            address_connections_per_minute=settings.smtp.address_connections_per_minute,
+            network_connections_per_minute=settings.smtp.network_connections_per_minute,
+            address_messages_per_minute=settings.smtp.address_messages_per_minute,
+            network_messages_per_minute=settings.smtp.network_messages_per_minute,
+            unlimited=tuple(map(ip_network, settings.smtp.unlimited_networks)),
+            greeting_seconds=settings.smtp.greeting_seconds,
+            idle_seconds=settings.smtp.idle_seconds,
+            data_idle_seconds=settings.smtp.data_idle_seconds,
+            data_seconds=settings.smtp.data_seconds,
+            errors=settings.smtp.max_errors,
+            spool_bytes=settings.smtp.max_spool_bytes,
         ),
         settings_hash=settings_hash(settings, world.identities),
         spool=settings.data_dir,
+        proxies=tuple(map(ip_network, settings.smtp.proxy_protocol_from)),
     )
 
 

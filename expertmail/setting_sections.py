@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from expertmail.route_settings import RouteRow
-from expertmail.setting_values import Address, Domain, Domains, Line, Port, Servers
+from expertmail.setting_values import Address, Domain, Domains, Line, Networks, Port, Servers
 
 
 class _Section(BaseModel):
@@ -52,6 +52,98 @@ class SmtpSettings(_Section):
         ge=1,
         le=100_000,
         description="Sessions under TLS at one time. Each costs some 280 KB, so they are capped on their own.",
+    )
+    max_address_connections: int = Field(
+        default=50,
+        ge=0,
+        le=100_000,
+        description="Sessions of one address at one time (of one /64 with IPv6); 0 is no limit. Large providers use some twenty; beyond it clients hear 421 4.7.0.",
+    )
+    max_network_connections: int = Field(
+        default=200,
+        ge=0,
+        le=100_000,
+        description="Sessions of one network at one time (/24, or /48 with IPv6); 0 is no limit. A fifth of all places, so that nobody takes them all.",
+    )
+    address_connections_per_minute: int = Field(
+        default=600,
+        ge=0,
+        le=1_000_000,
+        description="New connections of one address a minute; 0 is no limit. Ten a second for minutes is no mail server.",
+    )
+    network_connections_per_minute: int = Field(
+        default=2_400,
+        ge=0,
+        le=1_000_000,
+        description="New connections of one network a minute; 0 is no limit.",
+    )
+    address_messages_per_minute: int = Field(
+        default=1_200,
+        ge=0,
+        le=1_000_000,
+        description="Messages of one address a minute; 0 is no limit. Twenty a second to a handful of mailboxes is a flood; beyond it clients hear 421 4.7.0 at MAIL.",
+    )
+    network_messages_per_minute: int = Field(
+        default=4_800,
+        ge=0,
+        le=1_000_000,
+        description="Messages of one network a minute; 0 is no limit.",
+    )
+    unlimited_networks: Networks = Field(
+        default=("127.0.0.0/8", "::1/128"),
+        description="Networks whose clients are not counted: this machine. Add your own relays, since all mail comes from their few addresses.",
+    )
+    proxy_protocol_from: Networks = Field(
+        default=(),
+        description="Addresses of proxies (HAProxy, a cloud's load balancer) whose connections begin with a PROXY header, version 1 or 2. Their word on the client's address is believed, and a connection of theirs without it is closed; nobody else's is. Empty means there is no proxy.",
+    )
+    greeting_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=30,
+        description="Delay before the greeting. A client that talks before it is a program that reads no replies, and hears 554. 0 delays nobody and sees only octets that are there already; some seconds catch more, and hold every client up.",
+    )
+    idle_seconds: float = Field(
+        default=300.0,
+        ge=10,
+        le=3_600,
+        description="Silence between commands before the session ends with 421. RFC 5321 4.5.3.2.7 asks for five minutes.",
+    )
+    data_idle_seconds: float = Field(
+        default=300.0,
+        ge=10,
+        le=3_600,
+        description="Silence in the middle of a message before the session ends with 421. Every octet counts, so a sender that is slow but alive is not cut.",
+    )
+    data_seconds: float = Field(
+        default=3_600.0,
+        ge=60,
+        le=86_400,
+        description="For the whole of one message, however lively the client is. 35 MiB in an hour are 10 KB a second.",
+    )
+    max_errors: int = Field(
+        default=20,
+        ge=1,
+        le=1_000,
+        description="Refused commands of one session before it ends with 421. No honest client is wrong so often.",
+    )
+    max_command_bytes: int = Field(
+        default=2_048,
+        ge=1_024,
+        le=16_384,
+        description="Longest command line: 512 octets (RFC 5321 4.5.3.1.4) and what SMTPUTF8 and DSN parameters add; a longer one hears 500.",
+    )
+    max_recipients: int = Field(
+        default=100,
+        ge=100,
+        le=10_000,
+        description="Recipients of one message; others hear 452 and come in a copy of their own. 100 is the least that RFC 5321 4.5.3.1.8 allows.",
+    )
+    max_spool_bytes: int = Field(
+        default=4_294_967_296,
+        ge=1_048_576,
+        le=1_099_511_627_776,
+        description="Disk space in `data_dir` for messages over 256 KiB that are still coming in; beyond it they hear 452. A hundred of the largest at one time.",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -61,11 +61,21 @@ def _server(value: str) -> str:
     return value
 
 
+def _network(value: str) -> str:
+    """An IP address or network; the network's own address is taken for granted."""
+    try:
+        return str(ip_network(value, strict=False))
+    except ValueError as error:
+        raise ValueError("it has to be an IP address or network, such as 192.0.2.0/24") from error
+
+
 Domain = Annotated[str, AfterValidator(_domain)]
 Address = Annotated[str, AfterValidator(_address)]
 Line = Annotated[str, AfterValidator(_one_line)]
 Server = Annotated[str, AfterValidator(_server)]
+Network = Annotated[str, AfterValidator(_network)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Domains = Annotated[tuple[Domain, ...], NoDecode, BeforeValidator(_listed)]
 Servers = Annotated[tuple[Server, ...], NoDecode, BeforeValidator(_listed)]
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_listed)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_listed)]

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from smtp_gateway import replies
+from smtp_gateway.admission import Origin
 from smtp_gateway.connection import Connection
 from smtp_gateway.envelope import Recipient
 from smtp_gateway.paths import read_mail, read_rcpt
@@ -30,6 +31,7 @@ class Commands(Connection):
         self._errors = 0
         self._idle_commands = 0
         self._messages = 0
+        self._origin: Origin | None = None  # what the client is counted by
         self.busy = False  # from the first octet of a message to its reply
         self.in_tls = False  # counted as a TLS session, for the gateway to count out
         self._stopping = False
@@ -41,6 +43,16 @@ class Commands(Connection):
         if self._reception is not None:
             self._reception.close()
             self._reception = None
+
+    def stop(self) -> None:
+        """Take no further message; an idle session is closed at once."""
+        self._stopping = True
+        if not self.busy:
+            self.cut()
+
+    def cut(self) -> None:
+        """Say 421 and close, whatever goes on (RFC 5321 3.8)."""
+        self.close_with(replies.SHUTTING_DOWN)
 
     async def _helo(self, argument: bytes) -> SmtpReply:
         self._greet(argument, extended=False)
@@ -71,6 +83,8 @@ class Commands(Connection):
             return replies.NESTED_MAIL
         if self._messages >= self._limits.messages or self._stopping:
             return replies.TOO_MANY_COMMANDS if not self._stopping else replies.SHUTTING_DOWN
+        if self._origin is not None and not self._gateway.admission.message(self._origin, self.loop.time()):
+            return replies.TOO_MANY_MESSAGES
         path, parameters = read_mail(
             argument, extended=self._peer.extended, smtputf8_offered=self.enable_SMTPUTF8
         )

@@ -1,7 +1,7 @@
 """One connection, as octets: aiosmtpd's plumbing under a session, with what it does wrong replaced.
 
 - A half-close does not cancel anything: what arrived is answered. In plaintext only a lost connection ends the session.
-- An idle client hears 421 (RFC 5321 4.5.3.2.7); every octet is progress, and one timer serves a connection.
+- An idle client hears 421 (RFC 5321 4.5.3.2.7); one timer serves a connection, however often there is progress.
 - A command line ends with CRLF and has a cap; a line without end is not read to its end.
 - What came in plaintext behind STARTTLS is forgotten (RFC 3207 5).
 - Replies to pipelined commands are gathered (RFC 2920 3.2).
@@ -87,6 +87,11 @@ class Connection(SMTP):
         """Whether the client waits for an answer of ours, so that its silence means nothing."""
         return False
 
+    @property
+    def patience(self) -> float:
+        """Seconds without progress before the session ends."""
+        return self._limits.idle_seconds
+
     def new_id(self) -> str:
         """A sortable id for a connection or a message."""
         return sortable_id(self._clock(), secrets.token_bytes(ENTROPY_BYTES))
@@ -106,6 +111,12 @@ class Connection(SMTP):
             self._peer = Peer(connection_id, address, int(port), "", extended=False)
             self._log = _log.bind(connection=connection_id, client=address)
         super().connection_made(transport)
+
+    def _become(self, address: str, port: int) -> None:
+        """Be a session of that client's, as a proxy says."""
+        address = plain_address(address)
+        self._peer = replace(self._peer, ip=address, port=port)
+        self._log = self._log.bind(client=address)
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone. A message that was complete goes on being stored (see ``_take``)."""
@@ -127,15 +138,20 @@ class Connection(SMTP):
         del duration
         self._progress = self.loop.time()
         if self._timeout_handle is None:
-            self._timeout_handle = self.loop.call_later(self._limits.idle_seconds, self._timeout_cb)
+            self._timeout_handle = self.loop.call_later(self._tick, self._timeout_cb)
+
+    @property
+    def _tick(self) -> float:
+        """How often progress is looked at."""
+        return min(self._limits.idle_seconds, self._limits.data_idle_seconds)
 
     def _timeout_cb(self) -> None:
         """End a session whose client has been silent for too long (RFC 5321 4.5.3.2.7, 3.8)."""
-        left = self._progress + self._limits.idle_seconds - self.loop.time()
+        left = self._progress + self.patience - self.loop.time()
         if self.waits_for_us:
-            left = self._limits.idle_seconds
+            left = self._tick
         if left > 0:
-            self._timeout_handle = self.loop.call_later(left, self._timeout_cb)
+            self._timeout_handle = self.loop.call_later(min(left, self._tick), self._timeout_cb)
             return
         self._log.info("idle")
         self.close_with(replies.IDLE)
@@ -245,6 +261,8 @@ class Connection(SMTP):
             self.lost()
             raise ConnectionResetError("TLS handshake failed") from error
         secured: Any = self.transport.get_extra_info("ssl_object")
+        if secured is None:
+            raise ConnectionResetError("the client left with the handshake's last octet")
         cipher = secured.cipher() or ("unknown",)
         self._peer = replace(self._peer, tls=TlsFacts(secured.version() or "TLS", cipher[0]))
 

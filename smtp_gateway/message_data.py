@@ -35,6 +35,11 @@ class MessageData(Commands):
         """From the end of a message to its reply."""
         return self.busy and self._transaction is None
 
+    @property
+    def patience(self) -> float:
+        """Seconds without progress: of the message where one is coming in, else of the command."""
+        return self._limits.data_idle_seconds if self.busy else self._limits.idle_seconds
+
     def _sequence(self) -> SmtpReply | None:
         """Why no message can begin here, or None."""
         transaction = self._transaction

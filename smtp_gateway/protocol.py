@@ -1,6 +1,6 @@
 """One SMTP session: the command loop on aiosmtpd's plumbing (``connection``).
 
-The commands stand in ``commands``, the message itself in ``message_data``. What aiosmtpd 1.4.6 does at these places is
+Its beginning stands in ``greeting``, the commands in ``commands``, the message itself in ``message_data``. What aiosmtpd 1.4.6 does at these places is
 replaced, each for a measured reason:
 
 - its fault reply is 500 with the exception's text: here it is 451 with a reference that is in the log;
@@ -17,17 +17,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from smtp_gateway import replies
-from smtp_gateway.message_data import MessageData
+from smtp_gateway.greeting import Greeting
 from smtp_gateway.replies import SmtpRefusal, SmtpReply
 from smtp_gateway.session_needs import Gateway
 
 
-class GatewaySession(MessageData):
+class GatewaySession(Greeting):
     """One connection. Made by the server's protocol factory."""
 
     def __init__(self, gateway: Gateway, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(gateway, loop)
-        self._counted = False
         self._cut_short = False  # the client may be sending still, so that its connection must not be reset
         self._verbs: dict[str, Callable[[bytes], Awaitable[SmtpReply | None]]] = {
             "HELO": self._helo,
@@ -50,22 +49,13 @@ class GatewaySession(MessageData):
         """Forget all that a client said before (RFC 3207 4.2)."""
         self.end_transaction()
 
-    def lost(self) -> None:
-        """Count the session out. A message that was complete goes on being stored."""
-        if self._counted:
-            self._counted = False
-            self._gateway.leave(self)
-
     # -- the command loop ---------------------------------------------------------------------------
     async def _handle_client(self) -> None:
         try:
-            self._counted = self._gateway.enter(self)
-            if not self._counted:
-                await self._say(replies.TOO_MANY_CONNECTIONS)
-                return
-            self._log.debug("connected")
-            await self._say(SmtpReply(220, None, f"{self.hostname} ESMTP"))
-            await self._converse()
+            greeting = await self._greeting()
+            await self._say(greeting)
+            if greeting.positive:
+                await self._converse()
         except (ConnectionError, asyncio.IncompleteReadError):
             self._log.debug("connection lost")
         except asyncio.CancelledError:
@@ -140,13 +130,3 @@ class GatewaySession(MessageData):
         self.end_transaction()
         self._log.error("fault", reference=reference, exc_info=error)
         return replies.internal_fault(reference)
-
-    def stop(self) -> None:
-        """Take no further message; an idle session is closed at once."""
-        self._stopping = True
-        if not self.busy:
-            self.cut()
-
-    def cut(self) -> None:
-        """Say 421 and close, whatever goes on (RFC 5321 3.8)."""
-        self.close_with(replies.SHUTTING_DOWN)

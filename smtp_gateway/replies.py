@@ -111,6 +111,9 @@ STORAGE_FULL = SmtpReply(452, "4.3.1", "Insufficient system storage, try again l
 # -- the connection ends (RFC 5321 3.8, 4.5.3.2) ------------------------------------------------------
 SHUTTING_DOWN = SmtpReply(421, "4.3.2", "Service shutting down, try again later")
 TOO_MANY_CONNECTIONS = SmtpReply(421, "4.3.2", "Too many connections, try again later")
+TOO_MANY_FROM_YOU = SmtpReply(421, "4.7.0", "Too many connections from your network, try again later")
+TOO_MANY_MESSAGES = SmtpReply(421, "4.7.0", "Too many messages from your network, try again later")
+EARLY_TALKER = SmtpReply(554, "5.5.1", "Client talked before the greeting", ends=True)
 IDLE = SmtpReply(421, "4.4.2", "Idle too long, closing connection")
 TOO_MANY_ERRORS = SmtpReply(421, "4.7.0", "Too many errors, closing connection")
 TOO_MANY_COMMANDS = SmtpReply(421, "4.7.0", "Too many commands, closing connection")

@@ -10,6 +10,8 @@ from typing import Final
 
 import structlog
 
+from smtp_gateway.admission import Admission
+from smtp_gateway.commands import Commands
 from smtp_gateway.connection import PARTING_SECONDS
 from smtp_gateway.envelope import Envelope
 from smtp_gateway.gateway_settings import GatewaySettings
@@ -57,11 +59,12 @@ class GatewayServer:
         self._check = check
         self._clock = clock
         self._observer: Observer = observer or NobodyWatching()
-        self._sessions: set[GatewaySession] = set()
+        self._sessions: set[Commands] = set()
         self._works: set[asyncio.Task[SmtpReply]] = set()
         self._tls_sessions = 0
         self.memory = Quota(settings.limits.in_flight_bytes)
         self.disk = Quota(settings.limits.spool_bytes)
+        self.admission = Admission(settings.limits)
         self._listener = listener
         self._acceptor: Acceptor | None = None
         self._port = settings.port
@@ -88,7 +91,7 @@ class GatewayServer:
         """Judge and store a message."""
         return await self._take(envelope)
 
-    def enter(self, session: GatewaySession) -> bool:
+    def enter(self, session: Commands) -> bool:
         """Count a session in; False beyond the cap."""
         if len(self._sessions) >= self.settings.limits.connections:
             return False
@@ -98,7 +101,7 @@ class GatewayServer:
             session.stop()
         return True
 
-    def leave(self, session: GatewaySession) -> None:
+    def leave(self, session: Commands) -> None:
         """Count a session out."""
         if session in self._sessions:
             self._sessions.discard(session)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from smtp_gateway.admission import Admission
 from smtp_gateway.envelope import Envelope
 from smtp_gateway.gateway_settings import GatewaySettings
 from smtp_gateway.paths import Path
@@ -15,7 +16,7 @@ from smtp_gateway.replies import SmtpReply
 from smtp_gateway.routes import Route
 
 if TYPE_CHECKING:
-    from smtp_gateway.protocol import GatewaySession
+    from smtp_gateway.commands import Commands
 
 
 class Gateway(Protocol):
@@ -26,6 +27,8 @@ class Gateway(Protocol):
     """Octets of large messages that are being judged and stored."""
     disk: Quota
     """Octets of large messages that are being received."""
+    admission: Admission
+    """Connections and messages by address and network."""
 
     def now(self) -> datetime:
         """The clock, UTC."""
@@ -36,10 +39,10 @@ class Gateway(Protocol):
     async def take(self, envelope: Envelope) -> SmtpReply:
         """Judge and store a message; the reply is positive only once it is durable. May raise SmtpRefusal."""
 
-    def enter(self, session: GatewaySession) -> bool:
+    def enter(self, session: Commands) -> bool:
         """Count a session in; False when there are too many."""
 
-    def leave(self, session: GatewaySession) -> None:
+    def leave(self, session: Commands) -> None:
         """Count a session out."""
 
     def enter_tls(self) -> bool:

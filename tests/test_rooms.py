@@ -28,6 +28,7 @@ SHELLS = {
     "outbound.worker",
     "smtp_gateway.commands",
     "smtp_gateway.connection",
+    "smtp_gateway.greeting",
     "smtp_gateway.intake",
     "smtp_gateway.judging",
     "smtp_gateway.listener",

@@ -98,6 +98,8 @@ async def _greeting(gateway: GatewayServer) -> str:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(gateway.settings.host, gateway.settings.host)
     reader, writer = await asyncio.open_connection(host, gateway.port)
     try:
+        if gateway.settings.is_proxy(writer.get_extra_info("sockname")[0]):
+            writer.write(b"PROXY UNKNOWN\r\n")  # we stand where a proxy does, and speak for nobody
         greeting = await reader.readline()
         writer.write(b"QUIT\r\n")
         await writer.drain()

@@ -37,6 +37,7 @@ READERS: Final = {
     "trace": ("test_verifier_readers", ("verifier.received_field", "verifier.received_walk", "verifier.microsoft_365")),
     "authentication_results": ("test_other_readers", ("verifier.authres",)),
     "new_text": ("test_other_readers", ("threads.new_text", "threads.quote_words")),
+    "proxy": ("test_other_readers", ("smtp_gateway.proxy_protocol",)),
 }  # fmt: skip
 # Whole examples to begin with.
 EXAMPLES: Final[dict[str, tuple[bytes, ...]]] = {
@@ -89,6 +90,17 @@ EXAMPLES: Final[dict[str, tuple[bytes, ...]]] = {
         b"p=" + b"A" * 4_100,
     ),
     "message": (b"A:\r\n" * 2_003 + b"\r\n", b"A: " + b"x" * 999 + b"\r\n\r\n", b"A: 1\r\n b\r\nDKIM-Signature : x\r\n\r\nbody", b"A: 1\nB: 2\n\nbody", b" x\r\n\r\n", b"A: 1\r\r\n"),
+    "proxy": (
+        b"PROXY TCP4 192.0.2.1 192.0.2.2 4096 25\r\nEHLO",
+        b"PROXY UNKNOWN\r\n",
+        b"PROXY TCP6 ::1 ::2 1 65536\r\n",
+        b"PROXY TCP4 1.1.1.1.1 1.1.1.1 1 1\r\n",
+        b"PROXY " + b"x" * 110,
+        b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x01\xc0\x00\x02\x02\x10\x00\x00\x19",
+        b"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00",
+        b"\r\n\r\n\x00\r\nQUIT\n\x21\x31\x00\x0c",
+        b"\r\n\r\n\x00\r\nQUIT\n\x22\x11\xff\xff",
+    ),
     "new_text": (b"a\n\nOn Mon, A <a@b.test>\nwrote:\n> b\n> \n> c\n\n-- \nA\n",),
 }  # fmt: skip
 # Lines that no input of the target can reach: other functions of the module, and limits above MAX_OCTETS.
@@ -103,6 +115,7 @@ ELSEWHERE: Final = {
     "trace": (),
     "authentication_results": ("pvalue",),
     "new_text": (),
+    "proxy": (),
 }
 
 

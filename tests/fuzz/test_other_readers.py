@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from smtp_gateway.authentication_results import is_forged
+from smtp_gateway.bdat import read_bdat
 from smtp_gateway.data_reader import DataReader, DataState
 from smtp_gateway.paths import read_mail, read_rcpt
+from smtp_gateway.proxy_protocol import V2_MAX, ProxyHeaderError, read_header
 from smtp_gateway.replies import SmtpRefusal
 from tests.fuzz.fuzzing import SAMPLES, Target, assert_linear, edits, fuzz, inputs, mutated, target
 from threads.model import ReplyToken
@@ -212,6 +216,37 @@ def rcpt(data: bytes):
     return path
 
 
+@target(
+    *(b"PROXY ", b"TCP4", b"TCP6", b"UNKNOWN", b" ", b"192.0.2.1", b"2001:db8::1", b"65535", b"0", b"\r\n", b":"),
+    *(b"\r\n\r\n\x00\r\nQUIT\n", b"\x21\x11\x00\x0c", b"\x21\x21\x00\x24", b"\x20\x00\x00\x00", b"\x00", b"\xff"),
+    *(b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0f\xc0\x00\x02\x01\xc0\x00\x02\x02\x10\x00\x00\x19\x04\x00\x00",),
+    errors=(ProxyHeaderError,),
+)
+def proxy(data: bytes):
+    """read_header raises ProxyHeaderError only, asks for a bounded number of octets, and reads no octet behind the header."""
+    header = read_header(data)
+    if header is None:
+        assert len(data) < V2_MAX
+        return None
+    assert header == read_header(data[: header.length] + b"EHLO x\r\n")
+    assert header == read_header(data[: header.length])
+    if header.length:
+        assert read_header(data[: header.length - 1]) is None
+    if header.address is not None:
+        assert str(ip_address(header.address)) == header.address
+        assert 0 <= header.port <= 65_535
+    return header
+
+
+@target(*(b"0", b"9" * 20, b"12", b" ", b"LAST", b"last", b"-", b"\t", b"\0", b"\xff", b"x"), errors=(SmtpRefusal,))
+def bdat(data: bytes):
+    """read_bdat raises SmtpRefusal 501 only, and a chunk's size is what its digits say."""
+    chunk = read_bdat(data)
+    assert chunk.size == int(data.split()[0])
+    assert chunk.last == (len(data.split()) == 2)
+    return chunk
+
+
 TARGETS = {name: value for name, value in tuple(globals().items()) if isinstance(value, Target)}
 SEEDS = {
     "new_text": b"Thanks, that was me.\n\nDana\n-- \nDana Reyes\n\nOn Mon, 2 Mar 2026 at 09:00, Experts <e@e.test> wrote:\n"
@@ -220,6 +255,8 @@ SEEDS = {
     "reply_address": MINTED,
     "authentication_results": b'mx.test (a (b)); spf=pass (x) reason="y" smtp.mailfrom=a@b.test;\r\n dkim/1=fail header.d=b.test',
     "mail": b"FROM:<some.body+tag@example.test> SIZE=1000 BODY=8BITMIME SMTPUTF8 RET=HDRS",
+    "proxy": b"PROXY TCP6 2001:db8::1 2001:db8::2 4096 25\r\n",
+    "bdat": b"86 LAST",
     "rcpt": b'TO:<"a b"@example.test> NOTIFY=NEVER ORCPT=rfc822;a@b.test',
 }
 

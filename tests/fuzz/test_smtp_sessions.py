@@ -42,6 +42,9 @@ STATES = {
     "sender given": EHLO + MAIL,
     "recipient given": EHLO + MAIL + RCPT,
     "in the data": EHLO + MAIL + RCPT + b"DATA\r\n",
+    "between chunks": EHLO + MAIL + RCPT + b"BDAT 20\r\nSubject: x\r\n\r\nfirst.",
+    "in a chunk": EHLO + MAIL + RCPT + b"BDAT 60 LAST\r\nFrom: a@b.test\r\n\r\n",
+    "after a chunk that failed": EHLO + MAIL + RCPT + b"BDAT 3\r\n\0\r\n",
     "after a message": EHLO + MAIL + RCPT + b"DATA\r\nFrom: a@b.test\r\n\r\nx\r\n.\r\n",
 }
 PIECES = (
@@ -54,7 +57,11 @@ PIECES = (
         b"NOOP",
         b"QUIT",
         b"VRFY ",
-        b"BDAT 5 LAST",
+        b"BDAT 5 LAST\r\n",
+        b"BDAT 0 LAST\r\n",
+        b"BDAT 12\r\n",
+        b"BDAT ",
+        b"BDAT 500000\r\n",
         b"AUTH PLAIN ",
     ),
     *(
@@ -116,16 +123,17 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
 
 
 async def said_to(port: int, octets: bytes, *, half_close: bool = True) -> bytes:
-    """Send all at once, then nothing more; everything the server says until it closes."""
+    """Greeted, send all at once, then nothing more; everything the server says until it closes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
+        greeting = await asyncio.wait_for(reader.readline(), 3)
         writer.write(octets)
         if not half_close:
             await asyncio.sleep(0)
             writer.transport.abort()
             return b""
         writer.write_eof()
-        return await asyncio.wait_for(reader.read(), 3)
+        return greeting + await asyncio.wait_for(reader.read(), 3)
     except ConnectionError:
         return b""  # cut by the server while we wrote: its right; that it lives on is what is asserted
     finally:
@@ -197,6 +205,7 @@ def test_hostile_octets_under_tls(loop, certificate):
     async def dialogue(noise: bytes) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
+            await reader.readline()
             writer.write(EHLO + b"STARTTLS\r\n")
             while b"220 2.0.0" not in await asyncio.wait_for(reader.readline(), 10):
                 pass

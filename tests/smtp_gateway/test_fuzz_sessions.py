@@ -19,8 +19,11 @@ STATES = [
     [b"EHLO x\r\n", b"MAIL FROM:<a@b.test>\r\n"],
     [b"EHLO x\r\n", b"MAIL FROM:<>\r\n", b"RCPT TO:<query@experts.test>\r\n"],
     [b"EHLO x\r\n", b"MAIL FROM:<>\r\n", b"RCPT TO:<query@experts.test>\r\n", b"DATA\r\n"],
+    [b"EHLO x\r\n", b"MAIL FROM:<>\r\n", b"RCPT TO:<query@experts.test>\r\n", b"BDAT 30\r\n"],
+    [b"EHLO x\r\n", b"MAIL FROM:<>\r\n", b"RCPT TO:<query@experts.test>\r\n", b"BDAT 3\r\n\0\r\n"],
 ]
 WORDS = [
+    *(b"BDAT 5\r\n", b"BDAT 0 LAST\r\n", b"BDAT ", b"BDAT 99999 LAST\r\n"),
     *(b"EHLO", b"HELO", b"MAIL", b"RCPT", b"DATA", b"RSET", b"NOOP", b"QUIT", b"VRFY", b"STARTTLS", b"AUTH"),
     *(b" ", b"FROM:", b"TO:", b"<", b">", b"@", b"a", b".test", b"query@experts.test", b'"', b"\\", b"("),
     *(b"\r\n", b"\n", b"\r", b".", b"\r\n.\r\n", b"\0", b"\xff", b"SIZE=", b"9", b"x" * 600, b"\xc3\xa9"),
@@ -35,9 +38,10 @@ def test_random_octets_in_every_session_state(state: int) -> None:
     async def one(port: int) -> None:
         noise = b"".join(chance.choice(WORDS) for _ in range(chance.randrange(1, 40)))
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        greeting = await asyncio.wait_for(reader.readline(), 10)
         writer.write(b"".join(STATES[state]) + noise)
         writer.write_eof()
-        said = await asyncio.wait_for(reader.read(), 10)
+        said = greeting + await asyncio.wait_for(reader.read(), 10)
         writer.close()
         assert re.fullmatch(rb"(?:" + REPLY.pattern + rb")+", said), (noise, said)
         assert b"\n451" not in said, (noise, said)

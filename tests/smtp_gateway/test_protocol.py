@@ -324,7 +324,7 @@ def test_a_fault_at_a_command_is_a_451_and_the_next_mail_works() -> None:
 
 def test_a_slow_but_living_sender_is_not_cut_and_an_idle_one_is_told_421() -> None:
     async def scenario() -> None:
-        async with bare_gateway(limits=Limits(idle_seconds=0.4)) as (server, got):
+        async with bare_gateway(limits=Limits(idle_seconds=0.4, data_idle_seconds=0.4)) as (server, got):
             async with client(server.port) as talk:
                 await talk.begin()
                 for _ in range(10):
