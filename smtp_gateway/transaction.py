@@ -21,6 +21,7 @@ ENDS_HERE = frozenset(
         RouteKind.QUERY,
         RouteKind.VERIFY,
         RouteKind.SERVICE,
+        RouteKind.BOUNCE,
         RouteKind.POSTMASTER,
         RouteKind.ABUSE,
     }
@@ -45,4 +46,5 @@ class Transaction:
     @property
     def ends_here(self) -> bool:
         """Whether no copy is passed on to another server."""
-        return all(recipient.route.kind in ENDS_HERE for recipient in self.recipients)
+        routes = [recipient.route for recipient in self.recipients]
+        return all(route.kind in ENDS_HERE and route.next_hop is None for route in routes)
