@@ -7,9 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from expertmail.desk import AsJson, By, Config, actor, now, open_desk
+from expertmail.desk import AsJson, By, Config, Desk, actor, now, open_desk
 from expertmail.faults import ExitCode, FaultError
+from expertmail.gateway import mailboxes
+from expertmail.relaying import border_of, route_of
 from expertmail.tables import moment, plain, say, show_facts, show_json, show_table
+from smtp_gateway.relay_fields import UnfitError
+from smtp_gateway.relay_release import release_to_next_hop
 from threads.model import Disposition, HeldItem
 from threads.store import held
 from threads.store.people import find_organisation
@@ -115,10 +119,21 @@ def release(
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """File a message. Its words stay marked unverified: a release proves nothing."""
+    """File a message, or pass it on if it was held on its way to a next hop.
+
+    On a thread its words stay marked unverified; a next hop is told the verdict as it was. A release proves nothing.
+    """
     if to is not None and org is not None:
         raise typer.BadParameter("--to and --org exclude each other.")
     with open_desk(config) as desk:
+        if to is None and org is None and add_contact is None:
+            passed_on = _pass_on(desk, identifier, actor(by))
+            if passed_on is not None:
+                if as_json:
+                    show_json(_as_json(passed_on))
+                    return
+                say(f"Queued for {passed_on.copy.rcpt_to}; see `expertmail outbox list`.")
+                return
         with desk.database.writing() as conn:
             thread_id = None if to is None else thread_by_reference(conn, to).id
             if org is not None:
@@ -141,6 +156,20 @@ def release(
         say(f"Filed on {filed.reference} as unverified.")
         if add_contact is not None:
             say(f"{item.copy.author} is a contact from now on.")
+
+
+def _pass_on(desk: Desk, identifier: str, by: str) -> HeldItem | None:
+    """Queue a held copy whose route relays for its next hop; None for any other copy."""
+    with desk.database.writing() as conn:
+        item = held.held_item(conn, identifier)
+        route = route_of(mailboxes(desk.world).resolve, item.copy.rcpt_to)
+        if route is None or route.next_hop is None:
+            return None
+        try:
+            release_to_next_hop(conn, identifier, route.next_hop, border_of(desk.world), now(), by=by)
+        except UnfitError as error:
+            raise FaultError(f"{identifier} cannot be passed on: {error}.") from error
+        return held.held_item(conn, identifier)
 
 
 @commands.command()

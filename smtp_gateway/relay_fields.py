@@ -9,7 +9,9 @@ signature covered such a field it no longer holds at the next hop, and our resul
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
 from typing import Final
 
@@ -57,10 +59,34 @@ class Border:
 
 def relayed(message: Message, report: Report, envelope: Envelope, border: Border, *, flagged: bool) -> bytes:
     """The message as the next hop gets it. ``message`` has to be ``envelope.raw`` as read. Raises UnfitError."""
-    kept = without_forged(message, border.authserv_id)
     results = write_field(report, border.authserv_id, envelope.mail_from, envelope.peer.helo)
-    ours = results + received_field(envelope, border.hostname)
-    below = _verdict(report, envelope.id, flagged=flagged) + ours + kept
+    codes = (reason.code for reason in report.reasons)
+    verdict = _verdict(report.verdict.value, codes, envelope.id, flagged=flagged)
+    trace = verdict + results + received_field(envelope, border.hostname)
+    return _finished(message, trace, border, envelope.received_at)
+
+
+@dataclass(frozen=True, slots=True)
+class OnRecord:
+    """What is on record of a held message: its id, its verdict with the reasons' codes, and our trace of that day."""
+
+    id: str
+    verdict: str
+    codes: tuple[str, ...]
+    trace: bytes
+
+
+def released(message: Message, record: OnRecord, border: Border, at: datetime) -> bytes:
+    """A message that was held, as the next hop gets it at last: with the verdict and the trace of its receipt.
+
+    Sealed as of ``at``. Raises UnfitError.
+    """
+    verdict = _verdict(record.verdict, record.codes, record.id, flagged=False)
+    return _finished(message, verdict + record.trace, border, at)
+
+
+def _finished(message: Message, trace: bytes, border: Border, at: datetime) -> bytes:
+    below = trace + without_forged(message, border.authserv_id)
     if border.sealer is None:
         return below
     # After the removal, and over our own results: what is sealed is what the next hop gets (RFC 8617 5.1).
@@ -69,7 +95,7 @@ def relayed(message: Message, report: Report, envelope: Envelope, border: Border
         return (
             below  # our own fields made it one that is not read to its end; a seal over a part would not hold
         )
-    return seal(finished, border.authserv_id, border.sealer, envelope.received_at) + below
+    return seal(finished, border.authserv_id, border.sealer, at) + below
 
 
 def without_forged(message: Message, authserv_id: str) -> bytes:
@@ -101,12 +127,12 @@ def _is_ours_alone(field: Field, authserv_id: str) -> bool:
     return field.lower.startswith(OWN_PREFIX)
 
 
-def _verdict(report: Report, message_id: str, *, flagged: bool) -> bytes:
+def _verdict(verdict: str, codes: Iterable[str], message_id: str, *, flagged: bool) -> bytes:
     """Words of ours only: the verdict, stable codes, the id that finds the message in our log and record."""
-    codes = dict.fromkeys(reason.code for reason in report.reasons if _CODE.fullmatch(reason.code))
-    lines = [f"{VERDICT_FIELD}: {report.verdict.value}"]
-    if codes:
-        lines.append(f"reasons={','.join(list(codes)[:REASONS_MAX])}")
+    plain = dict.fromkeys(code for code in codes if _CODE.fullmatch(code))
+    lines = [f"{VERDICT_FIELD}: {verdict}"]
+    if plain:
+        lines.append(f"reasons={','.join(list(plain)[:REASONS_MAX])}")
     lines.append(f"id={message_id}")
     flag = f"{FLAG_FIELD}: YES\r\n" if flagged else ""
     return (";\r\n\t".join(lines) + "\r\n" + flag).encode("ascii")

@@ -40,6 +40,7 @@ SHELLS = {
     "smtp_gateway.reception",
     "smtp_gateway.record",
     "smtp_gateway.relay",
+    "smtp_gateway.relay_release",
     "smtp_gateway.relay_transport",
     "smtp_gateway.server",
     "smtp_gateway.session_needs",

@@ -114,6 +114,16 @@ def release_with_contact(
     return entry, add_contact(conn, thread_by_id(conn, filed).organisation_id, author, name, at)
 
 
+def relay_held(conn: Connection, copy_id: str, at: datetime, *, by: str) -> None:
+    """Note that a waiting copy was released to its next hop; its verdict stays. RefusedRecord when it does not wait."""
+    _waiting(conn, copy_id)
+    conn.execute(
+        update(messages)
+        .where(messages.c.id == copy_id)
+        .values(disposition=Disposition.RELAYED.value, released_at=at, released_by=storable(by, MAX_LINE))
+    )
+
+
 def discard(conn: Connection, copy_id: str, reason: str, at: datetime, *, by: str) -> None:
     """Put a waiting copy aside; its row and bytes stay, with who, when and why. RefusedRecord when it does not wait."""
     _waiting(conn, copy_id)
