@@ -59,6 +59,8 @@ async def serve(world: World, database: Database, announce: Callable[[int, int],
         console_socket = stack.enter_context(listening(settings.console.host, settings.console.port))
         writer = Writer(database)
         stack.push_async_callback(asyncio.to_thread, writer.close)
+        records = StoredRecords(database)
+        stack.push_async_callback(asyncio.to_thread, records.close)
         judging = await stack.enter_async_context(judging_set(world, now))
         worker = OutboundWorker(
             writer=writer,
@@ -84,7 +86,7 @@ async def serve(world: World, database: Database, announce: Callable[[int, int],
             budget=budget_of(settings),
             caps=caps_of(settings),
             suffixes=suffixes_for(settings.verifier.dmarc_mode),
-            records=StoredRecords(database),
+            records=records,
             relay=relay_of(world, writer, worker.wake, check),
         )
         stack.push_async_callback(asyncio.to_thread, intake.close)
@@ -92,7 +94,7 @@ async def serve(world: World, database: Database, announce: Callable[[int, int],
         watch_queues(metrics, database, writer, judging.resolver)
         console = console_server(
             ConsoleParts(
-                partial(judging.judge.saved, records=StoredRecords(database)),
+                partial(judging.judge.saved, records=records),
                 readiness(gateway, writer),
                 metrics,
                 settings.console.max_verify_bytes,

@@ -73,14 +73,13 @@ async def judged(world: World, raw: bytes, zone: str = "") -> Report:
     """The verdict on a saved message, with our records at hand; the zone is empty unless one is given."""
     resolver = Resolver([], read_zone(zone or "$ORIGIN experts.test.\n@ 300 IN A 192.0.2.1\n"))
     context = Context((PROTECTED,), now())
-    report, _ = await drive(
-        judge(read_message(raw), context),
-        Evidence(),
-        resolver,
-        Yes(),
-        raw=raw,
-        records=StoredRecords(world.database),
-    )
+    records = StoredRecords(world.database)
+    try:
+        report, _ = await drive(
+            judge(read_message(raw), context), Evidence(), resolver, Yes(), raw=raw, records=records
+        )
+    finally:
+        records.close()
     return report
 
 

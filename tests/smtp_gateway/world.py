@@ -261,6 +261,7 @@ async def whole_gateway(
         HOSTNAME, HOSTNAME, host=HOST, port=0, limits=limits or Limits()
     )
     resolver = resolver or Resolver([], zone or read_zone(zone_text(key)))
+    records = StoredRecords(database)
     intake = MailIntake(
         settings,
         identities=identities,
@@ -269,7 +270,7 @@ async def whole_gateway(
         opinion=Yes(),
         writer=wrap_writer(writer),
         suffixes=suffixes,
-        records=StoredRecords(database),
+        records=records,
         relay=None if relay is None else relay(wrap_writer(writer)),
     )
     boxes = replace(BOXES, policy=policy or RoutePolicy(), table=table)
@@ -280,5 +281,6 @@ async def whole_gateway(
     finally:
         await server.stop()
         intake.close()
+        records.close()
         writer.close()
         database.close()

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from threads.model import (
     Arrival,
@@ -44,7 +44,8 @@ from threads.schema import (
 )
 from threads.store.errors import RefusedRecord
 from threads.store.people import contact_of
-from threads.store.statements import insert_or_keep
+from threads.store.prepared import Prepared
+from threads.store.statements import insert_or_keep, insert_row
 from threads.store.thread import append, know_message_id, thread_of
 from threads.store.values import MAX_ID, MAX_LINE, MAX_PATH, address_key, storable
 
@@ -56,20 +57,24 @@ _RANK = {
 }
 
 # Built once: what is executed for every message is compiled and cached by these very objects.
-_FIND = select(messages).where(
-    messages.c.sha256 == bindparam("sha256"),
-    messages.c.mail_from == bindparam("mail_from"),
-    messages.c.rcpt_to == bindparam("rcpt_to"),
+_FIND = Prepared(
+    select(messages).where(
+        messages.c.sha256 == bindparam("sha256"),
+        messages.c.mail_from == bindparam("mail_from"),
+        messages.c.rcpt_to == bindparam("rcpt_to"),
+    )
 )
 _KNOWN = select(message_ids).where(message_ids.c.message_id.in_(bindparam("ids", expanding=True)))
 _NAMED = select(threads).where(threads.c.id.in_(bindparam("ids", expanding=True)))
 _TAGGED = select(threads).where(threads.c.reference.in_(bindparam("tags", expanding=True)))
-_CONTACTS = select(contacts).where(contacts.c.address_key == bindparam("key")).order_by(contacts.c.id)
-_DOMAIN = select(organisation_domains.c.organisation_id).where(
-    organisation_domains.c.domain == bindparam("domain"), organisation_domains.c.verified.is_(True)
+_CONTACTS = Prepared(
+    select(contacts).where(contacts.c.address_key == bindparam("key")).order_by(contacts.c.id)
 )
-_ADD_MESSAGE = insert(messages).inline()
-_ADD_EVIDENCE = insert(evidence).inline()
+_DOMAIN = Prepared(
+    select(organisation_domains.c.organisation_id).where(
+        organisation_domains.c.domain == bindparam("domain"), organisation_domains.c.verified.is_(True)
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +120,14 @@ def copy_of(row: Row[Any]) -> StoredCopy:
 
 def find_copy(conn: Connection, sha256: str, mail_from: str, rcpt_to: str) -> StoredCopy | None:
     """The copy with that key, if it is on record."""
-    row = conn.execute(
-        _FIND,
+    row = _FIND.first(
+        conn,
         {
             "sha256": sha256,
             "mail_from": storable(mail_from, MAX_PATH),
             "rcpt_to": storable(rcpt_to, MAX_PATH),
         },
-    ).one_or_none()
+    )
     return None if row is None else copy_of(row)
 
 
@@ -152,8 +157,9 @@ def candidates(conn: Connection, keys: ThreadKeys, author: str | None) -> Candid
     organisations: tuple[int, ...] = ()
     if author is not None:
         key = storable(address_key(author), MAX_LINE)
-        by_address = tuple(map(contact_of, conn.execute(_CONTACTS, {"key": key})))
-        organisations = tuple(conn.execute(_DOMAIN, {"domain": key.rpartition("@")[2]}).scalars())
+        by_address = tuple(map(contact_of, _CONTACTS.rows(conn, {"key": key})))
+        domain = key.rpartition("@")[2]
+        organisations = tuple(row.organisation_id for row in _DOMAIN.rows(conn, {"domain": domain}))
     return Candidates(
         threads=found,
         known={message_id: tuple(hits) for message_id, hits in known.items()},
@@ -179,7 +185,7 @@ def store_message(conn: Connection, arrival: Arrival, filing: Filing) -> Stored:
         insert_or_keep(
             conn, raw_messages, {"sha256": arrival.sha256, "size": len(arrival.raw), "raw": arrival.raw}
         )
-        conn.execute(_ADD_MESSAGE, {"id": copy_id, **_identity(arrival), **values})
+        insert_row(conn, messages, {"id": copy_id, **_identity(arrival), **values})
     else:
         copy_id, outcome = earlier.id, Outcome.REFILED
         conn.execute(
@@ -187,7 +193,7 @@ def store_message(conn: Connection, arrival: Arrival, filing: Filing) -> Stored:
             .where(messages.c.id == copy_id)
             .values(**values, discarded_at=None, discarded_by=None)
         )
-    conn.execute(_ADD_EVIDENCE, _judgement(copy_id, arrival))
+    insert_row(conn, evidence, _judgement(copy_id, arrival))
     if filing.disposition is not Disposition.FILED or filing.thread_id is None:
         return Stored(copy_id, outcome)
     return Stored(

@@ -6,19 +6,29 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, insert
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql.dml import ReturningInsert
+
+from threads.store.prepared import Prepared
 
 
 @cache
-def _keeping(table: Table, dialect: str) -> ReturningInsert[Any]:
-    if dialect == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing().returning(*table.primary_key)
-    return sqlite.insert(table).on_conflict_do_nothing().returning(*table.primary_key)
+def _keeping(table: Table, dialect: str, columns: tuple[str, ...]) -> Prepared:
+    make = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return Prepared(make(table).on_conflict_do_nothing().returning(*table.primary_key), columns)
 
 
 def insert_or_keep(conn: Connection, table: Table, values: Mapping[str, Any]) -> bool:
     """Insert a row unless its key is taken; returns whether it was inserted."""
     # Asked by what comes back: the count of rows is not known on PostgreSQL where a key is made by the table.
-    return conn.execute(_keeping(table, conn.dialect.name), dict(values)).first() is not None
+    return _keeping(table, conn.dialect.name, tuple(values)).first(conn, values) is not None
+
+
+@cache
+def _adding(table: Table, columns: tuple[str, ...]) -> Prepared:
+    return Prepared(insert(table).inline(), columns)
+
+
+def insert_row(conn: Connection, table: Table, values: Mapping[str, Any]) -> None:
+    """Insert a row; raises IntegrityError where its key is taken."""
+    _adding(table, tuple(values)).run(conn, values)

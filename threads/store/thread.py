@@ -21,14 +21,21 @@ from threads.model import (
 from threads.schema import message_ids, reference_numbers, threads, timeline
 from threads.store.errors import RefusedRecord, UnknownRecord
 from threads.store.people import organisation
+from threads.store.prepared import Prepared
 from threads.store.statements import insert_or_keep
 from threads.store.values import MAX_ID, MAX_LINE, storable
 
 _PREFIX = {ThreadKind.INCIDENT: "INC", ThreadKind.INQUIRY: "INQ", ThreadKind.SERVICE: "SVC"}
 
 # Built once: every message filed executes them, and building a statement costs more than running it.
-_APPEND = insert(timeline).returning(timeline.c.id)
-_TOUCH = update(threads).where(threads.c.id == bindparam("touched"))
+_APPEND = Prepared(
+    insert(timeline).returning(timeline.c.id),
+    ("thread_id", "at", "kind", "actor", "mark", "text", "quoted", "message_id", "copy_id"),
+)
+_TOUCH = Prepared(
+    update(threads).where(threads.c.id == bindparam("touched")).values(updated_at=bindparam("touched_at"))
+)
+_BY_ID = Prepared(select(threads).where(threads.c.id == bindparam("thread_id")))
 
 
 def open_incident(
@@ -139,8 +146,8 @@ def append(
     copy_id: str | None = None,
 ) -> int:
     """Put an entry at the end of a thread's timeline; returns the entry's id."""
-    made: int = conn.execute(
-        _APPEND,
+    made = _APPEND.first(
+        conn,
         {
             "thread_id": thread_id,
             "at": at,
@@ -152,9 +159,9 @@ def append(
             "message_id": message_id,
             "copy_id": copy_id,
         },
-    ).scalar_one()
-    conn.execute(_TOUCH, {"touched": thread_id, "updated_at": at})
-    return made
+    )
+    _TOUCH.run(conn, {"touched": thread_id, "touched_at": at})
+    return int(made.id) if made is not None else 0
 
 
 def add_note(conn: Connection, thread_id: int, text: str, at: datetime, *, actor: str) -> int:
@@ -208,7 +215,7 @@ def thread_of(row: Row[Any]) -> Thread:
 
 def thread_by_id(conn: Connection, thread_id: int) -> Thread:
     """The thread with that id; UnknownRecord when there is none."""
-    row = conn.execute(select(threads).where(threads.c.id == thread_id)).one_or_none()
+    row = _BY_ID.first(conn, {"thread_id": thread_id})
     if row is None:
         raise UnknownRecord(f"There is no thread number {thread_id}.")
     return thread_of(row)

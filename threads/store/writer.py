@@ -14,14 +14,14 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from threads.store.engine import Database
 from threads.store.errors import StoreUnavailable
+from threads.store.works import Done, Work, tell
 
 T = TypeVar("T")
 
@@ -35,28 +35,12 @@ MAX_WAITING_WORKS = 10_000
 DEFAULT_SIZE = 8 * 1024
 
 
-@dataclass(slots=True)
-class _Work(Generic[T]):
-    run: Callable[[Connection], T]
-    size: int
-    waiter: asyncio.Future[T]
-    loop: asyncio.AbstractEventLoop
-
-
-@dataclass(slots=True)
-class _Done:
-    """What a work came to: a value, or the error."""
-
-    value: Any = None
-    error: BaseException | None = None
-
-
 class Writer:
     """Runs works on the database in its own thread; see the module. Close it to end the thread."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: queue.SimpleQueue[_Work[Any] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Work[Any] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
         self.commits = 0
@@ -72,7 +56,7 @@ class Writer:
         """
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[T] = loop.create_future()
-        self._put(_Work(work, size_hint, waiter, loop))
+        self._put(Work(work, size_hint, waiter, loop))
         return await waiter
 
     def close(self) -> None:
@@ -88,7 +72,7 @@ class Writer:
         """How many works wait for their transaction."""
         return self._waiting.qsize()
 
-    def _put(self, work: _Work[Any]) -> None:
+    def _put(self, work: Work[Any]) -> None:
         with self._lock:
             if self._closed:
                 raise StoreUnavailable("The program is stopping; try again when it is back.")
@@ -97,7 +81,7 @@ class Writer:
             self._waiting.put(work)
 
     def _serve(self) -> None:
-        last: _Work[Any] | None = None
+        last: Work[Any] | None = None
         while True:
             first = last or self._waiting.get()
             last = None
@@ -117,12 +101,12 @@ class Writer:
                     break
                 batch.append(following)
                 size += following.size
-            _tell(batch, self._together(batch))
+            tell(batch, self._together(batch))
             del batch, first  # the bytes of the last batch are not kept while nothing comes
             if ends:
                 return
 
-    def _together(self, batch: list[_Work[Any]], *, again: bool = True) -> list[_Done]:
+    def _together(self, batch: list[Work[Any]], *, again: bool = True) -> list[Done]:
         """One transaction. A work whose row another node has just written runs once more and then sees it."""
         begun = False
         try:
@@ -135,17 +119,17 @@ class Writer:
                     return self._together(batch, again=False)
                 if isinstance(error, StopIteration):  # no future carries that one
                     error = RuntimeError("a work raised StopIteration")
-                return [_Done(error=error)]
+                return [Done(error=error)]
             if not begun:  # locked or gone: alone each would only wait as long again
-                return [_Done(error=error) for _ in batch]
+                return [Done(error=error) for _ in batch]
             return self._alone(batch)
         self.commits += 1
         self.works += len(batch)
-        return [_Done(value) for value in values]
+        return [Done(value) for value in values]
 
-    def _alone(self, batch: list[_Work[Any]]) -> list[_Done]:
+    def _alone(self, batch: list[Work[Any]]) -> list[Done]:
         """Each in its own transaction; once none can be begun any more, the rest is not tried."""
-        done: list[_Done] = []
+        done: list[Done] = []
         for number, work in enumerate(batch):
             outcome = self._together([work])[0]
             done.append(outcome)
@@ -153,26 +137,3 @@ class Writer:
                 done += [outcome] * (len(batch) - number - 1)
                 break
         return done
-
-
-def _tell(batch: list[_Work[Any]], done: list[_Done]) -> None:
-    """Wake the waiters; one call for each event loop, however many of its tasks wait."""
-    loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], _Done]]] = {}
-    for work, outcome in zip(batch, done, strict=True):
-        loops.setdefault(work.loop, []).append((work.waiter, outcome))
-    for loop, waiters in loops.items():
-        try:
-            loop.call_soon_threadsafe(_settle, waiters)
-        except RuntimeError:
-            # The loop was closed while its works were being committed: nobody is left to be told.
-            continue
-
-
-def _settle(waiters: list[tuple[asyncio.Future[Any], _Done]]) -> None:
-    for waiter, outcome in waiters:
-        if waiter.done():  # cancelled meanwhile; the work is committed all the same
-            continue
-        if outcome.error is not None:
-            waiter.set_exception(outcome.error)
-        else:
-            waiter.set_result(outcome.value)

@@ -1,0 +1,112 @@
+"""Statements that every message executes, compiled once and handed to the driver as they stand.
+
+SQLAlchemy works out a statement's text, its parameters and its result anew at each execution, which takes ten times as long
+as SQLite takes to carry it out. Here that is done once for each kind of database. What comes out, values and errors,
+is what SQLAlchemy would give; only statements without lists of values (``IN``) can be prepared.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, Dialect
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.expression import ClauseElement
+
+Processor = Callable[[Any], Any] | None
+
+
+class _Ready:
+    """One statement for one kind of database: text, parameters in the driver's order, and what to do with each value."""
+
+    def __init__(self, statement: ClauseElement, dialect: Dialect, columns: Sequence[str] | None) -> None:
+        compiled: Any = statement.compile(dialect=dialect, column_keys=columns)
+        if not isinstance(compiled, SQLCompiler) or any(bind.expanding for bind in compiled.bind_names):
+            raise TypeError("a statement with lists of values cannot be prepared")
+        self.text: Final = str(compiled)
+        self.positional: Final = compiled.positiontup is not None
+        binds = {name: bind for bind, name in compiled.bind_names.items()}
+        processors: Any = compiled._bind_processors  # noqa: SLF001 - what makes a value the driver's has no public name
+        # What is not given, the statement holds itself: a limit, a state's name.
+        self.parameters: Final = tuple(
+            (binds[name].key, name, processors.get(name), binds[name].required, binds[name].effective_value)
+            for name in compiled.positiontup or binds
+        )
+        results: Any = compiled._result_columns  # noqa: SLF001 - as above
+        self.row: Final[Any] = namedtuple("Row", [entry.keyname for entry in results]) if results else None  # noqa: PYI024 - made from a statement
+        self.results: Final = tuple(_result_processor(entry.type, dialect) for entry in results)
+        self.plain: Final = not any(self.results)
+
+    def values(self, given: Mapping[str, Any]) -> tuple[Any, ...] | dict[str, Any]:
+        made = []
+        for key, _, process, required, held in self.parameters:
+            value = given[key] if required or key in given else held
+            made.append(value if process is None else process(value))
+        if self.positional:
+            return tuple(made)
+        return {name: value for (_, name, _, _, _), value in zip(self.parameters, made, strict=True)}
+
+
+def _result_processor(kind: Any, dialect: Dialect) -> Processor:
+    process: Processor = kind.dialect_impl(dialect).result_processor(dialect, None)
+    return process
+
+
+class Prepared:
+    """A statement of SQLAlchemy Core; ``columns`` are those of an insert that are given. Made once, at import."""
+
+    def __init__(self, statement: ClauseElement, columns: Sequence[str] | None = None) -> None:
+        self._statement = statement
+        self._columns = columns
+        self._ready: dict[str, _Ready] = {}
+
+    def rows(self, conn: Connection, given: Mapping[str, Any]) -> list[Any]:
+        """Execute, and return all rows as named tuples. Raises what SQLAlchemy raises."""
+        ready, cursor = self._execute(conn, given)
+        try:
+            found = cursor.fetchall()
+        finally:
+            cursor.close()
+        row = ready.row
+        if row is None:
+            return []
+        if ready.plain:
+            return [row._make(one) for one in found]
+        return [
+            row._make(
+                value if process is None else process(value)
+                for process, value in zip(ready.results, one, strict=True)
+            )
+            for one in found
+        ]
+
+    def first(self, conn: Connection, given: Mapping[str, Any]) -> Any | None:
+        """The first row, or None."""
+        found = self.rows(conn, given)
+        return found[0] if found else None
+
+    def run(self, conn: Connection, given: Mapping[str, Any]) -> int:
+        """Execute, and return how many rows were changed."""
+        _, cursor = self._execute(conn, given)
+        changed = int(cursor.rowcount)
+        cursor.close()
+        return changed
+
+    def _execute(self, conn: Connection, given: Mapping[str, Any]) -> tuple[_Ready, Any]:
+        dialect = conn.dialect
+        ready = self._ready.get(dialect.name)
+        if ready is None:
+            ready = self._ready[dialect.name] = _Ready(self._statement, dialect, self._columns)
+        values = ready.values(given)
+        cursor = conn.connection.cursor()
+        try:
+            cursor.execute(ready.text, values)
+        except dialect.loaded_dbapi.Error as error:
+            cursor.close()
+            raise DBAPIError.instance(
+                ready.text, None, error, dialect.loaded_dbapi.Error, hide_parameters=True, dialect=dialect
+            ) from error
+        return ready, cursor
