@@ -9,19 +9,25 @@ from dataclasses import dataclass
 from typing import Final
 
 MAX_RECORD: Final = 8_192  # characters that are read; published records stay below 2 KB
-MAX_DOMAIN_SPEC: Final = 400  # a name has 253 octets; macros take a few more to write
+MAX_TERM: Final = 400  # characters; a name has 253 octets, and macros take a few more to write
 
 _MECHANISMS: Final = frozenset({"all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists"})
-_MACRO: Final = r"%(?:\{[slodiphcrtvSLODIPHCRTV][0-9]*[rR]?[.+,/_=-]*\}|[%_-])"
-# RFC 7208 7.1: macro-literals are visible ASCII without "%". "/" is left to the prefix length.
-_DOMAIN: Final = rf"(?:{_MACRO}|[!-$&-.0-~])+"
+# RFC 7208 7.1, 7.2: c, r and t are for explanations only. Macro-literals are visible ASCII without "%".
+_MACRO: Final = r"%(?:\{[slodiphvSLODIPHV][0-9]*[rR]?[.+,/_=-]*\}|[%_-])"
+_DOMAIN: Final = rf"(?:{_MACRO}|[!-$&-~])+"
 _DOMAIN_SPEC: Final = re.compile(rf"(?:{_DOMAIN})\Z")
+_BITS: Final = "(?:0|[1-9][0-9]{0,2})"
 _TERM: Final = re.compile(
-    rf"([+?~-]?)(all|include|a|mx|ptr|ip4|ip6|exists)(?::({_DOMAIN}))?((?:/[0-9]{{1,3}})?(?://[0-9]{{1,3}})?)\Z",
+    rf"([+?~-]?)(all|include|a|mx|ptr|ip4|ip6|exists)(?::({_DOMAIN}?))?((?:/{_BITS})?(?://{_BITS})?)\Z",
     re.IGNORECASE,
 )
-_MODIFIER: Final = re.compile(rf"([A-Za-z][A-Za-z0-9_.-]*)=((?:{_MACRO}|[!-$&-~])*)\Z")
-_END: Final = re.compile(r"(?:\.[A-Za-z0-9-]*[A-Za-z][A-Za-z0-9-]*\.?|%\{[^}]*\})\Z")
+_MODIFIER: Final = re.compile(
+    r"([A-Za-z][A-Za-z0-9_.-]*)=((?:%(?:\{[A-Za-z][0-9]*[rR]?[.+,/_=-]*\}|[%_-])|[!-$&-~])*)\Z"
+)
+# RFC 7208 7.1 domain-end: a top label, which is not all digits, or a macro.
+_END: Final = re.compile(
+    r"(?:\.(?:[A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*|[A-Za-z0-9]+-[A-Za-z0-9-]*[A-Za-z0-9])\.?|%\{[^}]*\})\Z"
+)
 _VERSION: Final = re.compile(r"v=spf1(?: |\Z)", re.IGNORECASE)
 _NEARLY: Final = re.compile(r"[\s\"']*v?\s*=?\s*spf[12]?\b", re.IGNORECASE)
 
@@ -117,6 +123,8 @@ def read_spf(text: str) -> SpfRecord:
 
 
 def _term(part: str) -> Term | None:
+    if len(part) > MAX_TERM:
+        return None
     modifier = _MODIFIER.match(part)
     if modifier is not None:
         name, value = modifier[1].lower(), modifier[2]
@@ -143,11 +151,7 @@ def _term(part: str) -> Term | None:
 
 
 def _is_domain(value: str) -> bool:
-    return (
-        len(value) <= MAX_DOMAIN_SPEC
-        and _DOMAIN_SPEC.match(value) is not None
-        and _END.search(value) is not None
-    )
+    return _DOMAIN_SPEC.match(value) is not None and _END.search(value) is not None
 
 
 def _is_prefix(prefix: str) -> bool:
@@ -156,7 +160,7 @@ def _is_prefix(prefix: str) -> bool:
 
 
 def _is_network(value: str, prefix: str, version: int) -> bool:
-    if prefix.startswith("//"):
+    if prefix.startswith("//") or "/" in value:
         return False
     try:
         # RFC 7208 5.6: host bits may be set.
