@@ -11,6 +11,7 @@ from verifier.dmarc_record import tags_of
 from verifier.dmarc_walk import walk, walk_questions
 from verifier.evidence import NOTHING, Check, Question, ask, together
 
+MAX_URI: Final = 512  # characters; an address has at most 320 (RFC 5321 4.5.3.1)
 MAX_DESTINATIONS: Final = 10  # that are looked at; reporters keep to the first few
 # RFC 3986 3.1 and RFC 6068 2; "!" starts the obsolete size limit (RFC 9989 4.7).
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[!-+\--:<-~]+\Z")
@@ -29,14 +30,16 @@ def invalid_uris(tags: dict[str, str], names: tuple[str, ...] = _BOTH) -> list[s
     return [
         uri
         for uri in _uris(tags, names)
-        if not _URI.match(uri) or (uri.lower().startswith("mailto:") and not _MAILTO.match(uri))
+        if len(uri) > MAX_URI
+        or not _URI.match(uri)
+        or (uri.lower().startswith("mailto:") and not _MAILTO.match(uri))
     ]
 
 
 def check_destinations(domain: str, tags: dict[str, str]) -> Check[Findings]:
     """Check that each other organisation which reports of a domain go to says that it takes them."""
     yield NOTHING
-    matches = (_MAILTO.match(uri) for uri in _uris(tags, _BOTH))
+    matches = (_MAILTO.match(uri) for uri in _uris(tags, _BOTH) if len(uri) <= MAX_URI)
     hosts = dict.fromkeys(match[1].lower() for match in matches if match is not None)
     parts = yield from together(_check_host(domain, host) for host in tuple(hosts)[:MAX_DESTINATIONS])
     return tuple(one for part in parts for one in part)
