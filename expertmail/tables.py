@@ -26,7 +26,7 @@ MARK_STYLES = {
     "ok": "green",
     "advice": "yellow",
     "fault": "red",
-    "not checked": "yellow",
+    "unchecked": "yellow",
 }
 
 

@@ -11,7 +11,7 @@ class Severity(StrEnum):
     OK = "ok"
     ADVICE = "advice"
     FAULT = "fault"
-    UNCHECKED = "not checked"  # a temporary error of the DNS
+    UNCHECKED = "unchecked"  # a temporary error of the DNS
 
 
 class Area(StrEnum):

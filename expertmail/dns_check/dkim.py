@@ -37,7 +37,10 @@ def check_keys(operated: Operated) -> Check[Findings]:
     yield NOTHING
     parts = yield from together(_check_key(operated, key) for key in operated.keys)
     findings = [one for part in parts for one in part]
-    if not any(key.use is KeyUse.SIGNS for key in operated.keys):
+    for selector, why in operated.unusable_keys:
+        findings.append(finding(Code.DKIM_NO_KEY, _name(operated, selector), why))
+    there = {*(key.selector for key in operated.keys), *(selector for selector, _ in operated.unusable_keys)}
+    if operated.selector not in there:
         name = _name(operated, operated.selector)
         text = f"there is no key {operated.selector}; run `expertmail keys generate {operated.selector}`"
         findings.append(finding(Code.DKIM_NO_KEY, name, text))

@@ -52,7 +52,8 @@ class Operated:
     """Everything that the check depends on beside the DNS. Names in lower case without their final dot.
 
     ``sending`` are the addresses that our mail leaves from; empty means those of ``hostname``, unless mail leaves
-    through a ``smarthost``. ``policies`` holds MTA-STS policies by domain, "" for the domains that it does not name.
+    through a ``smarthost``. ``unusable_keys`` are selectors of key files that cannot be used, each with a sentence that
+    says why. ``policies`` holds MTA-STS policies by domain, "" for the domains that it does not name.
     ``local`` says that nobody outside is concerned (delivery mode ``files``).
     """
 
@@ -63,6 +64,7 @@ class Operated:
     selector: str
     at: datetime
     keys: tuple[OwnKey, ...] = ()
+    unusable_keys: tuple[tuple[str, str], ...] = ()
     sending: tuple[str, ...] = ()
     smarthost: str | None = None
     tls: TlsFiles | None = None

@@ -178,7 +178,7 @@ RULES: Final[Mapping[Code, Rule]] = MappingProxyType(
         Code.DKIM_NO_KEY: Rule(
             _F,
             Area.DKIM,
-            "There is no private key for dkim.selector, so that nothing can be signed.",
+            "Without a private key nothing can be signed under the selector.",
             "RFC 6376 3.1",
         ),
         Code.DKIM_MISSING: Rule(

@@ -82,6 +82,7 @@ def operated_of(
 ) -> Operated:
     """What is operated, by the settings and the files that they name. Makes nothing. Raises FaultError."""
     delivery = settings.delivery
+    keys, unusable = _keys(settings)
     return Operated(
         domains=settings.mail.domains,
         reply_domain=settings.mail.reply_domain,
@@ -89,7 +90,8 @@ def operated_of(
         hostname=settings.hostname,
         selector=settings.dkim.selector,
         at=at,
-        keys=tuple(_keys(settings)),
+        keys=keys,
+        unusable_keys=unusable,
         sending=tuple(map(_address, addresses)),
         smarthost=delivery.smarthost if delivery.mode == "smarthost" else None,
         tls=_tls(settings),
@@ -119,19 +121,21 @@ def policies_of(given: Iterable[str], domains: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _keys(settings: Settings) -> Iterable[OwnKey]:
-    """The keys of the sender's domain, the one that signs first."""
+def _keys(settings: Settings) -> tuple[tuple[OwnKey, ...], tuple[tuple[str, str], ...]]:
+    """The keys of the sender's domain, the one that signs first; and selectors with why their file is of no use."""
     prefix, signing = settings.sender_domain + ".", settings.dkim.selector
-    folder = key_path(settings).parent
-    paths = {
-        p.name.removeprefix(prefix).removesuffix(".pem"): p for p in sorted(folder.glob(f"{prefix}*.pem"))
-    }
+    files = key_path(settings).parent.glob(f"{prefix}*.pem")
+    paths = {path.name.removeprefix(prefix).removesuffix(".pem"): path for path in files}
+    keys: list[OwnKey] = []
+    unusable: list[tuple[str, str]] = []
     for selector in sorted(paths, key=lambda one: (one != signing, one)):
         try:
             key = load_key(paths[selector])
         except SigningError as error:
-            raise FaultError(str(error), ExitCode.NO_INPUT) from error
-        yield _own_key(selector, key_use(selector, signing), key)
+            unusable.append((selector, str(error)))
+        else:
+            keys.append(_own_key(selector, key_use(selector, signing), key))
+    return tuple(keys), tuple(unusable)
 
 
 def _own_key(selector: str, use: KeyUse, key: SigningKey) -> OwnKey:

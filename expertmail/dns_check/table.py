@@ -14,7 +14,7 @@ _HEAD: Final = """# What `dns check` finds
 <!-- Made by `python -m expertmail.dns_check.table > docs/dns-findings.md`; a test keeps it up to date. -->
 
 `expertmail dns check` gives each finding a code that programs may rely on: none is ever renamed. A *fault* loses mail, or lets
-others forge it; *advice* is about what could be better; *not checked* is what the DNS gave no answer about just now. What is as
+others forge it; *advice* is about what could be better; *unchecked* is what the DNS gave no answer about just now. What is as
 it should be has the code `ok`. Exit codes and options are in [commands.md](commands.md).
 """
 

@@ -263,6 +263,11 @@ PLANTED: dict[str, tuple[dict[str, list[str]], dict[str, Any], set[tuple[str, st
         {("dkim-previous", "s0._domainkey.experts.test")},
     ),
     "no private key": ({}, {"keys": ()}, {("dkim-no-key", KEY)}),
+    "private key of no use": (
+        {},
+        {"keys": (), "unusable_keys": (("s1", "The DKIM key s1.pem may be read by others."),)},
+        {("dkim-no-key", KEY)},
+    ),
     "short private key": ({}, {"keys": (own_key("s1", RSA_KEY, bits=1024),)}, {("dkim-short-key", KEY)}),
     # DMARC (RFC 9989)
     "no DMARC": (dmarc(), {}, {("dmarc-missing", D), ("dmarc-missing", R)}),

@@ -6,10 +6,12 @@ import os
 import re
 import tomllib
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from expertmail.dns_check.certificate import public_key_hash
 from expertmail.dns_check.check import check_all, exit_code
@@ -23,20 +25,27 @@ from expertmail.dns_check.table import markdown
 from expertmail.dns_check.view import zone_lines
 from tests.expertmail.dns_faults import PLANTED, D, R, spf
 from tests.expertmail.dns_zone import (
+    AT,
+    AUTHORITY,
     ED25519_KEY,
     IPV4,
     IPV6,
     LEAF,
+    LEAF_KEY,
     MX,
     OPERATED,
     OTHER_RSA_KEY,
+    POLICY,
     RSA_KEY,
     Answers,
     everything,
     found,
     own_key,
+    pem,
+    pem_of,
     sound,
     strings,
+    tls_files,
     zone_text,
 )
 from tests.verifier.test_spf import suite
@@ -130,7 +139,7 @@ def test_no_answer_is_never_a_fault(name: str) -> None:
         assert faults <= expected, question
 
 
-def test_what_the_dns_does_not_answer_is_told_as_not_checked() -> None:
+def test_what_the_dns_does_not_answer_is_told_as_unchecked() -> None:
     silent = {
         question
         for question in questions({}, {})
@@ -185,6 +194,13 @@ def test_reports_may_go_where_they_are_taken() -> None:
     assert found({**policy, **wrong}) == {("dmarc-report-refused", D)}
 
 
+def test_a_policy_is_enforced_only_where_a_certificate_is() -> None:
+    for tls, mode in ((OPERATED.tls, "enforce"), (None, "testing")):
+        all_of_it = everything({f"_mta-sts.{D}. TXT": []}, tls=tls)
+        (one,) = (f for f in all_of_it if f.code is Code.MTA_STS_MISSING)
+        assert one.serve == f"version: STSv1\nmode: {mode}\nmx: {MX}\nmax_age: 1209600\n"
+
+
 def test_keys_of_a_rotation_are_told_apart() -> None:
     assert [key_use(one, "s2") for one in ("s2", "s1", "s3", "s10", "t1", "old")] == [
         KeyUse.SIGNS,
@@ -221,6 +237,68 @@ def test_an_ed25519_key_and_flags_that_do_no_harm_are_fine() -> None:
 )
 def test_an_spf_record_of_any_valid_form_is_fine(record: str) -> None:
     assert found(spf(record)) == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "record"),
+    [
+        ("_dmarc", "v=DMARC1;p=reject;rua=mailto:a@experts.test;"),
+        (
+            "_dmarc",
+            "v=DMARC1 ; p = REJECT ; sp=quarantine; np=reject; rua=mailto:a@experts.test,mailto:b@experts.test",
+        ),
+        (
+            "_dmarc",
+            "v=DMARC1; rua=mailto:a@mail.experts.test!10m; fo=1:d:s; adkim=r; psd=n; t=n; p=quarantine",
+        ),
+        ("_mta-sts", "v=STSv1;id=1"),
+        ("_mta-sts", "v=STSv1; id=20261125T100000Z; more=x; "),
+        ("_smtp._tls", "v=TLSRPTv1;rua=https://reports.test/v1?x;"),
+        ("_smtp._tls", "v=TLSRPTv1; rua=mailto:a@reports.test,https://reports.test/v1"),
+    ],
+)
+def test_a_record_of_any_other_valid_form_is_fine(name: str, record: str) -> None:
+    other = '"something else"' if not name.startswith("_dmarc") else '"v=spf1 -all"'
+    assert found({f"{name}.{D}. TXT": [strings(record), other]}) == set()
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        POLICY.replace("\n", "\r\n"),
+        POLICY.replace(MX, "*.experts.test").replace(": ", ":"),
+        POLICY.replace(MX, MX.upper()) + "note: anything\n\n",
+    ],
+)
+def test_a_policy_of_any_valid_form_is_fine(policy: str) -> None:
+    assert found({}, policies={"": policy}) == set()
+
+
+def test_a_certificate_of_any_usual_kind_is_fine() -> None:
+    ed25519_key = ed25519.Ed25519PrivateKey.generate()
+    rsa_key = rsa.generate_private_key(65537, 2048)
+    for key in (ed25519_key, rsa_key):
+        for names in ((MX,), ("*.experts.test",), ("www.experts.test", MX.upper())):
+            leaf = AUTHORITY.issue(key, names=names, ends=AT + timedelta(days=21))
+            for chain in (
+                pem(leaf, AUTHORITY.intermediate),
+                pem(leaf, AUTHORITY.intermediate, AUTHORITY.root),
+            ):
+                assert found({}, tls=tls_files(chain, pem_of(key))) == set(), names
+    both = pem(LEAF, AUTHORITY.intermediate) + pem_of(LEAF_KEY)
+    assert found({}, tls=tls_files(both, both)) == set()
+
+
+def test_other_mx_hosts_may_stand_beside_ours() -> None:
+    hosts = {f"{D}. MX": ["20 backup.other.test.", f"10 {MX}."], "backup.other.test. A": ["198.51.100.2"]}
+    assert found(hosts, policies={"": POLICY, D: POLICY + "mx: backup.other.test\n"}) == set()
+
+
+def test_our_host_under_another_mx_name_needs_a_certificate_for_it() -> None:
+    other = {f"{D}. MX": ["10 in.experts.test."], "in.experts.test. A": [IPV4]}
+    policies = {"": POLICY, D: POLICY.replace(MX, "in.experts.test")}
+    assert found(other, policies=policies) == {("certificate-name", MX)}
+    assert found(other, policies=policies, tls=tls_files(names=("in.experts.test", MX))) == set()
 
 
 def test_tlsa_records_that_match_are_fine_when_they_are_signed() -> None:

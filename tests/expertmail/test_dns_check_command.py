@@ -278,6 +278,14 @@ def test_the_check_makes_nothing(check: Check, command: Check, tmp_path: Path) -
     assert list((tmp_path / "empty").iterdir()) == [tmp_path / "empty" / "s.toml"]
 
 
+def test_a_key_that_others_may_read_is_told(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "zone.db").write_text(own_zone(tmp_path))
+    (tmp_path / "var" / "keys" / f"{D}.s1.pem").chmod(0o644)
+    ended = check("--zone", "zone.db", "--json")
+    assert (ended.code, codes(ended)) == (1, {("dkim-no-key", f"s1._domainkey.{D}")})
+    assert "chmod 600" in ended.out
+
+
 def test_other_addresses_may_be_named(check: Check, tmp_path: Path) -> None:
     (tmp_path / "zone.db").write_text(own_zone(tmp_path))
     assert check("--zone", "zone.db", "--address", IPV4).code == 0
