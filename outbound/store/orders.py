@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, func, or_, select, update
 
 from outbound.model import (
     AutomaticCaps,
@@ -22,6 +22,7 @@ from outbound.model import (
 )
 from outbound.schema import NOT_CAPPED, automatic_orders
 from outbound.store.rows import LEASE, LIST_LIMIT, read_each, well_typed
+from threads.store.prepared import Prepared
 from threads.store.statements import insert_or_keep
 from threads.store.values import MAX_LINE, address_key, storable
 
@@ -38,8 +39,8 @@ def order_automatic(conn: Connection, order: AutomaticOrder, caps: AutomaticCaps
     domain = key.rpartition("@")[2]
     day = order.ordered_at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     capped = (
-        _ordered(conn, automatic_orders.c.address_key == key, day, caps.per_address) >= caps.per_address
-        or _ordered(conn, automatic_orders.c.domain_key == domain, day, caps.per_domain) >= caps.per_domain
+        _ordered(conn, _OF_ADDRESS, key, day, caps.per_address) >= caps.per_address
+        or _ordered(conn, _OF_DOMAIN, domain, day, caps.per_domain) >= caps.per_domain
     )
     state = OrderState.CAPPED if capped else OrderState.ORDERED
     inserted = insert_or_keep(
@@ -65,16 +66,30 @@ def order_automatic(conn: Connection, order: AutomaticOrder, caps: AutomaticCaps
     return OrderOutcome.CAPPED if capped else OrderOutcome.ORDERED
 
 
-def _ordered(conn: Connection, who: Any, day: datetime, cap: int) -> int:
-    """Orders of that day that count, up to ``cap``. Capped ones stand in neither index, so they cost nothing."""
+def _counting(column: Any) -> Prepared:
     table = automatic_orders
     counted = (
         select(table.c.id)
-        .where(who, table.c.ordered_at >= day, table.c.ordered_at < day + timedelta(days=1), NOT_CAPPED)
-        .limit(cap)
+        .where(
+            column == bindparam("who"),
+            table.c.ordered_at >= bindparam("day", type_=table.c.ordered_at.type),
+            table.c.ordered_at < bindparam("next_day", type_=table.c.ordered_at.type),
+            NOT_CAPPED,
+        )
+        .limit(bindparam("cap"))
         .subquery()
     )
-    return conn.execute(select(func.count()).select_from(counted)).scalar_one()
+    return Prepared(select(func.count().label("orders")).select_from(counted))
+
+
+_OF_ADDRESS = _counting(automatic_orders.c.address_key)
+_OF_DOMAIN = _counting(automatic_orders.c.domain_key)
+
+
+def _ordered(conn: Connection, counting: Prepared, who: str, day: datetime, cap: int) -> int:
+    """Orders of that day that count, up to ``cap``. Capped ones stand in neither index, so they cost nothing."""
+    row = counting.first(conn, {"who": who, "day": day, "next_day": day + timedelta(days=1), "cap": cap})
+    return int(row.orders) if row is not None else 0
 
 
 def next_orders(conn: Connection, now: datetime, owner: str, n: int) -> tuple[LeasedOrder | Unreadable, ...]:

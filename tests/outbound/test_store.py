@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event
 from sqlalchemy.dialects import postgresql
 
 from outbound.compose import compose, stamp
@@ -45,6 +44,7 @@ from tests.outbound.conftest import NOW, REQUEST
 from threads.model import Direction, EntryKind, Mark, State
 from threads.schema import message_ids
 from threads.store.errors import RefusedRecord, UnknownRecord
+from threads.store.prepared import Prepared
 from threads.store.thread import thread_by_id, timeline_of
 
 GENUINE = SelfCheck(genuine=True, verdict="genuine")
@@ -343,6 +343,20 @@ def test_automatic_mail_is_capped_per_address_and_domain_and_day(do, record):
     assert len(do(next_orders, NOW + timedelta(days=1), "w", 10)) == 5
 
 
+def heard(said):
+    """``Prepared.first`` that notes the counts it makes."""
+    first = Prepared.first
+
+    def hear(self, conn, given):
+        found = first(self, conn, given)
+        ready = self._ready[conn.dialect.name]
+        if ready.text.startswith("SELECT count"):
+            said.append((ready.text, ready.values(given)))
+        return found
+
+    return hear
+
+
 def test_orders_that_were_capped_are_not_looked_at_when_orders_are_counted(do, record):
     caps = AutomaticCaps(per_address=2, per_domain=3)
     for number in range(5):
@@ -351,13 +365,9 @@ def test_orders_that_were_capped_are_not_looked_at_when_orders_are_counted(do, r
     def plans(conn):
         said = []
 
-        @event.listens_for(conn, "before_cursor_execute")
-        def hear(_conn, _cursor, statement, parameters, _context, _many):
-            if statement.startswith("SELECT count"):
-                said.append((statement, parameters))
-
-        order_automatic(conn, order(record, "more", "ana@contoso.test", NOW), AutomaticCaps(9, 9))
-        event.remove(conn, "before_cursor_execute", hear)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Prepared, "first", heard(said))
+            order_automatic(conn, order(record, "more", "ana@contoso.test", NOW), AutomaticCaps(9, 9))
         return [
             row.detail
             for statement, parameters in said

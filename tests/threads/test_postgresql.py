@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import event, insert
+from sqlalchemy import insert
 
 from outbound.model import AutomaticOrder, Delivery, LeasedOrder, OrderOutcome, Unreadable
 from outbound.orders import acknowledgement
@@ -34,10 +34,12 @@ from outbound.store import (
     work_waits,
 )
 from outbound.store.ledger import sent_mails
+from tests.outbound.test_store import heard
 from tests.threads.conftest import AT, World, arrival, filing, populate
 from threads import store
 from threads.model import Disposition, Mark, Outcome, StandingKind, ThreadKeys
 from threads.schema import metadata
+from threads.store.prepared import Prepared
 from threads.store.signatures import archive_keys, archived, remember_signatures, seen
 from verifier.own_records import RecordsQuestion
 
@@ -222,12 +224,8 @@ def test_an_order_is_new_once(world: World) -> None:
         assert order_automatic(conn, order(world, "1")) is OrderOutcome.DUPLICATE
 
 
-def test_capped_orders_are_not_looked_at_when_orders_are_counted(world: World) -> None:
+def test_capped_orders_are_not_looked_at_when_orders_are_counted(world: World, monkeypatch) -> None:
     said: list[tuple[str, Any]] = []
-
-    def hear(_conn: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: Any) -> None:
-        if statement.startswith("SELECT count"):
-            said.append((statement, parameters))
 
     with world.database.writing() as conn:
         for number in range(CAPS.per_address + 1):
@@ -241,9 +239,8 @@ def test_capped_orders_are_not_looked_at_when_orders_are_counted(world: World) -
             f" SELECT 'more' || n, {columns} FROM automatic_orders, generate_series(1, 20000) n WHERE state = 'capped'"
         )
         conn.exec_driver_sql("ANALYZE automatic_orders")
-        event.listen(conn, "before_cursor_execute", hear)
+        monkeypatch.setattr(Prepared, "first", heard(said))
         assert order_automatic(conn, order(world, "last")) is OrderOutcome.CAPPED
-        event.remove(conn, "before_cursor_execute", hear)
         plans = [
             conn.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters).scalar_one()
             for statement, parameters in said

@@ -35,6 +35,18 @@ _APPEND = Prepared(
 _TOUCH = Prepared(
     update(threads).where(threads.c.id == bindparam("touched")).values(updated_at=bindparam("touched_at"))
 )
+_OPEN = Prepared(
+    insert(threads).returning(threads.c.id),
+    (
+        "kind", "reference", "title", "state", "severity", "assigned_to", "organisation_id", "opened_at", "updated_at"
+    ),
+)  # fmt: skip
+_NEXT_NUMBER = Prepared(
+    update(reference_numbers)
+    .where(reference_numbers.c.kind == bindparam("of_kind"))
+    .values(last=reference_numbers.c.last + 1)
+    .returning(reference_numbers.c.last)
+)
 _BY_ID = Prepared(select(threads).where(threads.c.id == bindparam("thread_id")))
 
 
@@ -100,17 +112,17 @@ def _open(
         "opened_at": at,
         "updated_at": at,
     }
-    made = conn.execute(
-        insert(threads)
-        .values(
+    row = _OPEN.first(
+        conn,
+        {
             **values,
-            kind=kind.value,
-            state=State.ACTIVE.value,
-            severity=None if severity is None else severity.value,
-            assigned_to=assigned_to.value,
-        )
-        .returning(threads.c.id)
-    ).scalar_one()
+            "kind": kind.value,
+            "state": State.ACTIVE.value,
+            "severity": None if severity is None else severity.value,
+            "assigned_to": assigned_to.value,
+        },
+    )
+    made = int(row.id) if row is not None else 0
     thread = Thread(
         id=made, kind=kind, state=State.ACTIVE, severity=severity, assigned_to=assigned_to, **values
     )
@@ -120,16 +132,11 @@ def _open(
 
 def _next_number(conn: Connection, kind: ThreadKind) -> int:
     """The next number of that kind; the row is locked until the commit, so that no two threads share one."""
-    table = reference_numbers
-    insert_or_keep(conn, table, {"kind": kind.value, "last": 0})
-    return int(
-        conn.execute(
-            update(table)
-            .where(table.c.kind == kind.value)
-            .values(last=table.c.last + 1)
-            .returning(table.c.last)
-        ).scalar_one()
-    )
+    row = _NEXT_NUMBER.first(conn, {"of_kind": kind.value})
+    if row is None:  # the first one of its kind
+        insert_or_keep(conn, reference_numbers, {"kind": kind.value, "last": 0})
+        row = _NEXT_NUMBER.first(conn, {"of_kind": kind.value})
+    return int(row.last) if row is not None else 0
 
 
 def append(
