@@ -178,19 +178,25 @@ def repaired(
 ) -> str:
     """One record with the valid terms of several, ``extra`` ones, and an end that refuses all others.
 
-    Terms ``without`` which it has to be (by their text), those after ``all``, and ptr, are left out; ``~all`` is kept where one of them has it.
+    What stands in ``without`` (a term's text) is left out, and so are ptr and what follows ``all``. The end is ``ending``;
+    else that of the mildest record, ~all at least; else the redirect of a single one. Of several a redirect becomes an include.
     """
     held = tuple(records)
     kept: list[str] = []
+    redirects: list[str] = []
     for record in held:
         for term in record.terms:
             if term.name == "all":
                 break
             if term.qualifier and term.name != "ptr" and term.text not in without:
                 kept.append(term.text)
-    soft = any(record.ending is not None and record.ending.qualifier == "~" for record in held)
-    tail = ending or ("~all" if soft else "-all")
-    redirect = next((r.redirect for r in held if r.redirect is not None and r.ending is None), None)
-    if redirect is not None and redirect.text not in without and ending is None and len(held) == 1:
-        tail = redirect.text
+        following = record.redirect if record.ending is None else None
+        if following is not None and following.text not in without:
+            redirects.append(following.value)
+    mild = any(record.ending is not None and record.ending.qualifier in {"~", "?"} for record in held)
+    tail = ending or ("~all" if mild else "-all")
+    if len(held) == 1 and redirects and ending is None:
+        tail = f"redirect={redirects[0]}"
+    else:
+        kept += [f"include:{domain}" for domain in redirects]
     return " ".join(("v=spf1", *dict.fromkeys((*kept, *extra)), tail))

@@ -160,6 +160,8 @@ def test_a_repaired_spf_record_keeps_who_else_sends() -> None:
         f for f in everything(spf("v=spf1 include:x.test ~all", "v=spf1 ip4:198.51.100.7 -all")) if f.publish
     )
     assert one.publish == (Published(D, "TXT", "v=spf1 include:x.test ip4:198.51.100.7 mx ~all"),)
+    (one,) = (f for f in everything(spf("v=spf1 redirect=x.test", "v=spf1 mx ptr ?all a:y.test")) if f.publish)
+    assert one.publish[0].text == "v=spf1 mx include:x.test ~all"
     refused = everything(spf("v=spf1 ip4:198.51.100.7 ~all", domain=R))
     (one,) = (f for f in refused if f.publish)
     assert one.publish[0].text == f"v=spf1 ip4:198.51.100.7 ip4:{IPV4} ip6:{IPV6} ~all"
