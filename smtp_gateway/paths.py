@@ -39,8 +39,22 @@ _DOMAIN = re.compile(
 )
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-]*")
 _VALUE = re.compile(rf"[\x21-\x3c\x3e-\x7e{_NON_ASCII}]+")
-_AUTH_VALUE = re.compile(r"<>|[\x21-\x3c\x3e-\x7e]+")
 _LABEL_MAX = 63
+
+_XTEXT = r"(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e]|\+[0-9A-Fa-f]{2})"  # RFC 3461 4
+_TOLERATED_AT_MAIL = {
+    "AUTH": re.compile(rf"<>|{_XTEXT}+"),  # RFC 4954 5
+    "RET": re.compile(r"FULL|HDRS", re.IGNORECASE),  # RFC 3461 4.3
+    "ENVID": re.compile(rf"{_XTEXT}{{1,100}}"),  # RFC 3461 4.4
+}
+_TOLERATED_AT_RCPT = {
+    "NOTIFY": re.compile(
+        r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY)){0,2}", re.IGNORECASE
+    ),  # RFC 3461 4.1
+    "ORCPT": re.compile(rf"[A-Za-z0-9\-]+;(?:{_XTEXT}|[{_NON_ASCII}])+"),  # RFC 3461 4.2, RFC 6533 3
+}
+"""Delivery status and authentication parameters: neither offered nor used, often sent all the same (Microsoft 365 sends
+``AUTH=<>``), so they are read by their syntax and ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +116,9 @@ def read_rcpt(argument: bytes, *, extended: bool, smtputf8: bool) -> Path:
     split = _split(argument, b"TO:", replies.RCPT_SYNTAX, replies.BAD_RECIPIENT_PATH)
     _refuse_without_extension(split.parameters, extended=extended)
     for keyword, value in split.parameters.items():
-        # Delivery status parameters (RFC 3461 4.1, 4.2) are tolerated and ignored: not offered, often sent.
-        if keyword not in ("NOTIFY", "ORCPT"):
+        if keyword not in _TOLERATED_AT_RCPT:
             raise SmtpRefusal(replies.UNKNOWN_PARAMETER, f"RCPT parameter {keyword[:40]!r}")
-        _require_value(keyword, value)
+        _require_syntax(keyword, value, _TOLERATED_AT_RCPT[keyword])
     if split.path.lower() == "postmaster":
         return Path("postmaster", "")
     return _mailbox(split.path, replies.BAD_RECIPIENT_PATH, non_ascii=smtputf8)
@@ -152,10 +165,9 @@ def _parameters(words: list[str]) -> Mapping[str, str | None]:
     for word in words:
         name, equals, value = word.partition("=")
         keyword = name.upper()
-        pattern = _AUTH_VALUE if keyword == "AUTH" else _VALUE
         if not _KEYWORD.fullmatch(name) or len(value) > PARAMETER_VALUE_MAX:
             raise SmtpRefusal(replies.BAD_PARAMETER, "parameter syntax")
-        if equals and not pattern.fullmatch(value):
+        if equals and not _VALUE.fullmatch(value):
             raise SmtpRefusal(replies.BAD_PARAMETER, f"value of {keyword}")
         if keyword in found:
             raise SmtpRefusal(replies.BAD_PARAMETER, f"{keyword} twice")
@@ -180,8 +192,7 @@ def _mail_parameters(
                     raise SmtpRefusal(replies.BAD_PARAMETER, "SMTPUTF8 with a value")
                 smtputf8 = True
             case "AUTH" | "RET" | "ENVID":
-                # Neither offered nor used; Microsoft 365 sends AUTH=<> and others DSN parameters all the same.
-                _require_value(keyword, value)
+                _require_syntax(keyword, value, _TOLERATED_AT_MAIL[keyword])
             case _:
                 raise SmtpRefusal(replies.UNKNOWN_PARAMETER, f"MAIL parameter {keyword[:40]!r}")
     return MailParameters(size, eight_bit, smtputf8)
@@ -192,9 +203,9 @@ def _refuse_without_extension(given: Mapping[str, str | None], *, extended: bool
         raise SmtpRefusal(replies.UNKNOWN_PARAMETER, "parameters after HELO")
 
 
-def _require_value(keyword: str, value: str | None) -> None:
-    if value is None:
-        raise SmtpRefusal(replies.BAD_PARAMETER, f"{keyword} without a value")
+def _require_syntax(keyword: str, value: str | None, syntax: re.Pattern[str]) -> None:
+    if value is None or not syntax.fullmatch(value):
+        raise SmtpRefusal(replies.BAD_PARAMETER, f"value of {keyword}")
 
 
 def _size(value: str | None) -> int:

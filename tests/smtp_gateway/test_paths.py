@@ -102,6 +102,22 @@ def test_a_malformed_command_is_501(argument: str) -> None:
         ("AUTH=<>", None),
         ("AUTH=a+40b", None),
         ("RET=HDRS ENVID=x", None),
+        ("ret=full envid=QQ314159+3D", None),
+        ("AUTH=<> RET=FULL ENVID=" + "x" * 100 + " SIZE=1 BODY=8BITMIME SMTPUTF8", None),
+        ("AUTH", 501),
+        ("AUTH=", 501),
+        ("AUTH=a+4", 501),
+        ("AUTH=a=b", 501),
+        ("AUTH=<> AUTH=<>", 501),
+        ("RET=BODY", 501),
+        ("RET", 501),
+        ("RET=FULL ret=HDRS", 501),
+        ("ENVID=" + "x" * 101, 501),
+        ("ENVID=a+zz", 501),
+        ("NOTIFY=NEVER", 555),
+        ("ORCPT=rfc822;a", 555),
+        ("BY=120;R", 555),
+        ("MT-PRIORITY=3", 555),
         ("SIZE=x", 501),
         ("SIZE=-1", 501),
         ("SIZE=", 501),
@@ -135,6 +151,38 @@ def test_a_recipient_is_read_and_dsn_parameters_are_ignored() -> None:
     path = read_rcpt(b"TO:<Query@Experts.Test> NOTIFY=NEVER ORCPT=rfc822;a@b", extended=True, smtputf8=False)
     assert str(path) == "Query@experts.test"
     assert read_rcpt(b"TO:<PostMaster>", extended=True, smtputf8=False).domain == ""
+
+
+@pytest.mark.parametrize(
+    ("parameters", "code"),
+    [
+        ("NOTIFY=NEVER", None),
+        ("NOTIFY=SUCCESS,FAILURE,DELAY", None),
+        ("notify=failure ORCPT=rfc822;a+40b.test", None),
+        ("ORCPT=utf-8;jürgen@b.test", None),
+        ("NOTIFY", 501),
+        ("NOTIFY=", 501),
+        ("NOTIFY=NEVER,FAILURE", 501),
+        ("NOTIFY=SOMETIMES", 501),
+        ("NOTIFY=FAILURE,", 501),
+        ("NOTIFY=NEVER NOTIFY=NEVER", 501),
+        ("ORCPT=rfc822", 501),
+        ("ORCPT=;a", 501),
+        ("ORCPT=rfc822;a+", 501),
+        ("ORCPT=rfc822;" + "x" * 500, 501),
+        ("SIZE=1", 555),
+        ("RET=HDRS", 555),
+        ("X=1", 555),
+    ],
+)
+def test_parameters_of_a_recipient_are_checked_and_ignored(parameters: str, code: int | None) -> None:
+    argument = f"TO:<a@b.test> {parameters}".encode()
+    if code is None:
+        assert str(read_rcpt(argument, extended=True, smtputf8=False)) == "a@b.test"
+        return
+    with pytest.raises(SmtpRefusal) as refused:
+        read_rcpt(argument, extended=True, smtputf8=False)
+    assert (refused.value.reply.code, refused.value.reply.enhanced) == (code, "5.5.4")
 
 
 @pytest.mark.parametrize("argument", [b"TO:<>", b"TO:<a>", b"TO:<a@[1.2.3.4]>", b"TO:<@x.test:a@b.test>"])
