@@ -6,7 +6,6 @@ import asyncio
 import socket
 import ssl
 import struct
-import subprocess
 import time
 from pathlib import Path
 
@@ -22,33 +21,6 @@ from tests.smtp_gateway.test_data_reader import SMALL, SMALL_RAW, SMUGGLING
 from tests.smtp_gateway.world import REPLIES, bare_gateway, client, message
 
 GREETING = b"EHLO me.test\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<query@experts.test>\r\nDATA\r\n"
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(
-        [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=mx.experts.test",
-            "-keyout",
-            str(key),
-            "-out",
-            str(cert),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return str(cert), str(key)
 
 
 def test_a_dialogue_as_the_rfc_has_it() -> None:
