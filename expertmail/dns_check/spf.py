@@ -69,9 +69,11 @@ def _check_domain(operated: Operated, found: Survey, domain: str, *, sends: bool
     if answer.status is AnswerStatus.NXDOMAIN:
         return ()  # told once, with its MX record
     records = [text for text in answer.records if is_spf(text)]
-    own = _own_terms(operated, found, domain) if sends else ()
+    own = _own_terms(operated, found, domain)
     if not records:
+        # The same as `dns show` tells, whether we send for the domain or not.
         return (_without_record(domain, answer, Published(domain, "TXT", repaired((), own, ending="-all"))),)
+    own = own if sends else ()
     if len(records) > 1:
         return (_several(operated, found, domain, records, own),)
     record = read_spf(records[0])

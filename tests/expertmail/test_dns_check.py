@@ -167,6 +167,13 @@ def test_a_repaired_spf_record_keeps_who_else_sends() -> None:
     assert one.publish[0].text == f"v=spf1 ip4:198.51.100.7 ip4:{IPV4} ip6:{IPV6} ~all"
 
 
+def test_the_first_record_of_a_domain_is_what_dns_show_tells() -> None:
+    other = {"other.test. MX": [f"10 {MX}."]}
+    told = everything(other, domains=(D, "other.test"))
+    (one,) = (f for f in told if f.code is Code.SPF_MISSING)
+    assert one.publish == (Published("other.test", "TXT", "v=spf1 mx -all"),)
+
+
 def test_a_repaired_policy_keeps_what_is_valid() -> None:
     record = (
         "v=DMARC1; p=none; pct=20; adkim=s; ruf=mailto:a@experts.test; rua=mailto:b@experts.test,c@d; x=y"
