@@ -8,6 +8,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from expertmail.metrics_sum import Counts, counts_of, with_others
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _COMMIT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 _INTAKE = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
@@ -18,6 +20,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=True)
+        self._others: Callable[[], Counts] = tuple
         self.messages = Counter(
             "expertmail_messages",
             "Copies that ended in an SMTP answer: filed, held, triage or answered, by verdict; rejected or deferred, without.",
@@ -54,9 +57,31 @@ class Metrics:
         """Export what ``read`` gives when the page is asked for, one line for each key of its answer."""
         self.registry.register(_Watched(name, text, label, read))
 
+    def add_others(self, read: Callable[[], Counts]) -> None:
+        """Add what ``read`` gives, the counts of other processes of this gateway, to the page."""
+        self._others = read
+
+    def counts(self) -> Counts:
+        """What this process has counted, for the one that shows the page."""
+        return counts_of(self.registry.collect())
+
     def page(self) -> bytes:
         """All of it in Prometheus' text form."""
-        return generate_latest(self.registry)
+        summed = CollectorRegistry(auto_describe=False)
+        summed.register(_Summed(self.registry, self._others()))
+        return generate_latest(summed)
+
+
+class _Summed(Collector):
+    """A registry and the counts of other processes."""
+
+    def __init__(self, registry: CollectorRegistry, others: Counts) -> None:
+        self._registry = registry
+        self._others = others
+
+    def collect(self) -> Iterator[Metric]:
+        """The sums."""
+        return with_others(self._registry.collect(), self._others)
 
 
 class _Watched(Collector):

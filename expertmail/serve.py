@@ -1,140 +1,201 @@
-"""One process, one event loop: gateway, delivery and console on the same record.
+"""Gateway, delivery and console on the same record: one process, or one that starts workers to take the mail.
 
-Start: everything that can refuse does so before the first client is let in. Stop: no new mail, what is in the
-middle of a transaction ends, deliveries under way end, then the record is closed. Nothing is kept in memory
-that a restart would miss.
+Start: everything that can refuse does so before the first client is let in. Reload: another generation beside the one
+there is (``generation``). Stop: no new mail, what is in the middle of a transaction ends, deliveries under way end,
+then the record is closed. Nothing is kept in memory that a restart would miss.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import socket
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
 
-from expertmail.console.app import ConsoleParts
-from expertmail.console.server import console_server, listening, readiness
-from expertmail.desk import now
-from expertmail.dmarc_mode import suffixes_for
+from expertmail import logs, service_manager
+from expertmail.console.app import Console, ConsoleParts
+from expertmail.console.server import ConsoleServer, console_server, readiness
 from expertmail.faults import ExitCode, FaultError
-from expertmail.gateway import gateway_settings, mailboxes
+from expertmail.generation import Duties, Generation, Lasting
 from expertmail.metrics import Metrics
-from expertmail.post_room import (
-    budget_of,
-    caps_of,
-    judging_set,
-    office_of,
-    signer_of,
-    transport_of,
-)
-from expertmail.relaying import check_of, relay_of, relay_transport_of
-from expertmail.watching import GatewayWatch, TimedWriter, tell_worker_event, watch_queues
+from expertmail.reload import ONLY_AT_THE_START, Generations, changed
+from expertmail.smtp_workers import SmtpWorkers
+from expertmail.watching import watch_process, watch_record
 from expertmail.world import World
-from outbound.worker import OutboundWorker
-from smtp_gateway.intake import MailIntake
+from smtp_gateway import replies
+from smtp_gateway.listener import Listener
 from smtp_gateway.own_records import StoredRecords
-from smtp_gateway.server import GatewayServer, ListenError
+from smtp_gateway.server import HANDSHAKE_SECONDS
 from threads.store.engine import Database
 from threads.store.writer import Writer
 
 _log = structlog.get_logger("expertmail")
 
 
-async def serve(world: World, database: Database, announce: Callable[[int, int], None]) -> None:
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """What was bound or handed over before privileges were dropped."""
+
+    smtp: Listener
+    console: socket.socket
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """All that a start has opened. ``reread`` reads settings and files again; it raises FaultError."""
+
+    world: World
+    database: Database
+    sockets: Sockets
+    reread: Callable[[], World]
+
+
+async def serve(start: Start, announce: Callable[[int, int], None]) -> None:
     """Run until SIGTERM or SIGINT. ``announce`` hears the SMTP and console ports once both listen.
 
     Raises FaultError when something cannot be started, or a part of it ends by itself.
     """
-    stop = asyncio.Event()
+    stop, again = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    settings, metrics = world.settings, Metrics()
-    gateway_values = gateway_settings(world)
+    loop.add_signal_handler(signal.SIGHUP, again.set)
     async with AsyncExitStack() as stack:
         # Left in the opposite order: the record is closed last.
-        console_socket = stack.enter_context(listening(settings.console.host, settings.console.port))
-        writer = Writer(database)
+        writer = Writer(start.database)
         stack.push_async_callback(asyncio.to_thread, writer.close)
-        records = StoredRecords(database)
+        records = StoredRecords(start.database)
         stack.push_async_callback(asyncio.to_thread, records.close)
-        judging = await stack.enter_async_context(judging_set(world, now))
-        worker = OutboundWorker(
-            writer=writer,
-            database=database,
-            office=office_of(world),
-            transport=relay_transport_of(world, transport_of(world, judging.resolver)),
-            signer=signer_of(world),
-            check=judging.check,
-            clock=now,
-            observe=tell_worker_event,
-        )
-        # What was taken may have ordered an acknowledgement.
-        observer = GatewayWatch(metrics, worker.wake)
-        check = check_of(world)
-        intake = MailIntake(
-            settings=gateway_values,
-            identities=world.identities,
-            own_domains=frozenset((*settings.mail.domains, settings.mail.reply_domain)),
-            resolver=judging.resolver,
-            opinion=judging.opinion,
-            writer=TimedWriter(writer, metrics),
-            observer=observer,
-            budget=budget_of(settings),
-            caps=caps_of(settings),
-            suffixes=suffixes_for(settings.verifier.dmarc_mode),
-            records=records,
-            relay=relay_of(world, writer, worker.wake, check),
-        )
-        stack.push_async_callback(asyncio.to_thread, intake.close)
-        gateway = GatewayServer(gateway_values, mailboxes(world), intake.take, now, observer, check=check)
-        watch_queues(metrics, database, writer, judging.resolver)
-        console = console_server(
-            ConsoleParts(
-                partial(judging.judge.saved, records=records),
-                readiness(gateway, writer),
-                metrics,
-                settings.console.max_verify_bytes,
-            )
-        )
+        service = await _Service.made(start, writer, records)
         try:
-            await gateway.start()
-        except ListenError as error:
-            raise FaultError(f"{str(error).rstrip('.')} (smtp.port).") from error
-        # For a fault before the parts run; a second stop does nothing.
-        stack.push_async_callback(gateway.stop)
-        parts = {
-            "delivery": asyncio.create_task(worker.run()),
-            "console": asyncio.create_task(console.serve([console_socket])),
-        }
-        announce(gateway.port, console_socket.getsockname()[1])
-        try:
-            await _until_stopped(parts, stop)
+            await service.begin()
+            announce(start.sockets.smtp.port, start.sockets.console.getsockname()[1])
+            service_manager.notify(service_manager.READY)
+            while not await service.ended(stop, again):
+                again.clear()
+                service_manager.notify(*service_manager.reloading(time.monotonic()))
+                await service.reload()
+                service_manager.notify(service_manager.READY)
         finally:
+            service_manager.notify(service_manager.STOPPING)
             _log.info("stopping")
-            try:
-                await gateway.stop()
-            finally:
-                worker.stop()
-                console.should_exit = True
-                await asyncio.gather(*parts.values(), return_exceptions=True)
+            await service.stop()
     _log.info("stopped")
 
 
-async def _until_stopped(parts: dict[str, asyncio.Task[None]], stop: asyncio.Event) -> None:
-    """Wait for the signal; a part that ends before it ends everything, for a half gateway helps nobody."""
-    asked = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({asked, *parts.values()}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        asked.cancel()
-    for name, task in parts.items():
-        if task.done() and not stop.is_set():
-            fault = None if task.cancelled() else task.exception()
-            _log.error("part ended", part=name, fault=type(fault).__name__)
-            raise FaultError(
-                f"The {name} ended by itself; the log says more. Start again.", ExitCode.SOFTWARE
-            )
+class _Service:
+    """The parts that run, and how they are replaced."""
+
+    def __init__(self, start: Start, lasting: Lasting, duties: Duties, first: Generation) -> None:
+        self._start = start
+        self._lasting = lasting
+        self._duties = duties
+        self._generations = Generations(first)
+        self._listener = start.sockets.smtp
+        self._workers: SmtpWorkers | None = None
+        settings = first.world.settings
+        if duties.listener is None:
+            self._workers = SmtpWorkers(settings.smtp.workers, self._listener, settings, self.wake)
+            lasting.metrics.add_others(self._workers.counts)
+        self._ready = readiness(
+            settings.smtp.host,
+            self._listener.port,
+            lasting.writer,
+            self._is_proxy,
+        )
+        self._console = Console(self._console_parts())
+        self._web: ConsoleServer = console_server(self._console)
+        self._showing: asyncio.Task[None] | None = None
+        watch_record(lasting.metrics, lasting.database)
+        watch_process(lasting.metrics, lasting.writer, self._generations.asked)
+
+    @classmethod
+    async def made(cls, start: Start, writer: Writer, records: StoredRecords) -> _Service:
+        alone = start.world.settings.smtp.workers == 1
+        made: list[_Service] = []
+
+        def wake() -> None:  # what was taken may have ordered an acknowledgement
+            made[0].wake()
+
+        lasting = Lasting(start.database, records, writer, Metrics(), wake)
+        duties = Duties(start.sockets.smtp if alone else None, delivers=True)
+        first = await Generation.made(start.world, lasting, duties)
+        made.append(cls(start, lasting, duties, first))
+        return made[0]
+
+    def wake(self) -> None:
+        self._generations.current.wake()
+
+    async def begin(self) -> None:
+        await self._generations.current.start()
+        if self._workers is not None:
+            await self._workers.start()
+        self._showing = asyncio.create_task(self._web.serve([self._start.sockets.console]))
+
+    async def ended(self, stop: asyncio.Event, again: asyncio.Event) -> bool:
+        """Wait for a signal; whether it is the end. A part that ends before ends everything: half a gateway helps nobody."""
+        parts = {"delivery": self._generations.current.delivering, "console": self._showing}
+        signals = [asyncio.create_task(event.wait()) for event in (stop, again)]
+        running = [task for task in parts.values() if task is not None]
+        try:
+            await asyncio.wait((*signals, *running), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for asked in signals:
+                asked.cancel()
+        for name, task in parts.items():
+            if task is not None and task.done() and not stop.is_set():
+                fault = None if task.cancelled() else task.exception()
+                _log.error("part ended", part=name, fault=type(fault).__name__)
+                raise FaultError(
+                    f"The {name} ended by itself; the log says more. Start again.", ExitCode.SOFTWARE
+                )
+        return stop.is_set()
+
+    async def reload(self) -> None:
+        """Read everything anew. A fault leaves all as it is, and is told."""
+        old = self._generations.current.world.settings
+        try:
+            world = await asyncio.to_thread(self._start.reread)
+            await self._generations.replace(await Generation.made(world, self._lasting, self._duties))
+        except FaultError as fault:
+            _log.error("not reloaded: the old settings stay", why=fault.sentence)
+            return
+        for name in changed(old, world.settings, ONLY_AT_THE_START):
+            _log.warning("changes only with a restart", setting=name)
+        logs.configure(world.settings.log)
+        self._console.replace(self._console_parts())
+        if self._workers is not None:
+            self._workers.renew(world.settings)
+        _log.info("reloaded")
+
+    async def stop(self) -> None:
+        """Drain what takes mail; the console shows health until that is done."""
+        try:
+            self._listener.close_to_new()
+            if self._workers is not None:
+                await self._workers.stop(HANDSHAKE_SECONDS)
+            await self._generations.stop(HANDSHAKE_SECONDS)
+            self._listener.turn_away(replies.SHUTTING_DOWN.line())
+            self._listener.close()
+        finally:
+            self._web.should_exit = True
+            if self._showing is not None:
+                await asyncio.gather(self._showing, return_exceptions=True)
+
+    def _is_proxy(self, address: str) -> bool:
+        return self._generations.current.values.is_proxy(address)
+
+    def _console_parts(self) -> ConsoleParts:
+        generation, lasting = self._generations.current, self._lasting
+        return ConsoleParts(
+            partial(generation.judging.judge.saved, records=lasting.records),
+            self._ready,
+            lasting.metrics,
+            generation.world.settings.console.max_verify_bytes,
+        )

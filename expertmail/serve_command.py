@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import typer
 
 from expertmail import logs
+from expertmail.console.server import listening
 from expertmail.desk import Config, opened
-from expertmail.serve import serve
-from expertmail.settings import load
+from expertmail.faults import FaultError
+from expertmail.privileges import drop_privileges
+from expertmail.reload import refuse_another_gateway
+from expertmail.serve import Sockets, Start, serve
+from expertmail.service_manager import handed_over
+from expertmail.settings import Settings, load
 from expertmail.tables import say
 from expertmail.world import SAMPLE_CUSTOMER, World, open_world
+from smtp_gateway.listener import Listener, ListenError
 
 
 def register(app: typer.Typer) -> None:
@@ -20,16 +30,47 @@ def register(app: typer.Typer) -> None:
 
 
 def serve_(config: Config = None) -> None:
-    """Start gateway, delivery and console, and run until Ctrl-C or SIGTERM.
+    """Start gateway, delivery and console, and run until Ctrl-C or SIGTERM; SIGHUP reads the settings anew.
 
     Without settings everything stays on this machine: data in ./var, SMTP on 127.0.0.1:2525, the console on
     127.0.0.1:8025, and mail goes to files in var/outbox only.
     """
     settings = load(config)
     logs.configure(settings.log)
-    world = open_world(settings)
-    with opened(settings) as database:
-        asyncio.run(serve(world, database, lambda smtp, console: _announce(world, smtp, console)))
+    with _sockets(settings) as sockets:
+        drop_privileges(settings.smtp.user)
+        world = open_world(settings)
+        with opened(settings) as database:
+            start = Start(world, database, sockets, lambda: _reread(config, settings))
+            asyncio.run(serve(start, lambda smtp, console: _announce(world, smtp, console)))
+
+
+def _reread(config: Path | None, first: Settings) -> World:
+    """Settings and files as they are now. Raises FaultError."""
+    settings = load(config)
+    refuse_another_gateway(first, settings)
+    return open_world(settings)
+
+
+@contextmanager
+def _sockets(settings: Settings) -> Iterator[Sockets]:
+    """Bind what the service manager has not handed over."""
+    given = handed_over()
+    try:
+        if given.smtp:
+            smtp = Listener.inherited(given.smtp, ours=False)
+        else:
+            smtp = Listener.bound(settings.smtp.host, settings.smtp.port)
+    except ListenError as error:
+        raise FaultError(f"{str(error).rstrip('.')} (smtp.port).") from error
+    with ExitStack() as stack:
+        stack.callback(smtp.close)
+        if given.console:
+            console = stack.enter_context(socket.socket(fileno=given.console[0]))
+            console.setblocking(False)  # noqa: FBT003 - the socket interface has no name for it
+        else:
+            console = stack.enter_context(listening(settings.console.host, settings.console.port))
+        yield Sockets(smtp, console)
 
 
 def _announce(world: World, smtp_port: int, console_port: int) -> None:

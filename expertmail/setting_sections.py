@@ -145,6 +145,16 @@ class SmtpSettings(_Section):
         le=1_099_511_627_776,
         description="Disk space in `data_dir` for messages over 256 KiB that are still coming in; beyond it they hear 452. A hundred of the largest at one time.",
     )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes that take mail. 1 means that one process does everything, which is enough for some hundred messages a second; with more, one process binds, delivers and shows the console, and starts so many that take mail, each some 70 MB. Raise it to the number of cores when one core is busy with mail. What all sessions together may hold is divided by it. A change needs a restart.",
+    )
+    user: Line | None = Field(
+        default=None,
+        description="Account to become once the ports are bound, when started as root. It has to own `data_dir`, and to be able to read the settings and the certificate's key, now and at a reload. Unset as root means a warning in the log. A change needs a restart.",
+    )
 
 
 class ConsoleSettings(_Section):

@@ -15,7 +15,6 @@ from threads.store.engine import Database
 from threads.store.errors import StoreError
 from threads.store.read import count_copies
 from threads.store.writer import DEFAULT_SIZE, Writer
-from verifier.resolver import Resolver
 
 T = TypeVar("T")
 _log = structlog.get_logger("expertmail")
@@ -79,8 +78,8 @@ def tell_worker_event(event: WorkerEvent) -> None:
     )
 
 
-def watch_queues(metrics: Metrics, database: Database, writer: Writer, resolver: Resolver) -> None:
-    """Export what waits: in the record, before the writer; and how much DNS was asked."""
+def watch_record(metrics: Metrics, database: Database) -> None:
+    """Export what waits in the record; in one process of a gateway only."""
 
     def copies() -> dict[str, float]:
         with database.reading() as conn:
@@ -94,9 +93,13 @@ def watch_queues(metrics: Metrics, database: Database, writer: Writer, resolver:
         "expertmail_copies", "Messages on record, by what became of them.", "disposition", _or_nothing(copies)
     )
     metrics.watch("expertmail_outbox", "Outgoing mail, by state.", "state", _or_nothing(outbox))
+
+
+def watch_process(metrics: Metrics, writer: Writer, asked: Callable[[], int]) -> None:
+    """Export what waits before this process' writer, and how much DNS was ``asked``."""
     metrics.watch(
         "expertmail_writer",
-        "The writer: works that wait, works and commits since the start.",
+        "The writers: works that wait, works and commits since the start.",
         "what",
         lambda: {
             "waiting": float(writer.waiting),
@@ -108,7 +111,7 @@ def watch_queues(metrics: Metrics, database: Database, writer: Writer, resolver:
         "expertmail_dns_questions",
         "Questions sent to name servers since the start.",
         "to",
-        lambda: {"name-servers": float(resolver.sent)},
+        lambda: {"name-servers": float(asked())},
     )
 
 

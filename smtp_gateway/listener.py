@@ -114,6 +114,15 @@ class Listener:
             with suppress(OSError):
                 one.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, value)
 
+    def turn_away(self, line: bytes) -> None:
+        """Say ``line`` to everybody who waits in the queue, where nobody else will take them."""
+        for one in self.sockets if self.ours else ():
+            with suppress(OSError):  # the queue is empty, or nobody ever listened
+                while True:
+                    made, _ = one.accept()
+                    with made, suppress(OSError):
+                        made.send(line)
+
     def close(self) -> None:
         """Close our descriptors; may be called again."""
         for one in self.sockets:
@@ -145,9 +154,12 @@ class Acceptor:
             self._listener.close_to_new()
 
     async def end(self, seconds: float) -> None:
-        """Go on for so long, take what then waits in the queue, and close. All that were taken have their protocol."""
-        await asyncio.sleep(seconds)
-        if not self._closed:
+        """Close, once all that were taken have their protocol.
+
+        Where the queue ends with us, go on for so long and take what then waits in it; else that is for its next owner.
+        """
+        if not self._closed and self._listener.ours:
+            await asyncio.sleep(seconds)
             for one in self._listener.sockets:
                 while self._accepted(one):
                     pass

@@ -49,9 +49,13 @@ class Console:
     """The requests of one console."""
 
     def __init__(self, parts: ConsoleParts) -> None:
-        self._parts = parts
         self._places = asyncio.Semaphore(MAX_JUDGING)
         self._present = 0
+        self.replace(parts)
+
+    def replace(self, parts: ConsoleParts) -> None:
+        """Work with other parts from the next request on."""
+        self._parts = parts
         self._description = document(parts.max_bytes)
 
     def application(self) -> Starlette:

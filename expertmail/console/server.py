@@ -10,9 +10,8 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from expertmail.console.app import Console, ConsoleParts
+from expertmail.console.app import Console
 from expertmail.faults import FaultError
-from smtp_gateway.server import GatewayServer
 from threads.store.errors import StoreError
 from threads.store.writer import Writer
 
@@ -31,11 +30,11 @@ class ConsoleServer(uvicorn.Server):
         yield
 
 
-def console_server(parts: ConsoleParts) -> ConsoleServer:
+def console_server(console: Console) -> ConsoleServer:
     """Uvicorn with our application, quiet, and in the loop that runs it."""
     return ConsoleServer(
         uvicorn.Config(
-            Console(parts).application(),
+            console.application(),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -67,8 +66,14 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         yield made
 
 
-def readiness(gateway: GatewayServer, writer: Writer) -> Callable[[], Awaitable[Mapping[str, str]]]:
-    """Checks what taking mail needs: a transaction on the database, and a greeting from our own listener."""
+def readiness(
+    host: str, port: int, writer: Writer, is_proxy: Callable[[str], bool]
+) -> Callable[[], Awaitable[Mapping[str, str]]]:
+    """Checks what taking mail needs: a transaction on the database, and a greeting from our own listener.
+
+    The greeting comes from whoever takes mail, this process or a worker. ``is_proxy`` tells whether an address of ours
+    is one of a proxy's, so that a header is expected of it.
+    """
 
     async def database() -> str:
         try:
@@ -83,7 +88,7 @@ def readiness(gateway: GatewayServer, writer: Writer) -> Callable[[], Awaitable[
     async def smtp() -> str:
         try:
             async with asyncio.timeout(READY_SECONDS):
-                return await _greeting(gateway)
+                return await _greeting(host, port, is_proxy)
         except (OSError, TimeoutError):
             return "The SMTP listener does not answer."
 
@@ -93,12 +98,12 @@ def readiness(gateway: GatewayServer, writer: Writer) -> Callable[[], Awaitable[
     return ready
 
 
-async def _greeting(gateway: GatewayServer) -> str:
+async def _greeting(host: str, port: int, is_proxy: Callable[[str], bool]) -> str:
     """What the listener says to a client."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(gateway.settings.host, gateway.settings.host)
-    reader, writer = await asyncio.open_connection(host, gateway.port)
+    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    reader, writer = await asyncio.open_connection(near, port)
     try:
-        if gateway.settings.is_proxy(writer.get_extra_info("sockname")[0]):
+        if is_proxy(writer.get_extra_info("sockname")[0]):
             writer.write(b"PROXY UNKNOWN\r\n")  # we stand where a proxy does, and speak for nobody
         greeting = await reader.readline()
         writer.write(b"QUIT\r\n")

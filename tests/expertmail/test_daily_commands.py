@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from expertmail.metrics import Metrics
-from expertmail.watching import watch_queues
+from expertmail.watching import watch_process, watch_record
 from outbound.model import OrderState
 from outbound.orders import acknowledgement
 from outbound.store import close_order, order_automatic
@@ -27,7 +27,6 @@ from threads.model import (
 from threads.store.engine import open_database
 from threads.store.intake import store_message
 from threads.store.writer import Writer
-from verifier.resolver import Resolver
 
 Command = Callable[..., Any]
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -297,7 +296,8 @@ def test_mail_and_orders_whose_rows_are_damaged_are_shown_and_counted(world: Com
 
     metrics, writer = Metrics(), Writer(database)
     try:
-        watch_queues(metrics, database, writer, Resolver([]))
+        watch_record(metrics, database)
+        watch_process(metrics, writer, lambda: 0)
         page = metrics.page().decode()
     finally:
         writer.close()

@@ -1,0 +1,135 @@
+"""A process that takes mail, started and told what to do by ``expertmail.smtp_workers``.
+
+It obeys its link alone: a signal for the whole group reaches the process that started it, which tells it to drain.
+When that process is gone, so is what delivers mail and shows health: the worker drains, too, and ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+from contextlib import AsyncExitStack, suppress
+from typing import Final
+
+import structlog
+
+from expertmail import logs
+from expertmail.desk import opened
+from expertmail.faults import FaultError
+from expertmail.generation import Duties, Generation, Lasting
+from expertmail.metrics import Metrics
+from expertmail.reload import Generations
+from expertmail.settings import Settings
+from expertmail.watching import watch_process
+from expertmail.worker_link import Accepting, Begin, Link, Refused, Renew, Stop, Taken, Told
+from expertmail.world import open_world
+from smtp_gateway.listener import Listener
+from smtp_gateway.own_records import StoredRecords
+from threads.store.writer import Writer
+
+TELL_SECONDS: Final = 1.0
+"""Between two reports of what was counted: Prometheus asks every 15 seconds or more."""
+WAKE_SECONDS: Final = 0.02
+"""Mail taken within this wakes the delivery once."""
+
+_log = structlog.get_logger("expertmail")
+
+
+class SmtpWorker:
+    """One worker at work."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._metrics = Metrics()
+        self._waking: asyncio.TimerHandle | None = None
+
+    async def run(self, listening: tuple[int, ...]) -> None:
+        """Take mail until told to stop, or until nobody is there to tell."""
+        begin = await self._link.heard()
+        if not isinstance(begin, Begin):
+            return
+        logs.configure(begin.settings.log)
+        structlog.contextvars.bind_contextvars(worker=begin.number)
+        try:
+            await self._work(begin, Listener.inherited(listening, ours=begin.ours))
+        except FaultError as fault:
+            self._link.say(Refused(fault.sentence))
+
+    async def _work(self, begin: Begin, listener: Listener) -> None:
+        async with AsyncExitStack() as stack:
+            database = stack.enter_context(opened(begin.settings))
+            writer = Writer(database)
+            stack.push_async_callback(asyncio.to_thread, writer.close)
+            records = StoredRecords(database)
+            stack.push_async_callback(asyncio.to_thread, records.close)
+            lasting = Lasting(database, records, writer, self._metrics, self._taken)
+            duties = Duties(listener, delivers=False, share=begin.share)
+            generations = Generations(await _generation(begin.settings, lasting, duties))
+            watch_process(self._metrics, writer, generations.asked)
+            await generations.current.start()
+            self._link.say(Accepting())
+            telling = asyncio.create_task(self._tell())
+            handshakes = 0.0
+            try:
+                while (message := await self._link.heard()) is not None:
+                    if isinstance(message, Renew):
+                        await self._renew(message.settings, generations, lasting, duties)
+                    elif isinstance(message, Stop):
+                        handshakes = message.handshakes
+                        break
+                else:
+                    _log.error("the process that started this worker is gone: draining")
+            finally:
+                listener.close()
+                await generations.stop(handshakes)
+                telling.cancel()
+            self._link.say(Told(self._metrics.counts()))
+
+    async def _renew(
+        self, settings: Settings, generations: Generations, lasting: Lasting, duties: Duties
+    ) -> None:
+        try:
+            await generations.replace(await _generation(settings, lasting, duties))
+        except FaultError as fault:
+            self._link.say(Refused(fault.sentence))
+            return
+        logs.configure(settings.log)
+        self._link.say(Accepting())
+
+    def _taken(self) -> None:
+        if self._waking is None:
+            self._waking = asyncio.get_running_loop().call_later(WAKE_SECONDS, self._wake)
+
+    def _wake(self) -> None:
+        self._waking = None
+        self._link.say(Taken())
+
+    async def _tell(self) -> None:
+        last = None
+        while True:
+            counts = self._metrics.counts()
+            if counts != last:
+                self._link.say(Told(counts))
+                last = counts
+            await asyncio.sleep(TELL_SECONDS)
+
+
+async def _generation(settings: Settings, lasting: Lasting, duties: Duties) -> Generation:
+    return await Generation.made(open_world(settings), lasting, duties)
+
+
+async def _main(link: int, listening: tuple[int, ...]) -> None:
+    end = await Link.over(socket.socket(fileno=link))
+    try:
+        await SmtpWorker(end).run(listening)
+    finally:
+        await end.close()
+
+
+if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_main(int(sys.argv[1]), tuple(map(int, sys.argv[2:]))))

@@ -1,0 +1,179 @@
+"""Starts the processes that take mail, starts them again when they die, and adds up what they count.
+
+The listening sockets belong to this process: while a worker is down, its clients wait in the queue for the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+import structlog
+
+from expertmail.faults import ExitCode, FaultError
+from expertmail.metrics_sum import Counts, added, what_stays
+from expertmail.service_manager import VARIABLES
+from expertmail.settings import Settings
+from expertmail.worker_link import Accepting, Begin, Link, Refused, Renew, Stop, Taken, Told
+from smtp_gateway.listener import Listener
+
+FIRST_PAUSE_SECONDS: Final = 1.0
+LONGEST_PAUSE_SECONDS: Final = 30.0
+"""Between a worker's death and its next start: what kills it at once must not take all the machine's time."""
+STEADY_SECONDS: Final = 60.0
+"""A worker that has lived so long died of something new: the pauses begin anew."""
+START_SECONDS: Final = 60.0
+"""For the workers to begin, on a machine that is busy."""
+DRAIN_SECONDS: Final = 90.0
+"""For a worker to end by itself: longer than its own bounds together; then it hangs and is killed."""
+
+_log = structlog.get_logger("expertmail")
+
+
+def next_pause(last: float, lived: float) -> float:
+    """Seconds to wait before a worker that has lived for ``lived`` is started again; ``last`` was waited before (0: never)."""
+    if lived >= STEADY_SECONDS or last <= 0:
+        return FIRST_PAUSE_SECONDS
+    return min(last * 2, LONGEST_PAUSE_SECONDS)
+
+
+class _Worker:
+    """One place for a worker, whoever holds it now."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.process: asyncio.subprocess.Process | None = None
+        self.link: Link | None = None
+        self.counts: Counts = ()  # of the process there is
+        self.before: Counts = ()  # of those that died
+        self.accepts = asyncio.Event()
+
+
+class SmtpWorkers:
+    """``taken`` is called when mail was stored that may have ordered something."""
+
+    def __init__(self, count: int, listener: Listener, settings: Settings, taken: Callable[[], None]) -> None:
+        self._listener = listener
+        self._settings = settings
+        self._taken = taken
+        self._workers = [_Worker(number) for number in range(1, count + 1)]
+        self._keeping: list[asyncio.Task[None]] = []
+        self._stopping = False
+        self._refused = ""
+
+    async def start(self) -> None:
+        """Start them all, and return when all take mail. Raises FaultError when one cannot."""
+        self._keeping = [asyncio.create_task(self._keep(one)) for one in self._workers]
+        accepting = [asyncio.create_task(one.accepts.wait()) for one in self._workers]
+        try:
+            done, waiting = await asyncio.wait(accepting, timeout=START_SECONDS)
+        finally:
+            for task in accepting:
+                task.cancel()
+        if self._refused:
+            raise FaultError(self._refused)
+        if waiting:
+            raise FaultError(
+                f"{len(waiting)} of {len(done) + len(waiting)} workers do not start; the log says more.",
+                ExitCode.SOFTWARE,
+            )
+
+    def renew(self, settings: Settings) -> None:
+        """Have them take new clients by these settings."""
+        self._settings = settings
+        for one in self._workers:
+            if one.link is not None:
+                one.link.say(Renew(settings))
+
+    def counts(self) -> Counts:
+        """What all of them have counted, the dead ones included."""
+        return added(counts for one in self._workers for counts in (one.before, one.counts))
+
+    async def stop(self, handshakes: float) -> None:
+        """Let them drain and end; one that hangs is killed."""
+        self._stopping = True
+        for one in self._workers:
+            if one.link is not None:
+                one.link.say(Stop(handshakes))
+        for task, one in zip(self._keeping, self._workers, strict=True):
+            if one.process is None:
+                task.cancel()  # it waits to start again
+        _, late = await asyncio.wait(self._keeping, timeout=DRAIN_SECONDS) if self._keeping else ((), ())
+        for one in self._workers if late else ():
+            if one.process is not None and one.process.returncode is None:
+                _log.error("worker does not end: killed", worker=one.number)
+                one.process.kill()
+        await asyncio.gather(*self._keeping, return_exceptions=True)
+
+    async def _keep(self, one: _Worker) -> None:
+        """Start a worker, hear it to its end, and start the next one."""
+        loop, pause = asyncio.get_running_loop(), 0.0
+        while not self._stopping:
+            begun = loop.time()
+            try:
+                code = await self._lived(one)
+            except OSError as error:
+                code = None
+                _log.error("worker cannot be started", worker=one.number, cause=os.strerror(error.errno or 0))
+            if self._stopping:
+                return
+            pause = next_pause(pause, loop.time() - begun)
+            _log.error("worker ended: starting it again", worker=one.number, code=code, seconds=pause)
+            await asyncio.sleep(pause)
+
+    async def _lived(self, one: _Worker) -> int:
+        """One worker's life; its exit code, negative for a signal."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            descriptors = [two.fileno() for two in self._listener.sockets]
+            one.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-P",
+                "-m",
+                "expertmail.smtp_worker",
+                str(theirs.fileno()),
+                *map(str, descriptors),
+                pass_fds=(theirs.fileno(), *descriptors),
+                stdin=asyncio.subprocess.DEVNULL,
+                env=_environment(),
+            )
+        one.link = await Link.over(ours)
+        one.link.say(Begin(self._settings, one.number, len(self._workers), self._listener.ours))
+        if self._stopping:
+            one.link.say(Stop(0.0))
+        try:
+            await self._hear(one, one.link)
+            return await one.process.wait()
+        finally:
+            if one.process.returncode is None:
+                with suppress(ProcessLookupError):
+                    one.process.kill()
+                await one.process.wait()
+            await one.link.close()
+            one.process, one.link = None, None
+            one.before, one.counts = added((one.before, what_stays(one.counts))), ()
+
+    async def _hear(self, one: _Worker, link: Link) -> None:
+        while (message := await link.heard()) is not None:
+            if isinstance(message, Told):
+                one.counts = message.counts
+            elif isinstance(message, Taken):
+                self._taken()
+            elif isinstance(message, Accepting):
+                _log.info("worker accepts", worker=one.number, pid=one.process and one.process.pid)
+                one.accepts.set()
+            elif isinstance(message, Refused):
+                _log.error("worker refuses its settings", worker=one.number, why=message.sentence)
+                self._refused = message.sentence
+                one.accepts.set()
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what the service manager meant for us alone, and with the same modules."""
+    kept = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    return kept | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
