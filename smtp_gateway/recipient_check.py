@@ -16,7 +16,7 @@ from typing import Final
 
 import structlog
 
-from smtp_gateway.next_hop import HopAnswer, NextHop, Step, our_reply
+from smtp_gateway.next_hop import HopAnswer, NextHop, Step, Trouble, our_reply
 from smtp_gateway.next_hop_session import Times, ask_recipient
 from smtp_gateway.replies import SmtpReply
 
@@ -51,7 +51,9 @@ def asks_next_hop(hostname: str) -> Ask:
 
 
 def refuses(answer: HopAnswer) -> bool:
-    """Whether the answer is a clear no about the mailbox."""
+    """Whether the answer is a clear no about the mailbox, or the next hop takes no address of its kind (RFC 6531 3.2)."""
+    if answer.trouble is Trouble.NO_SMTPUTF8_PATH:
+        return True
     if answer.step is not Step.RCPT or not answer.permanent or answer.trouble is not None:
         return False
     return answer.enhanced is None or answer.enhanced.startswith(_ABOUT_THE_MAILBOX)

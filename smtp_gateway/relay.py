@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
@@ -34,7 +35,7 @@ from smtp_gateway.status_path import status_path
 from threads.model.relayed import RelayedMessage
 from threads.store import Connection
 from threads.store.errors import StoreError
-from threads.store.relayed import record_relayed
+from threads.store.relayed import drop_old_relayed, record_relayed
 from threads.store.signatures import archive_keys, remember_signatures
 from verifier.report import AuthResult, Report, Verdict
 
@@ -42,6 +43,8 @@ PLACES: Final = 40
 """Dialogues with next hops at one time. Postfix takes 50 connections of one client, and questions need some."""
 WAIT_SECONDS: Final = 60.0
 """For one of them. With the dialogue's own three minutes, and five at most before, the client is still there."""
+DROP_EVERY: Final = timedelta(seconds=30)
+"""Between two looks for records that are too old: with some hundred a look they go faster than they come."""
 
 CROWDED: Final = SmtpReply(451, "4.4.5", "Much mail waits for the next server, try again later")
 UNFIT: Final = SmtpReply(550, "5.6.0", "The message header is malformed (RFC 5322 2.2)")
@@ -90,6 +93,7 @@ class Relay:
         self._wake = wake
         self._hand = hand
         self._places = asyncio.Semaphore(PLACES)
+        self._dropped_at: datetime | None = None
 
     async def send(
         self, envelope: Envelope, judged: Judged, intake: Intake, hop: NextHop, rule: Rule
@@ -139,7 +143,11 @@ class Relay:
             self._places.release()
 
     async def _recorded(self, intake: Intake, message: RelayedMessage, left: tuple[RelayedMail, ...]) -> None:
-        work = partial(_record, intake=intake, message=message, left=left)
+        last, now = self._dropped_at, message.received_at
+        drops = last is None or now - last >= DROP_EVERY
+        if drops:
+            self._dropped_at = now
+        work = partial(_record, intake=intake, message=message, left=left, drops=drops)
         size = len(message.report) + len(message.evidence or "") + sum(len(mail.raw) for mail in left)
         try:
             await self._writer.submit(work, size_hint=size)
@@ -213,12 +221,14 @@ def _kept(envelope: Envelope, intake: Intake, hop: NextHop, rule: Rule, answer: 
 
 
 def _record(
-    conn: Connection, *, intake: Intake, message: RelayedMessage, left: tuple[RelayedMail, ...]
+    conn: Connection, *, intake: Intake, message: RelayedMessage, left: tuple[RelayedMail, ...], drops: bool
 ) -> None:
-    """One transaction: the record, the signatures that came in, and what is left to us."""
+    """One transaction: the record, the signatures that came in, and what is left to us; old records go."""
     record_relayed(conn, message)
     for recipient in message.recipients:
         remember_signatures(conn, intake.signatures, recipient, message.received_at)
     archive_keys(conn, intake.keys, message.received_at)
     for mail in left:
         queue_relayed(conn, mail, message.received_at)
+    if drops:
+        drop_old_relayed(conn, message.received_at)

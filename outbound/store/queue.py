@@ -25,7 +25,7 @@ from outbound.model import (
 from outbound.retry import Decision
 from outbound.schema import attempts, automatic_orders, deliveries, outgoing
 from outbound.store.orders import close_order
-from outbound.store.relay import tell_sender
+from outbound.store.relay import forget_bytes, tell_sender
 from outbound.store.rows import LEASE, change, note, outgoing_row, read_each, well_typed
 from threads.model import Mark, State
 from threads.schema import threads
@@ -300,6 +300,8 @@ def record_attempt(
     if held.rowcount and decision.state is DeliveryState.FAILED:
         note(conn, mail, attempt.finished, f"Could not be delivered to {mail.rcpt_to}: {decision.reason}")
         tell_sender(conn, mail, attempt)
+    if held.rowcount and decision.state is DeliveryState.DELIVERED:
+        forget_bytes(conn, mail)
     return held.rowcount > 0
 
 

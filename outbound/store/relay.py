@@ -11,7 +11,7 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, insert, select, update
 
 from outbound import header
 from outbound.model import Attempt, DeliveryState, MailKind, Queued, RelayedMail
@@ -67,6 +67,12 @@ def queue_relayed(conn: Connection, mail: RelayedMail, now: datetime) -> Queued:
         )
     )
     return Queued(made, duplicate=False)
+
+
+def forget_bytes(conn: Connection, mail: Row[Any]) -> None:
+    """Keep no copy of relayed mail that its next hop has taken."""
+    if mail.next_hop is not None:
+        conn.execute(update(outgoing).where(outgoing.c.id == mail.id).values(raw=b""))
 
 
 def tell_sender(conn: Connection, mail: Row[Any], attempt: Attempt) -> None:

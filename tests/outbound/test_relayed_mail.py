@@ -51,6 +51,15 @@ def test_it_is_sent_as_it_stands_unsigned_and_unjudged_and_only_once(world) -> N
     assert world.orders() == []
 
 
+def test_no_copy_is_kept_of_what_the_next_hop_has_taken(world) -> None:
+    taken = world.write(queue_relayed, MAIL, NOW)
+    refused = world.write(queue_relayed, replace(MAIL, key="01B", dsn_to=None), NOW)
+    world.transport = Answering(Handover("mx", Reply(250, "taken"), begun=True), REFUSED)
+    world.work()
+    assert world.write(show_outbox, taken.outgoing_id).raw == b""
+    assert world.write(show_outbox, refused.outgoing_id).raw == RAW  # a person may have it tried again
+
+
 def test_two_recipients_of_one_message_are_two_mails(world) -> None:
     world.write(queue_relayed, MAIL, NOW)
     world.write(queue_relayed, replace(MAIL, key="01A-2", rcpt_to="eve@customer.test"), NOW)

@@ -47,7 +47,7 @@ class Hop:
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, _OverError):
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, _OverError):
             await self._say(writer, "greeting", "220 hop.test ESMTP")
             mail, recipients = "", []
             while line := await reader.readline():
@@ -141,8 +141,10 @@ async def scripted_hop(**how: object) -> AsyncIterator[Hop]:
         except asyncio.CancelledError:
             writer.transport.abort()
         finally:
-            tasks.discard(task)
             writer.close()
+            with contextlib.suppress(OSError, TimeoutError, asyncio.CancelledError):
+                await asyncio.wait_for(writer.wait_closed(), 1)
+            tasks.discard(task)
 
     server = await asyncio.start_server(served, HOST, 0, limit=1 << 26)
     hop.port = server.sockets[0].getsockname()[1]
@@ -153,6 +155,7 @@ async def scripted_hop(**how: object) -> AsyncIterator[Hop]:
         for task in tuple(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0.01)  # for sockets whose handshake failed, which the loop closes by itself
 
 
 def in_a_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,24 +30,28 @@ from threads.store.errors import StorageFull, StoreUnavailable
 from threads.store.relayed import drop_old_relayed, list_relayed, relayed_message
 from verifier.message import read_message
 
-FAST = Times(connect=0.5, command=0.5, end=0.5, total=2.0, quit=0.2)
+FAST = Times(connect=0.7, command=0.7, end=0.7, total=3.0, quit=0.2)
+PATIENT = Times(connect=10, command=10, end=20, total=40, quit=1)
+"""For what must not depend on how busy the machine is."""
 RELAYING = RoutePolicy(on_forged=Action.REJECT)
 BOB = "bob@customer.test"
 
 
-async def _fast(mail, hop, hostname):
-    return await hand_over(mail, hop, hostname, FAST)
-
-
 @asynccontextmanager
-async def relaying(folder: Path, key, hop: Hop, policy: RoutePolicy = RELAYING, *, check=False, **more: Any):
+async def relaying(
+    folder: Path, key, hop: Hop, policy: RoutePolicy = RELAYING, *, check=False, times=PATIENT, **more: Any
+):
     """A gateway whose route for customer.test leads to the scripted hop."""
+
+    async def hand(mail, hop, hostname):
+        return await hand_over(mail, hop, hostname, times)
+
     at = NextHop(HOST, hop.port, HopTls.NONE)
     table = (Row("*@customer.test", RouteKind.RELAY, policy, at),)
     asked = RecipientCheck(asks_next_hop(HOSTNAME), asyncio.get_running_loop().time) if check else None
     async with whole_gateway(
         folder, key, table=table, check=asked,
-        relay=lambda writer: Relay(Border(HOSTNAME, HOSTNAME), writer, hand=_fast, check=asked), **more,
+        relay=lambda writer: Relay(Border(HOSTNAME, HOSTNAME), writer, hand=hand, check=asked), **more,
     ) as world:  # fmt: skip
         yield world
 
@@ -96,6 +101,21 @@ async def test_a_message_is_at_the_next_hop_before_our_client_hears_250(tmp_path
             assert drop_old_relayed(conn, kept.received_at) == 0
 
 
+@in_a_loop
+async def test_a_record_goes_when_it_is_too_old(tmp_path, key, monkeypatch) -> None:
+    monkeypatch.setattr(relay_module, "DROP_EVERY", timedelta(0))
+    async with scripted_hop() as hop, relaying(tmp_path, key, hop) as world:
+        await world.send(message("1\r\n"), BOB)
+        await world.send(message("2\r\n"), BOB)
+        with world.database.writing() as conn:
+            first = relayed(world)[-1].id
+            old = "UPDATE relayed_messages SET received_at = '2026-01-01 00:00:00.000000' WHERE id = ?"
+            conn.exec_driver_sql(old, (first,))
+        await world.send(message("3\r\n"), BOB)
+        assert first not in {kept.id for kept in relayed(world)}
+        assert len(relayed(world)) == 2
+
+
 REPLIES = [
     ({"end": "451 4.7.1 come back"}, "451 4.7.1 The next server put this off"),
     ({"end": "421 4.3.2 bye"}, "451 4.3.2"),
@@ -121,7 +141,8 @@ REPLIES = [
 async def test_what_the_next_hop_says_is_what_our_client_hears_and_nothing_stays_behind(
     tmp_path, key, faults, wanted
 ) -> None:
-    async with scripted_hop(faults=faults) as hop, relaying(tmp_path, key, hop) as world:
+    times = FAST if "stall" in faults.values() else PATIENT
+    async with scripted_hop(faults=faults) as hop, relaying(tmp_path, key, hop, times=times) as world:
         said = await world.send(signed(message(), key), BOB)
         assert said.startswith(wanted)
         assert "evil" not in said
@@ -360,7 +381,10 @@ async def test_dialogues_with_the_next_hop_are_bounded_and_who_waits_too_long_is
 ) -> None:
     monkeypatch.setattr(relay_module, "PLACES", 2)
     monkeypatch.setattr(relay_module, "WAIT_SECONDS", 0.2)
-    async with scripted_hop(faults={"end": "stall"}) as hop, relaying(tmp_path, key, hop) as world:
+    async with (
+        scripted_hop(faults={"end": "stall"}) as hop,
+        relaying(tmp_path, key, hop, times=FAST) as world,
+    ):
         said = await asyncio.gather(*(world.send(message(f"{n}\r\n"), BOB) for n in range(5)))
         assert sorted({word[:9] for word in said}) == ["451 4.4.2", "451 4.4.5"]
         assert hop.connections == 2

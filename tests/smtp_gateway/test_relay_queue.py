@@ -28,7 +28,7 @@ from tests.smtp_gateway.world import HOSTNAME, REPLIES, client, message, now, si
 from threads.store.errors import RefusedRecord, UnknownRecord
 from threads.store.writer import Writer
 
-FAST = Times(connect=0.5, command=0.5, end=0.5, total=2.0, quit=0.2)
+FAST = Times(connect=2, command=2, end=2, total=6.0, quit=0.2)
 HOLDING = RoutePolicy(on_no_claim=Action.HOLD, on_forged=Action.HOLD)
 BORDER = Border(HOSTNAME, HOSTNAME)
 SENDER = Sender("Defender Experts", "defender-experts@experts.test", "experts.test", "s1")
@@ -53,7 +53,7 @@ async def worked(world, key, hop: NextHop | None, at=None, other=None):
     )  # fmt: skip
     running = asyncio.create_task(worker.run())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while any(  # noqa: ASYNC110 - what the worker does is seen in the record only
                 item.state in {DeliveryState.QUEUED, DeliveryState.LEASED} for item in outbox(world)
             ) or (any(order.state == "ordered" for order in world.orders())):

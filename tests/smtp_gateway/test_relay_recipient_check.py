@@ -50,6 +50,7 @@ class Asked:
         (answered(Step.RCPT, 550, "unknown"), "550 5.0.0", UNKNOWN_SECONDS),
         (answered(Step.RCPT, 550, "5.2.1 disabled"), "550 5.2.1", UNKNOWN_SECONDS),
         (answered(Step.RCPT, 501, "5.1.3 syntax"), "550 5.1.3", UNKNOWN_SECONDS),
+        (HopAnswer(Step.MAIL, trouble=Trouble.NO_SMTPUTF8_PATH), "550 5.6.7", UNKNOWN_SECONDS),
         (answered(Step.RCPT, 550, "5.7.1 I do not like empty paths"), "taken", UNSURE_SECONDS),
         (answered(Step.RCPT, 450, "4.2.0 greylisted"), "taken", UNSURE_SECONDS),
         (answered(Step.RCPT, 452, "4.2.2 full"), "taken", UNSURE_SECONDS),
