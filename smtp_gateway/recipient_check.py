@@ -28,8 +28,8 @@ UNSURE_SECONDS: Final = 30.0
 """After no answer, for the address; after none at all, for the whole next hop, so that a dead one costs no session time."""
 ENTRIES_MAX: Final = 50_000
 """Addresses remembered, at some 300 octets each; the one that was longest not asked for goes first."""
-QUESTIONS_MAX: Final = 20
-"""Questions to next hops at one time: guessers must not use up the connections that mail needs."""
+QUESTIONS_MAX: Final = 8
+"""Questions to next hops at one time: guessers must not use up the connections that mail needs (``relay.PLACES``)."""
 TIMES: Final = Times(connect=3.0, command=4.0, total=5.0, quit=0.5)
 """A client waits five minutes for the reply to RCPT (RFC 5321 4.5.3.2.3), but has many recipients."""
 

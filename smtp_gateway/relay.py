@@ -40,7 +40,7 @@ from threads.store.signatures import archive_keys, remember_signatures
 from verifier.report import AuthResult, Report, Verdict
 
 PLACES: Final = 40
-"""Dialogues with next hops at one time. Postfix takes 50 connections of one client, and questions need some."""
+"""Dialogues with next hops at one time. Postfix takes 50 connections of one client; questions have eight."""
 WAIT_SECONDS: Final = 60.0
 """For one of them. With the dialogue's own three minutes, and five at most before, the client is still there."""
 DROP_EVERY: Final = timedelta(seconds=30)
