@@ -295,7 +295,9 @@ class _Session:
             return HopAnswer(self.step, trouble=Trouble.TIMEOUT)
         if isinstance(error, OSError | aiosmtplib.SMTPServerDisconnected):
             return HopAnswer(self.step, trouble=Trouble.DROPPED)
-        return HopAnswer(self.step, text=type(error).__name__, trouble=Trouble.NOT_SMTP)
+        # Before there is a connection only its name can be wrong.
+        trouble = Trouble.UNREACHABLE if self.step is Step.CONNECT else Trouble.NOT_SMTP
+        return HopAnswer(self.step, text=type(error).__name__, trouble=trouble)
 
 
 def _header(raw: bytes) -> bytes:

@@ -9,7 +9,7 @@ hears what the next hop says to it; a 451 here would shut out mail that the next
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -29,7 +29,7 @@ UNSURE_SECONDS: Final = 30.0
 ENTRIES_MAX: Final = 50_000
 """Addresses remembered, at some 300 octets each; the one that was longest not asked for goes first."""
 QUESTIONS_MAX: Final = 8
-"""Questions to next hops at one time: guessers must not use up the connections that mail needs (``relay.PLACES``)."""
+"""Questions to one next hop at one time: guessers must not use up the connections that mail needs (``relay.PLACES``)."""
 TIMES: Final = Times(connect=3.0, command=4.0, total=5.0, quit=0.5)
 """A client waits five minutes for the reply to RCPT (RFC 5321 4.5.3.2.3), but has many recipients."""
 
@@ -75,7 +75,9 @@ class RecipientCheck:
         self._remembered: OrderedDict[_Key, _Remembered] = OrderedDict()
         self._asking: dict[_Key, asyncio.Task[SmtpReply | None]] = {}
         self._silent_until: dict[NextHop, float] = {}  # as many as the settings name
-        self._places = asyncio.Semaphore(QUESTIONS_MAX)
+        self._places: defaultdict[NextHop, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(QUESTIONS_MAX)
+        )
 
     async def refusal(self, recipient: str, hop: NextHop) -> SmtpReply | None:
         """The reply that refuses the recipient, or None where it is taken. Never raises for what the other side does."""
@@ -100,7 +102,7 @@ class RecipientCheck:
 
     async def _asked(self, key: _Key) -> SmtpReply | None:
         hop, recipient = key
-        async with self._places:
+        async with self._places[hop]:
             if self._silent_until.get(hop, 0.0) > self._monotonic():
                 return None  # it fell silent while this question waited
             answer = await self._ask(recipient, hop)

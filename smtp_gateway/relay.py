@@ -12,6 +12,7 @@ it should be all the same, and a 451 would only double it: the client hears 250,
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -40,7 +41,7 @@ from threads.store.signatures import archive_keys, remember_signatures
 from verifier.report import AuthResult, Report, Verdict
 
 PLACES: Final = 40
-"""Dialogues with next hops at one time. Postfix takes 50 connections of one client; questions have eight."""
+"""Dialogues with one next hop at one time. Postfix takes 50 connections of one client; questions have eight."""
 WAIT_SECONDS: Final = 60.0
 """For one of them. With the dialogue's own three minutes, and five at most before, the client is still there."""
 DROP_EVERY: Final = timedelta(seconds=30)
@@ -92,7 +93,8 @@ class Relay:
         self._check = check
         self._wake = wake
         self._hand = hand
-        self._places = asyncio.Semaphore(PLACES)
+        # One for each next hop of the settings: a dead one must not take the places of the others.
+        self._places: defaultdict[NextHop, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(PLACES))
         self._dropped_at: datetime | None = None
 
     async def send(
@@ -132,15 +134,16 @@ class Relay:
             raise SmtpRefusal(UNFIT, f"not fit to be relayed: {error}") from error
 
     async def _handed(self, mail: Mail, hop: NextHop) -> Handover:
+        places = self._places[hop]
         try:
             async with asyncio.timeout(WAIT_SECONDS):
-                await self._places.acquire()
+                await places.acquire()
         except TimeoutError:
             raise SmtpRefusal(CROWDED, "no place for another dialogue with a next hop") from None
         try:
             return await self._hand(mail, hop, self._border.hostname)
         finally:
-            self._places.release()
+            places.release()
 
     async def _recorded(self, intake: Intake, message: RelayedMessage, left: tuple[RelayedMail, ...]) -> None:
         last, now = self._dropped_at, message.received_at

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -388,6 +388,30 @@ async def test_dialogues_with_the_next_hop_are_bounded_and_who_waits_too_long_is
         said = await asyncio.gather(*(world.send(message(f"{n}\r\n"), BOB) for n in range(5)))
         assert sorted({word[:9] for word in said}) == ["451 4.4.2", "451 4.4.5"]
         assert hop.connections == 2
+
+
+@in_a_loop
+async def test_a_next_hop_that_stalls_holds_up_no_mail_for_another(tmp_path, key, monkeypatch) -> None:
+    monkeypatch.setattr(relay_module, "PLACES", 1)
+    async with AsyncExitStack() as stalling, scripted_hop() as alive:
+        dead = await stalling.enter_async_context(scripted_hop(faults={"end": "stall"}))
+        table = tuple(
+            Row(f"*@{domain}", RouteKind.RELAY, RELAYING, NextHop(HOST, hop.port, HopTls.NONE))
+            for domain, hop in (("dead.test", dead), ("alive.test", alive))
+        )
+        async with whole_gateway(
+            tmp_path, key, table=table, relay=lambda writer: Relay(Border(HOSTNAME, HOSTNAME), writer)
+        ) as world:
+            stalled = asyncio.create_task(world.send(message(), "a@dead.test"))
+            while not dead.connections:  # noqa: ASYNC110 - the hop counts, and tells nobody
+                await asyncio.sleep(0.01)
+            async with asyncio.timeout(10):
+                sending = (world.send(message(f"{n}\r\n"), "b@alive.test") for n in range(5))
+                said = await asyncio.gather(*sending)
+            assert {word[:3] for word in said} == {"250"}
+            assert not stalled.done()
+            await stalling.aclose()
+            assert (await stalled).startswith("451 4.4.2")
 
 
 def test_the_record_is_upgraded_and_found_sound(tmp_path) -> None:

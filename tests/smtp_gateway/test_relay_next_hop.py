@@ -147,9 +147,10 @@ async def test_nobody_there_is_451_4_4_1() -> None:
     assert str(our_reply(done.answer)).startswith("451 4.4.1")
 
 
+@pytest.mark.parametrize("name", ["no-such-name.invalid", "x" * 64 + ".invalid", "a..b", ""])
 @in_a_loop
-async def test_a_name_that_does_not_resolve_is_451_4_4_1() -> None:
-    done = await hand_over(mail(), NextHop("no-such-name.invalid", 25, HopTls.NONE), OURS, PATIENT)
+async def test_a_name_that_does_not_resolve_is_451_4_4_1(name) -> None:
+    done = await hand_over(mail(), NextHop(name, free_port(), HopTls.NONE), OURS, PATIENT)
     assert str(our_reply(done.answer)).startswith("451 4.4.1")
 
 
