@@ -101,7 +101,7 @@ class SmtpSettings(_Section):
         default=0.0,
         ge=0,
         le=30,
-        description="Delay before the greeting. A client that talks before it is a program that reads no replies, and hears 554. 0 delays nobody and sees only octets that are there already; some seconds catch more, and hold every client up.",
+        description="Delay before the greeting. A client that talks before it is a program that reads no replies, and hears 554. 0 delays nobody and sees only octets that are there already; some seconds catch more, and hold every client up but those of `unlimited_networks`.",
     )
     idle_seconds: float = Field(
         default=300.0,

@@ -39,7 +39,7 @@ class Limits:
     """Whose clients are not counted: this machine, and the relays of one's own."""
     greeting_seconds: float = 0.0
     """Before the greeting, to hear whether the client talks out of turn (RFC 5321 4.3.1); 0 hears only what is here
-    already, and delays nobody."""
+    already, and delays nobody. Whose clients are not counted are not delayed."""
     tls_connections: int = 500
     """Sessions under TLS at one time; each costs some 280 KB."""
     in_flight_bytes: int = 512 * 1024 * 1024

@@ -70,8 +70,8 @@ class Greeting(MessageData):
 
     async def _talks_early(self) -> bool:
         """Whether the client speaks before it is greeted, as programs do that never read a reply."""
-        # One turn of the loop reads what is here already, without any delay for those who wait.
-        await asyncio.sleep(self._limits.greeting_seconds)
+        # One turn of the loop reads what is here already, without any delay for those who wait; and our own never wait.
+        await asyncio.sleep(0 if self._origin is None else self._limits.greeting_seconds)
         return bool(self._unread)
 
     def lost(self) -> None:

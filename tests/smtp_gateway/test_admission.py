@@ -178,7 +178,7 @@ def test_without_limits_nobody_is_counted_and_the_named_networks_never_are() -> 
 @pytest.mark.parametrize("delay", [0.0, 0.1])
 def test_who_talks_before_the_greeting_hears_554_and_is_closed(said: bytes, delay: float) -> None:
     async def scenario() -> None:
-        async with bare_gateway(limits=Limits(greeting_seconds=delay)) as (server, _):
+        async with bare_gateway(limits=Limits(greeting_seconds=delay, unlimited=())) as (server, _):
             raw = socket.create_connection(("127.0.0.1", server.port))
             raw.sendall(said)  # the server has not had a turn yet: the octets are there when it accepts
             reader, writer = await asyncio.open_connection(sock=raw)
@@ -192,7 +192,7 @@ def test_who_talks_before_the_greeting_hears_554_and_is_closed(said: bytes, dela
 
 def test_who_waits_is_greeted_after_the_delay() -> None:
     async def scenario() -> None:
-        async with bare_gateway(limits=Limits(greeting_seconds=0.3)) as (server, _):
+        async with bare_gateway(limits=Limits(greeting_seconds=0.3, unlimited=())) as (server, _):
             begun = asyncio.get_running_loop().time()
             async with client(server.port) as talk:
                 assert asyncio.get_running_loop().time() - begun >= 0.25

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from outbound.sign import SigningKey
 from smtp_gateway import replies
 from smtp_gateway.bdat import Chunk, read_bdat
 from smtp_gateway.content import Content
@@ -18,7 +20,7 @@ from smtp_gateway.gateway_settings import Limits
 from smtp_gateway.replies import SmtpRefusal, SmtpReply
 from smtp_gateway.routes import RouteKind
 from tests.fuzz.fuzzing import fuzz, inputs
-from tests.smtp_gateway.world import bare_gateway, client, message
+from tests.smtp_gateway.world import bare_gateway, client, message, signed, whole_gateway
 
 RAW = b"Subject: x\r\n\r\n.\r\n..two\r\n\r\n.\r\nMAIL FROM:<evil@b.test>\r\nno end"
 BEGIN = b"EHLO me.test\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<query@experts.test>\r\n"
@@ -339,5 +341,38 @@ def test_a_stop_waits_for_a_message_whose_chunks_have_begun() -> None:
             talk.writer.close()
             await stopping
             assert len(got) == 1
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("way", ["BDAT", "DATA"])
+@pytest.mark.parametrize("body", [b"first\r\nsecond\r\n", b"first\nsecond\r\n"], ids=["CRLF", "bare LF"])
+def test_a_bare_lf_by_bdat_is_stored_as_it_came_and_never_genuine(
+    tmp_path: Path, key: SigningKey, way: str, body: bytes
+) -> None:
+    raw = message(author="Defender Experts <defender-experts@experts.test>").split(b"\r\n\r\n")[0] + b"\r\n\r\n"
+    raw = signed(raw + body, key, "experts.test")
+
+    async def scenario() -> None:
+        async with whole_gateway(tmp_path, key) as world, client(world.server.port) as talk:
+            await talk.ehlo()
+            await talk.ask("MAIL FROM:<defender-experts@experts.test>")
+            await talk.ask("RCPT TO:<query@experts.test>")
+            if way == "DATA":
+                await talk.ask("DATA")
+                answer = await talk.data(raw)
+            else:
+                talk.send(bdat(raw[:100]) + bdat(raw[100:], last=True))
+                await talk.reply()
+                answer = await talk.reply()
+            bare = body.replace(b"\r\n", b"").count(b"\n")
+            if bare and way == "DATA":
+                assert answer.startswith("550 5.6.0")
+                assert world.copies() == ()
+                return
+            assert answer.startswith("250 2.0.0 OK")
+            (copy,) = world.copies()
+            assert world.raw(copy.id) == raw
+            assert copy.verdict == ("unproven" if bare else "genuine")
 
     asyncio.run(scenario())

@@ -145,7 +145,7 @@ def test_a_header_that_does_not_come_is_waited_for_a_few_seconds_only(
 
 @pytest.mark.parametrize("name", ["v1 TCP4", "v2 TCP4"])
 def test_from_anybody_else_a_header_is_noise_before_the_greeting(name: str) -> None:
-    first, got = asyncio.run(_dialogue(GOOD[name][0], source="127.0.0.2", limits=Limits(greeting_seconds=0.3)))
+    first, got = asyncio.run(_dialogue(GOOD[name][0], source="127.0.0.2", limits=Limits(greeting_seconds=0.3, unlimited=())))
     assert first.startswith(b"554 5.5.1")
     assert got == []
 
