@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from typing import Annotated, Any
 
 import typer
 
@@ -10,6 +11,8 @@ from expertmail.desk import AsJson, By, Config, actor, now, open_desk
 from expertmail.tables import moment, plain, say, show_facts, show_json, show_table
 from outbound import store
 from outbound.model import DeliveryState, OrderState
+from threads.model.relayed import RelayedMessage
+from threads.store.relayed import list_relayed, relayed_message
 
 commands = typer.Typer(no_args_is_help=True, help="Show, retry or cancel mail on its way out.")
 
@@ -72,6 +75,68 @@ def orders(
         ],
         "No automatic mail was ordered yet.",
     )
+
+
+@commands.command()
+def relayed(
+    identifier: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="Show this one with its verdict's reasons.")
+    ] = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """List what was passed on to next hops, newest first; the messages themselves are not kept."""
+    with open_desk(config) as desk, desk.database.reading() as conn:
+        found = list_relayed(conn) if identifier is None else (relayed_message(conn, identifier),)
+    if as_json:
+        show_json([_as_json(one) for one in found] if identifier is None else _as_json(found[0]))
+        return
+    if identifier is not None:
+        _show_relayed(found[0])
+        return
+    show_table(
+        ("ID", "RECEIVED", "FROM", "TO", "AUTHOR", "VERDICT", "MARKED", "NEXT HOP", "ITS ANSWER"),
+        [
+            (
+                one.id,
+                moment(one.received_at),
+                f"<{one.mail_from}>",
+                ", ".join(one.recipients),
+                one.author or "(unreadable)",
+                one.verdict,
+                "yes" if one.marked else "",
+                one.next_hop,
+                one.answer,
+            )
+            for one in found
+        ],
+        "Nothing was relayed in the last weeks.",
+    )
+
+
+def _show_relayed(one: RelayedMessage) -> None:
+    show_facts(
+        {
+            "id": one.id,
+            "received": moment(one.received_at),
+            "envelope": f"from <{one.mail_from}> to {', '.join(one.recipients)}, sent by {one.client_ip} ({one.helo})",
+            "author": one.author or "(unreadable)",
+            "message-id": one.message_id or "",
+            "size": str(one.size),
+            "sha256": one.sha256,
+            "verdict": one.verdict,
+            "marked": one.reason if one.marked else "",
+            "next hop": f"{one.next_hop}, {one.answer}",
+        }
+    )
+    for reason in json.loads(one.report).get("reasons", ()):
+        say(f"  {reason['effect']}: {reason['text']}")
+
+
+def _as_json(one: RelayedMessage) -> dict[str, Any]:
+    """Its fields, with report and evidence as JSON and not as text in it."""
+    evidence = None if one.evidence is None else json.loads(one.evidence)
+    return {**plain(one), "report": json.loads(one.report), "evidence": evidence}
 
 
 @commands.command()

@@ -180,6 +180,13 @@ def test_what_arrives_is_unchanged_below_our_fields_and_its_seal_holds(
         assert f"\r\n\tid={identifier}\r\nAuthentication-Results: ".encode() in trace
         verified = dkim.arc_verify(stored, dnsfunc=lambda name, **_: keys.get(name))[0]
         assert verified == b"pass", name
+    listed = relaying.json("outbox", "relayed")
+    assert len(listed) == len(BODIES)
+    assert {one["answer"].partition(" ")[0] for one in listed} == {"end:"}
+    assert relaying.json("outbox", "relayed", listed[0]["id"])["report"]["verdict"] == "no-claim"
+    shown = relaying.run("outbox", "relayed", listed[0]["id"])
+    assert listed[0]["sha256"] in shown
+    assert "bob@customer.test" in relaying.run("outbox", "relayed")
     log = (postfix_behind.base / "log").read_text()
     assert not re.search(r"\b(fatal|panic|error):", log)
 
