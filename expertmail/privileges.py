@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import sys
 
 import structlog
 
@@ -42,6 +43,12 @@ def drop_privileges(user: str | None) -> None:
             "that account, and take smtp.user away.",
             ExitCode.CONFIG,
         ) from error
+    if not os.access(sys.executable, os.X_OK):
+        raise FaultError(
+            f"{user} may not run {sys.executable}, which workers are started with; install expertmail where "
+            "every account may read it, e.g. in /opt.",
+            ExitCode.CONFIG,
+        )
     _log.info("runs as", user=user)
 
 

@@ -104,7 +104,7 @@ class _Service:
             self._workers = SmtpWorkers(settings.smtp.workers, self._listener, settings, self.wake)
             lasting.metrics.add_others(self._workers.counts)
         self._ready = readiness(
-            settings.smtp.host,
+            self._listener.host,
             self._listener.port,
             lasting.writer,
             self._is_proxy,

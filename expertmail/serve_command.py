@@ -42,7 +42,7 @@ def serve_(config: Config = None) -> None:
         world = open_world(settings)
         with opened(settings) as database:
             start = Start(world, database, sockets, lambda: _reread(config, settings))
-            asyncio.run(serve(start, lambda smtp, console: _announce(world, smtp, console)))
+            asyncio.run(serve(start, lambda smtp, console: _announce(world, sockets.smtp.host, smtp, console)))
 
 
 def _reread(config: Path | None, first: Settings) -> World:
@@ -73,13 +73,13 @@ def _sockets(settings: Settings) -> Iterator[Sockets]:
         yield Sockets(smtp, console)
 
 
-def _announce(world: World, smtp_port: int, console_port: int) -> None:
+def _announce(world: World, smtp_host: str, smtp_port: int, console_port: int) -> None:
     """What listens where, and what to do next."""
     settings = world.settings
     for made in world.made:
         say(f"Made the {made}.")
     tls = "with STARTTLS" if settings.smtp.tls_certificate else "without STARTTLS (no certificate is set)"
-    say(f"SMTP     {settings.smtp.host}:{smtp_port}, {tls}, for {', '.join(settings.mail.domains)}")
+    say(f"SMTP     {smtp_host}:{smtp_port}, {tls}, for {', '.join(settings.mail.domains)}")
     say(f"Console  http://{settings.console.host}:{console_port}/readyz, /metrics, POST /api/v1/verify")
     ways = {
         "files": f"files in {world.outbox}; nobody is mailed",

@@ -7,7 +7,7 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tests.proofs.served import Served
@@ -37,6 +37,7 @@ class Client(threading.Thread):
         self.told_to_come_again = 0
         self.running = True
         self.gentle = True  # a server that is killed cannot answer: then cut connections are not counted
+        self.on_refused: Callable[[str], object] = bool  # hears of a port where nobody listened
         self.number = 0
         self.slowest = 0.0
 
@@ -45,7 +46,8 @@ class Client(threading.Thread):
         while self.running or self.number > len(self.acknowledged):
             try:
                 self._connection()
-            except ConnectionRefusedError:
+            except ConnectionRefusedError as error:
+                self.on_refused(f"{self.label}: {error!r}")
                 time.sleep(0.05)  # nobody is there: what any client sees of a host whose service is off
             except Closing:
                 self.told_to_come_again += 1

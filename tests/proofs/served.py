@@ -60,8 +60,8 @@ class Served:
         """The argument vector of one command."""
         return [sys.executable, "-m", "expertmail", *arguments, "--config", str(self.config)]
 
-    def start(self, *prefix: str) -> None:
-        """Start and wait until it says that it is ready."""
+    def start_without_waiting(self, *prefix: str) -> None:
+        """Start it, by another program if one is named."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*prefix, *self.command("serve")],
@@ -71,6 +71,11 @@ class Served:
                 env=self.environment,
                 start_new_session=True,
             )
+
+    def start(self, *prefix: str) -> None:
+        """Start and wait until it says that it is ready."""
+        self.start_without_waiting(*prefix)
+        assert self.process is not None
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
