@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-# A copy of this folder with the verifier's hot modules as machine code; see setup.py.
+# A copy of this folder with the modules that every message passes as machine code; see setup.py.
 COMPILED := build/compiled
 SOURCES  := $(shell find setup.py bench expertmail outbound smtp_gateway tests threads verifier -name '*.py')
 # Where npm was told to put mailauth, seen from the copy too.
@@ -30,7 +30,7 @@ test: $(STAMP)
 
 # What judges, as machine code: the same tests, but for those that reach into a module.
 test-compiled: $(COMPILED)/.built
-	cd $(COMPILED) && $(abspath $(BIN))/pytest -n 2 -m "not as_source" tests/verifier tests/cases
+	cd $(COMPILED) && $(abspath $(BIN))/pytest -n 2 -m "not as_source" tests/verifier tests/cases tests/threads tests/smtp_gateway
 
 $(COMPILED)/.built: $(STAMP) $(SOURCES)
 	rm -rf $(COMPILED) && mkdir -p $(COMPILED)

@@ -9,14 +9,25 @@ import os
 from setuptools import setup
 
 # Those that take measurable time for a message of 5 KB; the rest would only make the build longer.
-MODULES = (
-    "address address_domain address_text arc author canonical charset claims content_value display dkim dkim_key "
-    "dkim_signature dmarc dmarc_record dmarc_walk encoded_word evaluate evidence identity inline_forward invisible "
-    "letters lookalike mentions message own_records part parts proofs reasons record_check record_findings report "
-    "signed_form spf spf_plain tag_list transfer verdict"
-)
+MODULES = {
+    "verifier": "address address_domain address_text arc author authres canonical charset claims content_value display dkim "
+    "dkim_key dkim_signature dmarc dmarc_record dmarc_walk driver encoded_word evaluate evidence evidence_file identity "
+    "inline_forward invisible letters lookalike mentions message own_records part parts proofs reasons record_check "
+    "record_findings report report_json signed_form spf spf_plain tag_list transfer verdict",
+    "threads": "match message_kind new_text reading standing",
+    "smtp_gateway": "authentication_results envelope received",
+}
 # mypyc is part of mypy, fixed since it decides what the machine code does, and reads the types of these libraries.
-NEEDED = ["mypy==2.4.1", "cryptography>=50", "disarm==0.17.2", "dnspython>=2.9", "idna>=3.10"]
+NEEDED = [
+    "mypy==2.4.1",
+    "cryptography>=50",
+    "css-inline>=0.24",
+    "disarm==0.17.2",
+    "dnspython>=2.9",
+    "idna>=3.10",
+    "inscriptis>=2.7",
+    "mail-parser==4.8.0",
+]
 
 if os.environ.get("EXPERTMAIL_COMPILE") == "1":
     try:
@@ -25,7 +36,7 @@ if os.environ.get("EXPERTMAIL_COMPILE") == "1":
         # pip runs this file twice: to ask what the build needs, and to build with it.
         setup(setup_requires=NEEDED)
     else:
-        paths = [f"verifier/{name}.py" for name in MODULES.split()]
+        paths = [f"{room}/{name}.py" for room, names in MODULES.items() for name in names.split()]
         setup(setup_requires=NEEDED, ext_modules=mypycify(paths, opt_level="2", debug_level="0"))
 else:
     setup()
