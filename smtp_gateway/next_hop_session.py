@@ -89,7 +89,9 @@ async def hand_over(mail: Mail, hop: NextHop, hostname: str, times: Times = DEFA
     With recipients that are refused the message goes to the others; when all are, nothing is sent and the answer is
     the first that puts off, else the first refusal.
     """
-    if not is_clean(mail.raw):
+    # 35 MB take 0.2 s.
+    clean = is_clean(mail.raw) if len(mail.raw) <= PIECE else await asyncio.to_thread(is_clean, mail.raw)
+    if not clean:
         raise MailError("a lone CR or LF, or a NUL")
     refused: list[tuple[str, HopAnswer]] = []
 

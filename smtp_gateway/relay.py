@@ -27,7 +27,7 @@ from smtp_gateway import replies
 from smtp_gateway.envelope import Envelope, copy_id
 from smtp_gateway.judging import ON_THE_LOOP, Judged
 from smtp_gateway.next_hop import Handover, HopAnswer, Mail, NextHop, our_reply
-from smtp_gateway.next_hop_session import DEFAULT_TIMES, hand_over, is_clean
+from smtp_gateway.next_hop_session import DEFAULT_TIMES, MailError, hand_over
 from smtp_gateway.recipient_check import RecipientCheck
 from smtp_gateway.record import Intake
 from smtp_gateway.relay_fields import PASSAGES_MAX, Border, UnfitError, passages, relayed
@@ -44,6 +44,8 @@ PLACES: Final = 40
 """Dialogues with one next hop at one time. Postfix takes 50 connections of one client; questions have eight."""
 WAIT_SECONDS: Final = 60.0
 """For one of them. With the dialogue's own three minutes, and five at most before, the client is still there."""
+RECORD_SECONDS: Final = 20.0
+"""For the record of what is relayed already: a database that is locked must not make a client give up and send again."""
 DROP_EVERY: Final = timedelta(seconds=30)
 """Between two looks for records that are too old: with some hundred a look they go faster than they come."""
 
@@ -101,9 +103,6 @@ class Relay:
         self, envelope: Envelope, judged: Judged, intake: Intake, hop: NextHop, rule: Rule
     ) -> None:
         """Return once the next hop has the message. Raises SmtpRefusal with what our client hears otherwise."""
-        if not is_clean(envelope.raw):
-            # BDAT may bring a bare LF (RFC 3030 2); a next hop could take it for the end of the data.
-            raise SmtpRefusal(replies.BARE_CONTROL, "bare CR, LF or NUL on a route that relays")
         if passages(judged.message, self._border.hostname) >= PASSAGES_MAX:
             raise SmtpRefusal(replies.LOOP, "it has been here before, again and again")
         raw = await self._bytes(envelope, judged, rule)
@@ -142,6 +141,9 @@ class Relay:
             raise SmtpRefusal(CROWDED, "no place for another dialogue with a next hop") from None
         try:
             return await self._hand(mail, hop, self._border.hostname)
+        except MailError as error:
+            # BDAT may bring a bare LF (RFC 3030 2); a next hop could take it for the end of the data.
+            raise SmtpRefusal(replies.BARE_CONTROL, f"on a route that relays: {error}") from error
         finally:
             places.release()
 
@@ -153,7 +155,10 @@ class Relay:
         work = partial(_record, intake=intake, message=message, left=left, drops=drops)
         size = len(message.report) + len(message.evidence or "") + sum(len(mail.raw) for mail in left)
         try:
-            await self._writer.submit(work, size_hint=size)
+            async with asyncio.timeout(None if left else RECORD_SECONDS):
+                await self._writer.submit(work, size_hint=size)
+        except TimeoutError:
+            _log.warning("relayed, the record is late", message=message.id)  # the writer goes on with it
         except StoreError as error:
             if left:
                 raise  # somebody would get nothing

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import dkim
 import pytest
 
 from outbound.model import MailKind
+from outbound.sign import dns_record
 from outbound.store import list_outbox
 from smtp_gateway import relay as relay_module
 from smtp_gateway.next_hop import HopTls, NextHop
@@ -72,13 +75,15 @@ def kept_bytes(world: World) -> int:
 
 
 @in_a_loop
-async def test_a_message_is_at_the_next_hop_before_our_client_hears_250(tmp_path, key) -> None:
+async def test_a_message_is_at_the_next_hop_before_our_client_hears_250(tmp_path, key, monkeypatch) -> None:
+    monkeypatch.setattr(dkim, "time", time)  # the gateway signs and judges by the machine's clock
     raw = signed(message(), key)
     async with scripted_hop() as hop, relaying(tmp_path, key, hop) as world:
         said = await world.send(raw, BOB)
         assert said.startswith("250 2.0.0 OK ")
         (taken,) = hop.taken
         assert taken.raw.endswith(raw)
+        assert dkim.verify(taken.raw, dnsfunc=lambda *_, **_more: dns_record(key).encode())
         assert taken.mail.startswith("MAIL FROM:<alex@contoso.test>")
         ours = taken.raw.removesuffix(raw)
         identifier = said.split()[-1]
@@ -250,6 +255,26 @@ async def test_a_record_that_cannot_be_written_neither_loses_nor_doubles_mail(tm
         # Somebody would get nothing: the client keeps it.
         said = await world.send(message(), [BOB, "no@customer.test"])
         assert said.startswith(("451 4.3.0", "452 4.3.1"))
+
+
+class Late(Failing):
+    """A writer whose database is locked when a relayed message is recorded."""
+
+    async def submit(self, work, **more):
+        if getattr(work, "func", None) is relay_module._record:
+            await asyncio.sleep(30)
+        return await self.writer.submit(work, **more)
+
+
+@in_a_loop
+async def test_a_record_that_is_late_keeps_no_client_waiting(tmp_path, key, monkeypatch) -> None:
+    monkeypatch.setattr(relay_module, "RECORD_SECONDS", 0.1)
+    wrap = {"wrap_writer": lambda writer: Late(writer, StoreUnavailable("locked"))}
+    async with scripted_hop() as hop, relaying(tmp_path, key, hop, **wrap) as world:
+        started = time.monotonic()
+        assert (await world.send(message(), BOB)).startswith("250")
+        assert time.monotonic() - started < 15
+        assert len(hop.taken) == 1
 
 
 # -- what a route does ----------------------------------------------------------------------------------
