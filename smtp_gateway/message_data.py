@@ -84,7 +84,8 @@ class MessageData(Commands):
         while True:
             octets = await self._octets(CHUNK)
             state = reader.feed(octets)
-            await reception.settle()
+            if reception.unsettled:
+                await reception.settle()
             if state is DataState.COMPLETE:
                 if reader.rest:  # pipelined commands behind the dot (RFC 2920)
                     self._unread[:0] = reader.rest
@@ -145,7 +146,8 @@ class MessageData(Commands):
             octets = await self._octets(min(size, CHUNK))
             size -= len(octets)
             content.add(octets)
-            await reception.settle()
+            if reception.unsettled:
+                await reception.settle()
             if content.size > most:
                 return replies.ENDLESS_DATA
         return None

@@ -31,12 +31,16 @@ class Reception:
         self._on_disk = 0  # octets counted in ``disk``
         self.in_memory = 0  # octets counted in ``memory``; whoever sets this to 0 counts them out
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether there is something for ``settle`` to do; small messages are spared the way there."""
+        return self.content.held > MEMORY_MAX or (self._spool is not None and self.content.lost)
+
     async def settle(self) -> None:
         """Move what is too much for memory to the disk; without room there the message is given up."""
         content = self.content
-        if content.held <= MEMORY_MAX:
-            if content.lost and self._spool is not None:
-                self._close_spool()
+        if content.lost:
+            self._close_spool()
             return
         octets = content.take()
         if not self._disk.take(len(octets)):
