@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+from structlog.contextvars import bind_contextvars, unbind_contextvars
+
 from smtp_gateway import replies
 from smtp_gateway.admission import Origin
 from smtp_gateway.connection import Connection
@@ -39,6 +41,7 @@ class Commands(Connection):
     def end_transaction(self) -> None:
         """Forget the transaction and what came of its message."""
         self._transaction = None
+        unbind_contextvars("message")
         self.busy = False
         if self._reception is not None:
             self._reception.close()
@@ -92,6 +95,8 @@ class Commands(Connection):
             return replies.TOO_LARGE
         message_id = self.new_id()
         self._transaction = Transaction(message_id, path, parameters.smtputf8)
+        # On every line from here on, whoever writes it: what works on the message runs in this task, or is started by it.
+        bind_contextvars(message=message_id)
         return replies.SENDER_OK
 
     async def _rcpt(self, argument: bytes) -> SmtpReply:

@@ -185,7 +185,7 @@ class MessageData(Commands):
             async with asyncio.timeout_at(self._deadline):
                 return await reading
         except TimeoutError:
-            return replies.IDLE
+            return self._not_accepted(replies.IDLE)
         except ConnectionError:
             raise
         except Exception as error:  # noqa: BLE001 - a fault of ours; the rest of the message must not be read as commands
@@ -199,11 +199,11 @@ class MessageData(Commands):
         refused = reception.refused(bare_lf_allowed=bare_lf_allowed)
         refused = refused or (replies.STORAGE_FULL if self._gateway.crowded else None)
         if refused is not None:
-            return refused
+            return self._not_accepted(refused)
         content = reception.content
         raw = await reception.octets()
         if content.bare_lf and _bare_lf_in_header(raw):
-            return replies.BARE_CONTROL
+            return self._not_accepted(replies.BARE_CONTROL)
         self._messages += 1
         self._idle_commands = self._drained = 0
         envelope = Envelope(
@@ -218,6 +218,11 @@ class MessageData(Commands):
         )
         self._transaction = None
         return await self._stored(envelope, reception)
+
+    def _not_accepted(self, reply: SmtpReply) -> SmtpReply:
+        """Note why a message ends here, before anybody judged it."""
+        self._log.info("not accepted", reply=str(reply))
+        return reply
 
     async def _stored(self, envelope: Envelope, reception: Reception) -> SmtpReply:
         work = self._gateway.keep(self._gateway.take(envelope))

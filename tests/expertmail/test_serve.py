@@ -150,10 +150,25 @@ def test_log_lines_of_a_message_share_its_id(served: Served) -> None:
     served.start()
     send(served, "mallory@stranger.test", "query@experts.test", "Hello")
     identifier = served.json("held", "list")[0]["id"]
+    with smtplib.SMTP("127.0.0.1", served.smtp_port, timeout=20) as client:
+        client.ehlo()
+        client.mail("mallory@stranger.test")
+        assert client.rcpt("nobody@experts.test")[0] == 550
+        assert client.rcpt("query@experts.test")[0] == 250
+        assert client.docmd("DATA")[0] == 354
+        client.send(b"From: mallory@stranger.test\r\n\r\nbare \0 NUL\r\n.\r\n")
+        assert client.getreply()[0] == 550
+        assert client.docmd("STARTTLS", "now")[0] == 501
+    served.stop()
     lines = [json.loads(line) for line in served.log.read_text().splitlines() if line.startswith("{")]
     accepted = [line for line in lines if line["event"] == "accepted"]
     assert [line["id"] for line in accepted] == [identifier]
+    assert accepted[0]["message"] == identifier
     assert accepted[0]["connection"]
+    second = [line for line in lines if line.get("message") not in (None, identifier)]
+    assert [line["event"] for line in second] == ["refused", "not accepted"], "both before anybody judged it"
+    assert len({line["message"] for line in second}) == 1
+    assert not [line for line in lines if "message" in line and line["event"] in ("stopping", "stopped")]
 
 
 @pytest.mark.parametrize(("setting", "which"), [("smtp_port", "smtp.port"), ("console_port", "console.port")])

@@ -255,8 +255,9 @@ def test_an_abstract_address_is_told_and_a_service_manager_that_is_gone_harms_no
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="systemd is for Linux")
-def test_systemds_own_starter_is_understood(tmp_path: Path) -> None:
+def test_systemds_own_starter_is_understood(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     served = Served(tmp_path)
+    request.addfinalizer(served.stop)
     activate = program("systemd-socket-activate")
     passed = [f"--setenv={name}" for name in served.environment if name in ("PYTHONPATH", "PATH", "LANG")]
     served.start_without_waiting(activate, f"--listen=127.0.0.1:{served.smtp_port}", "--fdname=smtp", *passed)
