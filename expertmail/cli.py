@@ -36,7 +36,7 @@ _DAILY = "Daily work"
 _OPERATE = "Operate"
 
 COMMANDS: dict[str, Entry] = {
-    "serve": Entry("expertmail.serve_command", "Start gateway, delivery and console in one process.", _START),
+    "serve": Entry("expertmail.serve_command", "Start gateway, delivery and console.", _START),
     "demo": Entry("expertmail.demo_command", "Run the whole main job on loopback and show it.", _START),
     "verify": Entry("expertmail.verify_here", "Give the verdict on saved messages.", _JUDGE),
     "inspect": Entry("expertmail.inspect_command", "Show how the gateway reads a message.", _JUDGE),
