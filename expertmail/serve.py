@@ -166,6 +166,9 @@ class _Service:
         except FaultError as fault:
             _log.error("not reloaded: the old settings stay", why=fault.sentence)
             return
+        except Exception:  # noqa: BLE001 - no descriptor left, a fault of ours: mail goes on as before, and it is told
+            _log.exception("not reloaded: the old settings stay", why="a fault that was not foreseen")
+            return
         for name in changed(old, world.settings, ONLY_AT_THE_START):
             _log.warning("changes only with a restart", setting=name)
         logs.configure(world.settings.log)

@@ -95,6 +95,12 @@ class SmtpWorker:
         except FaultError as fault:
             self._link.say(Refused(fault.sentence))
             return
+        except Exception as error:  # noqa: BLE001 - whatever it is, mail goes on as before, and it is told
+            _log.exception("fault", exc_info=error)
+            self._link.say(
+                Refused(f"This is a fault of expertmail ({type(error).__name__}); the log says more.")
+            )
+            return
         logs.configure(settings.log)
         self._link.say(Accepting())
 

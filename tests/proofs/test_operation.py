@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import resource
 import signal
 import smtplib
 import ssl
@@ -261,3 +262,23 @@ def test_a_reload_changes_certificate_limits_and_routes_for_new_sessions(
     assert size() == "100000"
     assert json.loads(page(served, "/readyz"))["ready"] is True
     assert served.stop() == 0
+
+
+@FORMS
+def test_a_reload_that_finds_no_descriptor_left_changes_nothing_and_ends_nothing(
+    serve: Callable[..., Served], form: str
+) -> None:
+    served = serve(settings(form))
+    served.start()
+    number = served.process.pid
+    before = resource.prlimit(number, resource.RLIMIT_NOFILE)
+    with smtplib.SMTP("127.0.0.1", served.smtp_port, timeout=20) as client:
+        client.ehlo()
+        resource.prlimit(number, resource.RLIMIT_NOFILE, (3, before[1]))
+        os.kill(number, signal.SIGHUP)
+        until(lambda: lines(served, "not reloaded: the old settings stay"))
+        assert client.mail("a@b.test")[0] == 250
+        resource.prlimit(number, resource.RLIMIT_NOFILE, before)
+        os.kill(number, signal.SIGHUP)
+        until(lambda: lines(served, "reloaded"))
+        assert client.rcpt("query@experts.test")[0] == 250
