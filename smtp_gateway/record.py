@@ -41,7 +41,7 @@ from threads.store import (
     open_inquiry,
     open_service,
     set_state,
-    store_message,
+    store_copy,
     supersedes,
     thread_by_id,
 )
@@ -161,7 +161,7 @@ def _carry_out(
         text=intake.text,
         quoted=intake.quoted,
     )
-    stored = store_message(conn, arrival, filing)
+    stored = store_copy(conn, arrival, filing, decided.earlier)
     remember_signatures(conn, intake.signatures, arrival.rcpt_to, arrival.received_at)
     archive_keys(conn, intake.keys, arrival.received_at)
     if planned.resumes and thread is not None:

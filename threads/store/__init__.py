@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from threads.store.engine import Database, open_database
 from threads.store.errors import RefusedRecord, StorageFull, StoreError, StoreUnavailable, UnknownRecord
 from threads.store.held import discard, held_item, held_list, release, release_with_contact
-from threads.store.intake import Stored, candidates, find_copy, store_message, supersedes
+from threads.store.intake import Stored, candidates, find_copy, store_copy, store_message, supersedes
 from threads.store.migration import backup, check, schema_version, upgrade
 from threads.store.people import (
     add_contact,
@@ -87,6 +87,7 @@ __all__ = [
     "remove_domain",
     "schema_version",
     "set_state",
+    "store_copy",
     "store_message",
     "stored_copy",
     "supersedes",

@@ -174,9 +174,14 @@ def store_message(conn: Connection, arrival: Arrival, filing: Filing) -> Stored:
 
     Runs in the caller's transaction. RefusedRecord when it is to be filed on no thread.
     """
+    earlier = find_copy(conn, arrival.sha256, arrival.mail_from, arrival.rcpt_to)
+    return store_copy(conn, arrival, filing, earlier)
+
+
+def store_copy(conn: Connection, arrival: Arrival, filing: Filing, earlier: StoredCopy | None) -> Stored:
+    """The same for who has looked for the copy in this very transaction: ``earlier`` is what ``find_copy`` gave."""
     if filing.disposition is Disposition.FILED and filing.thread_id is None:
         raise RefusedRecord("A message can only be filed on a thread.")
-    earlier = find_copy(conn, arrival.sha256, arrival.mail_from, arrival.rcpt_to)
     if earlier is not None and not supersedes(filing.standing.kind, earlier):
         return Stored(earlier.id, Outcome.DUPLICATE)
     values = _decision(arrival, filing)
