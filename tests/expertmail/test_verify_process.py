@@ -77,7 +77,7 @@ def test_text_ends_with_a_table_of_all(folder, environment) -> None:
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_process_outlives_a_command_that_is_stopped(folder, environment, sent: signal.Signals) -> None:
     with subprocess.Popen(
-        [*COMMAND, "--json", *[str(folder)] * 50],
+        [*COMMAND, "--json", *[str(folder)] * 2_000],  # far more than is done before the signal arrives
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
