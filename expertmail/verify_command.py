@@ -15,7 +15,6 @@ import typer
 from expertmail.default_identities import default_identities
 from expertmail.dmarc_mode import suffixes_for
 from expertmail.faults import ExitCode, FaultError
-from expertmail.interrupts import Interrupts
 from expertmail.verdict_view import Row
 from expertmail.verify_judging import Judged, Judging, Outcome, Piece, octets_of, pieces_of
 from expertmail.verify_plan import Plan, identities_of, plan_of, session_of
@@ -163,10 +162,9 @@ def _judge_all(paths: list[str], judging: Judging) -> All:
     found = All()
     progress = ProgressLine(lambda: octets_of(paths))
     count = MAX_SIDE_BY_SIDE if judging.plan.asks else _cores()
-    with Interrupts() as interrupts, WorkerPool[Piece, list[Outcome]](judging, count) as pool:
+    with WorkerPool[Piece, list[Outcome]](judging, count) as pool:
         try:
             for piece, made in pool.in_order(pieces_of(paths, sys.stdin.buffer, found.faults)):
-                interrupts.check()
                 outcomes = _lost(piece, made) if isinstance(made, Lost) else made
                 for outcome in outcomes:
                     if isinstance(outcome, FaultError):
