@@ -5,8 +5,6 @@ A thread of its own for each question would cost a message more than its answer 
 
 from __future__ import annotations
 
-import asyncio
-import queue
 import threading
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -15,8 +13,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from threads.store.engine import Database
-from threads.store.errors import StoreUnavailable, store_error
-from threads.store.works import Done, Work, tell
+from threads.store.errors import store_error
+from threads.store.works import Done, Work, Works, tell
 
 T = TypeVar("T")
 
@@ -29,47 +27,22 @@ class Reader:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: queue.SimpleQueue[Work[Any] | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._closed = False
+        self._works = Works()
         self._thread = threading.Thread(target=self._serve, name="store-reader", daemon=True)
         self._thread.start()
 
     async def ask(self, question: Callable[[Connection], T]) -> T:
         """What ``question`` reads. Raises what it raised, or StoreError when the database cannot be read."""
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[T] = loop.create_future()
-        with self._lock:
-            if self._closed:
-                raise StoreUnavailable("The program is stopping; try again when it is back.")
-            if self._waiting.qsize() >= MAX_WAITING:
-                raise StoreUnavailable("The database cannot keep up; try again later.")
-            self._waiting.put(Work(question, 0, waiter, loop))
-        return await waiter
+        return await self._works.done(question, 0, MAX_WAITING)
 
     def close(self) -> None:
         """Answer what waits, then end the thread. Blocks until that is done; may be called again."""
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                self._waiting.put(None)
+        self._works.close()
         self._thread.join()
 
     def _serve(self) -> None:
-        while (first := self._waiting.get()) is not None:
-            turn, ends = [first], False
-            while len(turn) < MAX_TURN:
-                try:
-                    following = self._waiting.get_nowait()
-                except queue.Empty:
-                    break
-                if following is None:
-                    ends = True
-                    break
-                turn.append(following)
+        while turn := self._works.batch(MAX_TURN, octets=1):
             tell(turn, self._answers(turn))
-            if ends:
-                return
 
     def _answers(self, turn: list[Work[Any]]) -> list[Done]:
         try:

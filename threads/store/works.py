@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import queue
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection
+
+from threads.store.errors import StoreUnavailable
 
 T = TypeVar("T")
 
@@ -28,6 +32,60 @@ class Done:
 
     value: Any = None
     error: BaseException | None = None
+
+
+class Works:
+    """What waits for one thread, in the order in which it came. Closed once; what waited then is still carried out."""
+
+    def __init__(self) -> None:
+        self._waiting: queue.SimpleQueue[Work[Any] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._carried: Work[Any] | None = None  # taken from the queue, too large for the batch before
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return self._waiting.qsize()
+
+    async def done(self, run: Callable[[Connection], T], size: int, most: int) -> T:
+        """The value of ``run``. Raises what it raised, and StoreUnavailable when closed or when ``most`` wait already."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[T] = loop.create_future()
+        with self._lock:
+            if self._closed:
+                raise StoreUnavailable("The program is stopping; try again when it is back.")
+            if len(self) >= most:
+                raise StoreUnavailable("The database cannot keep up; try again later.")
+            self._waiting.put(Work(run, size, waiter, loop))
+        return await waiter
+
+    def close(self) -> None:
+        """Take nothing more; ``batch`` is empty after what waits. May be called again."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._waiting.put(None)
+
+    def batch(self, works: int, octets: int) -> list[Work[Any]]:
+        """For the thread: what waits, at most so many works and octets; blocks while nothing does. Empty at the end."""
+        first, self._carried = self._carried or self._waiting.get(), None
+        if first is None:
+            return []
+        batch, size = [first], first.size
+        while len(batch) < works and size < octets:
+            try:
+                following = self._waiting.get_nowait()
+            except queue.Empty:
+                break
+            if following is None:
+                self._waiting.put(None)  # for the next call
+                break
+            if size + following.size > octets:
+                self._carried = following
+                break
+            batch.append(following)
+            size += following.size
+        return batch
 
 
 def tell(batch: list[Work[Any]], done: list[Done]) -> None:

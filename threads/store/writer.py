@@ -10,8 +10,6 @@ A waiter that is cancelled loses the answer, not the work: what was submitted is
 
 from __future__ import annotations
 
-import asyncio
-import queue
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -21,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 
 from threads.store.engine import Database
 from threads.store.errors import StoreUnavailable
-from threads.store.works import Done, Work, tell
+from threads.store.works import Done, Work, Works, tell
 
 T = TypeVar("T")
 
@@ -40,9 +38,7 @@ class Writer:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: queue.SimpleQueue[Work[Any] | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._closed = False
+        self._works = Works()
         self.commits = 0
         self.works = 0
         self._thread = threading.Thread(target=self._serve, name="store-writer", daemon=True)
@@ -54,57 +50,22 @@ class Writer:
         ``size_hint`` is about how many bytes it writes. Raises what the work raised, StorageFull or
         StoreUnavailable from the database, StoreUnavailable when the writer is closed or too much waits.
         """
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[T] = loop.create_future()
-        self._put(Work(work, size_hint, waiter, loop))
-        return await waiter
+        return await self._works.done(work, size_hint, MAX_WAITING_WORKS)
 
     def close(self) -> None:
         """Commit what waits, then end the thread. Blocks until that is done; may be called again."""
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                self._waiting.put(None)
+        self._works.close()
         self._thread.join()
 
     @property
     def waiting(self) -> int:
         """How many works wait for their transaction."""
-        return self._waiting.qsize()
-
-    def _put(self, work: Work[Any]) -> None:
-        with self._lock:
-            if self._closed:
-                raise StoreUnavailable("The program is stopping; try again when it is back.")
-            if self._waiting.qsize() >= MAX_WAITING_WORKS:
-                raise StoreUnavailable("The database cannot keep up; try again later.")
-            self._waiting.put(work)
+        return len(self._works)
 
     def _serve(self) -> None:
-        last: Work[Any] | None = None
-        while True:
-            first = last or self._waiting.get()
-            last = None
-            if first is None:
-                return
-            batch, size, ends = [first], first.size, False
-            while len(batch) < MAX_BATCH_WORKS and size < MAX_BATCH_BYTES:
-                try:
-                    following = self._waiting.get_nowait()
-                except queue.Empty:
-                    break
-                if following is None:
-                    ends = True
-                    break
-                if size + following.size > MAX_BATCH_BYTES:
-                    last = following
-                    break
-                batch.append(following)
-                size += following.size
+        while batch := self._works.batch(MAX_BATCH_WORKS, MAX_BATCH_BYTES):
             tell(batch, self._together(batch))
-            del batch, first  # the bytes of the last batch are not kept while nothing comes
-            if ends:
-                return
+            del batch  # its bytes are not kept while nothing comes
 
     def _together(self, batch: list[Work[Any]], *, again: bool = True) -> list[Done]:
         """One transaction. A work whose row another node has just written runs once more and then sees it."""
