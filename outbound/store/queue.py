@@ -26,7 +26,16 @@ from outbound.retry import Decision
 from outbound.schema import attempts, automatic_orders, deliveries, outgoing
 from outbound.store.orders import close_order
 from outbound.store.relay import forget_bytes, tell_sender
-from outbound.store.rows import LEASE, change, note, outgoing_row, read_each, well_typed
+from outbound.store.rows import (
+    LEASE,
+    change,
+    note,
+    outgoing_row,
+    put_in_queue,
+    queued_before,
+    read_each,
+    well_typed,
+)
 from threads.model import Mark, State
 from threads.schema import threads
 from threads.store.thread import record_outgoing, set_state
@@ -51,43 +60,29 @@ def queue_outgoing(
     waits to be judged again. A known key changes nothing.
     """
     mail = signed.rendered
-    there = conn.execute(select(outgoing.c.id).where(outgoing.c.idempotency_key == idempotency_key)).scalar()
-    if there is not None:
-        return Queued(int(there), duplicate=True)
-    made: int = conn.execute(
-        insert(outgoing)
-        .values(
-            idempotency_key=idempotency_key,
-            raw=signed.raw,
-            sha256=hashlib.sha256(signed.raw).hexdigest(),
-            body_sha256=body_hash(BodyHashes(read_message(signed.raw))),
-            message_id=mail.message_id.strip("<>"),
-            kind=mail.kind.value,
-            template_version=mail.template_version,
-            language=mail.language,
-            selector=signed.selector,
-            thread_id=mail.thread_id,
-            contact_id=mail.contact_id,
-            mail_from=mail.mail_from,
-            rcpt_to=mail.rcpt_to,
-            subject=mail.subject,
-            said=storable(mail.said),
-            actor=storable(actor, MAX_LINE),
-            created_at=mail.created,
-        )
-        .returning(outgoing.c.id)
-    ).scalar_one()
-    conn.execute(
-        insert(deliveries).values(
-            outgoing_id=made,
-            state=DeliveryState.QUEUED.value,
-            checked_at=None,
-            attempts=0,
-            next_attempt_at=now,
-            last_reply="",
-            updated_at=now,
-        )
-    )
+    before = queued_before(conn, idempotency_key)
+    if before is not None:
+        return before
+    values = {
+        "idempotency_key": idempotency_key,
+        "raw": signed.raw,
+        "sha256": hashlib.sha256(signed.raw).hexdigest(),
+        "body_sha256": body_hash(BodyHashes(read_message(signed.raw))),
+        "message_id": mail.message_id.strip("<>"),
+        "kind": mail.kind.value,
+        "template_version": mail.template_version,
+        "language": mail.language,
+        "selector": signed.selector,
+        "thread_id": mail.thread_id,
+        "contact_id": mail.contact_id,
+        "mail_from": mail.mail_from,
+        "rcpt_to": mail.rcpt_to,
+        "subject": mail.subject,
+        "said": storable(mail.said),
+        "actor": storable(actor, MAX_LINE),
+        "created_at": mail.created,
+    }
+    made = put_in_queue(conn, values, now, checked_at=None)
     record_check(conn, made, checked, now)
     return Queued(made, duplicate=False)
 

@@ -11,13 +11,14 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from outbound import header
-from outbound.model import Attempt, DeliveryState, MailKind, Queued, RelayedMail
+from outbound.model import Attempt, MailKind, Queued, RelayedMail
 from outbound.orders import delivery_status
-from outbound.schema import deliveries, outgoing
+from outbound.schema import outgoing
 from outbound.store.orders import order_automatic
+from outbound.store.rows import put_in_queue, queued_before
 from threads.store.values import MAX_LINE, MAX_PATH, storable
 from verifier.message import read_message
 
@@ -27,45 +28,31 @@ ACTOR = "relay"
 def queue_relayed(conn: Connection, mail: RelayedMail, now: datetime) -> Queued:
     """Queue a copy for its next hop, once for each key; it is due at once."""
     key = storable(f"relayed:{mail.key}", MAX_LINE)
-    there = conn.execute(select(outgoing.c.id).where(outgoing.c.idempotency_key == key)).scalar()
-    if there is not None:
-        return Queued(int(there), duplicate=True)
-    made: int = conn.execute(
-        insert(outgoing)
-        .values(
-            idempotency_key=key,
-            raw=mail.raw,
-            sha256=hashlib.sha256(mail.raw).hexdigest(),
-            body_sha256=None,
-            message_id=key,  # its own may come twice: each recipient's copy has it
-            kind=MailKind.RELAYED.value,
-            template_version=0,
-            language="",
-            selector="",
-            thread_id=None,
-            contact_id=None,
-            mail_from=storable(mail.mail_from, MAX_PATH),
-            rcpt_to=storable(mail.rcpt_to, MAX_PATH),
-            subject="",
-            said="",
-            actor=ACTOR,
-            created_at=now,
-            next_hop=mail.next_hop,
-            dsn_to=None if mail.dsn_to is None else storable(mail.dsn_to, MAX_PATH),
-        )
-        .returning(outgoing.c.id)
-    ).scalar_one()
-    conn.execute(
-        insert(deliveries).values(
-            outgoing_id=made,
-            state=DeliveryState.QUEUED.value,
-            checked_at=now,
-            attempts=0,
-            next_attempt_at=now,
-            last_reply="",
-            updated_at=now,
-        )
-    )
+    before = queued_before(conn, key)
+    if before is not None:
+        return before
+    values = {
+        "idempotency_key": key,
+        "raw": mail.raw,
+        "sha256": hashlib.sha256(mail.raw).hexdigest(),
+        "body_sha256": None,
+        "message_id": key,  # its own may come twice: each recipient's copy has it
+        "kind": MailKind.RELAYED.value,
+        "template_version": 0,
+        "language": "",
+        "selector": "",
+        "thread_id": None,
+        "contact_id": None,
+        "mail_from": storable(mail.mail_from, MAX_PATH),
+        "rcpt_to": storable(mail.rcpt_to, MAX_PATH),
+        "subject": "",
+        "said": "",
+        "actor": ACTOR,
+        "created_at": now,
+        "next_hop": mail.next_hop,
+        "dsn_to": None if mail.dsn_to is None else storable(mail.dsn_to, MAX_PATH),
+    }
+    made = put_in_queue(conn, values, now, checked_at=now)
     return Queued(made, duplicate=False)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Row, Select, select, update
+from sqlalchemy import Column, Connection, Row, Select, insert, select, update
 
-from outbound.model import DeliveryState, Unreadable
+from outbound.model import DeliveryState, Queued, Unreadable
 from outbound.schema import deliveries, outgoing
 from threads.model import EntryKind, Mark
 from threads.store.errors import RefusedRecord, UnknownRecord, undecodable
@@ -107,3 +107,31 @@ def known_state(word: str) -> DeliveryState:
         return DeliveryState(word)
     except ValueError:
         return DeliveryState.UNREADABLE
+
+
+def queued_before(conn: Connection, key: str) -> Queued | None:
+    """The mail of that idempotency key, if it is in the queue."""
+    there = conn.execute(select(outgoing.c.id).where(outgoing.c.idempotency_key == key)).scalar()
+    return None if there is None else Queued(int(there), duplicate=True)
+
+
+def put_in_queue(
+    conn: Connection, values: Mapping[str, Any], now: datetime, *, checked_at: datetime | None
+) -> int:
+    """A new mail by its columns, and its delivery, which is due at once; returns the mail's id.
+
+    ``checked_at``: None while our own verifier has still to judge it, which holds it back.
+    """
+    made: int = conn.execute(insert(outgoing).values(**values).returning(outgoing.c.id)).scalar_one()
+    conn.execute(
+        insert(deliveries).values(
+            outgoing_id=made,
+            state=DeliveryState.QUEUED.value,
+            checked_at=checked_at,
+            attempts=0,
+            next_attempt_at=now,
+            last_reply="",
+            updated_at=now,
+        )
+    )
+    return made
