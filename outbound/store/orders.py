@@ -88,8 +88,8 @@ _OF_DOMAIN = _counting(automatic_orders.c.domain_key)
 
 def _ordered(conn: Connection, counting: Prepared, who: str, day: datetime, cap: int) -> int:
     """Orders of that day that count, up to ``cap``. Capped ones stand in neither index, so they cost nothing."""
-    row = counting.first(conn, {"who": who, "day": day, "next_day": day + timedelta(days=1), "cap": cap})
-    return int(row.orders) if row is not None else 0
+    row = counting.one(conn, {"who": who, "day": day, "next_day": day + timedelta(days=1), "cap": cap})
+    return int(row.orders)
 
 
 def next_orders(conn: Connection, now: datetime, owner: str, n: int) -> tuple[LeasedOrder | Unreadable, ...]:

@@ -344,11 +344,11 @@ def test_automatic_mail_is_capped_per_address_and_domain_and_day(do, record):
 
 
 def heard(said):
-    """``Prepared.first`` that notes the counts it makes."""
-    first = Prepared.first
+    """``Prepared.one`` that notes the counts it makes."""
+    one = Prepared.one
 
     def hear(self, conn, given):
-        found = first(self, conn, given)
+        found = one(self, conn, given)
         ready = self._ready[conn.dialect.name]
         if ready.text.startswith("SELECT count"):
             said.append((ready.text, ready.values(given)))
@@ -366,7 +366,7 @@ def test_orders_that_were_capped_are_not_looked_at_when_orders_are_counted(do, r
         said = []
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Prepared, "first", heard(said))
+            patch.setattr(Prepared, "one", heard(said))
             order_automatic(conn, order(record, "more", "ana@contoso.test", NOW), AutomaticCaps(9, 9))
         return [
             row.detail

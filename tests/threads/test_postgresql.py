@@ -239,7 +239,7 @@ def test_capped_orders_are_not_looked_at_when_orders_are_counted(world: World, m
             f" SELECT 'more' || n, {columns} FROM automatic_orders, generate_series(1, 20000) n WHERE state = 'capped'"
         )
         conn.exec_driver_sql("ANALYZE automatic_orders")
-        monkeypatch.setattr(Prepared, "first", heard(said))
+        monkeypatch.setattr(Prepared, "one", heard(said))
         assert order_automatic(conn, order(world, "last")) is OrderOutcome.CAPPED
         plans = [
             conn.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters).scalar_one()

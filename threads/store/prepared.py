@@ -88,6 +88,11 @@ class Prepared:
         found = self.rows(conn, given)
         return found[0] if found else None
 
+    def one(self, conn: Connection, given: Mapping[str, Any]) -> Any:
+        """The one row of a statement that always gives one; ValueError where it does not."""
+        (row,) = self.rows(conn, given)
+        return row
+
     def run(self, conn: Connection, given: Mapping[str, Any]) -> int:
         """Execute, and return how many rows were changed."""
         _, cursor = self._execute(conn, given)

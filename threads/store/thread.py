@@ -112,7 +112,7 @@ def _open(
         "opened_at": at,
         "updated_at": at,
     }
-    row = _OPEN.first(
+    row = _OPEN.one(
         conn,
         {
             **values,
@@ -122,7 +122,7 @@ def _open(
             "assigned_to": assigned_to.value,
         },
     )
-    made = int(row.id) if row is not None else 0
+    made = int(row.id)
     thread = Thread(
         id=made, kind=kind, state=State.ACTIVE, severity=severity, assigned_to=assigned_to, **values
     )
@@ -135,8 +135,8 @@ def _next_number(conn: Connection, kind: ThreadKind) -> int:
     row = _NEXT_NUMBER.first(conn, {"of_kind": kind.value})
     if row is None:  # the first one of its kind
         insert_or_keep(conn, reference_numbers, {"kind": kind.value, "last": 0})
-        row = _NEXT_NUMBER.first(conn, {"of_kind": kind.value})
-    return int(row.last) if row is not None else 0
+        row = _NEXT_NUMBER.one(conn, {"of_kind": kind.value})
+    return int(row.last)
 
 
 def append(
@@ -153,7 +153,7 @@ def append(
     copy_id: str | None = None,
 ) -> int:
     """Put an entry at the end of a thread's timeline; returns the entry's id."""
-    made = _APPEND.first(
+    made = _APPEND.one(
         conn,
         {
             "thread_id": thread_id,
@@ -168,7 +168,7 @@ def append(
         },
     )
     _TOUCH.run(conn, {"touched": thread_id, "touched_at": at})
-    return int(made.id) if made is not None else 0
+    return int(made.id)
 
 
 def add_note(conn: Connection, thread_id: int, text: str, at: datetime, *, actor: str) -> int:
