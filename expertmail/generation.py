@@ -47,7 +47,7 @@ in, and judging it one more."""
 
 @dataclass(frozen=True, slots=True)
 class Lasting:
-    """What a change of settings does not touch. ``taken`` is called for each copy that was stored."""
+    """What a change of settings does not touch. ``taken`` is called for mail that there is something to deliver for."""
 
     database: Database
     records: StoredRecords

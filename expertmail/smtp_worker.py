@@ -32,7 +32,7 @@ from threads.store.writer import Writer
 TELL_SECONDS: Final = 1.0
 """Between two reports of what was counted: Prometheus asks every 15 seconds or more."""
 WAKE_SECONDS: Final = 0.02
-"""Mail taken within this wakes the delivery once."""
+"""Orders of answers within this wake the delivery once."""
 
 _log = structlog.get_logger("expertmail")
 

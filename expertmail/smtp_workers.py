@@ -55,7 +55,7 @@ class _Worker:
 
 
 class SmtpWorkers:
-    """``taken`` is called when mail was stored that may have ordered something."""
+    """``taken`` is called when a worker has stored something to deliver."""
 
     def __init__(self, count: int, listener: Listener, settings: Settings, taken: Callable[[], None]) -> None:
         self._listener = listener

@@ -21,11 +21,11 @@ _log = structlog.get_logger("expertmail")
 
 
 class GatewayWatch:
-    """Counts what the gateway does (``smtp_gateway.observer.Observer``); ``taken`` is called for each copy."""
+    """Counts what the gateway does (``smtp_gateway.observer.Observer``); ``wake`` is called when there is something to deliver."""
 
-    def __init__(self, metrics: Metrics, taken: Callable[[], None]) -> None:
+    def __init__(self, metrics: Metrics, wake: Callable[[], None]) -> None:
         self._metrics = metrics
-        self._taken = taken
+        self._wake = wake
 
     def connected(self) -> None:
         """A client connected."""
@@ -39,7 +39,10 @@ class GatewayWatch:
         """A copy was answered with 250: it is stored, now or (a duplicate) before."""
         self._metrics.messages.labels(outcome=disposition, verdict=verdict).inc()
         self._metrics.seconds.observe(seconds)
-        self._taken()
+
+    def ordered(self) -> None:
+        """An automatic answer was ordered."""
+        self._wake()
 
     def rejected(self, code: int) -> None:
         """A message was refused for good."""
@@ -90,9 +93,9 @@ def watch_record(metrics: Metrics, database: Database) -> None:
             return {state.value: float(count) for state, count in count_outbox(conn).items()}
 
     metrics.watch(
-        "expertmail_copies", "Messages on record, by what became of them.", "disposition", _or_nothing(copies)
+        "expertmail_copies", "Messages on record, by what became of them.", "disposition", or_nothing(copies)
     )
-    metrics.watch("expertmail_outbox", "Outgoing mail, by state.", "state", _or_nothing(outbox))
+    metrics.watch("expertmail_outbox", "Outgoing mail, by state.", "state", or_nothing(outbox))
 
 
 def watch_process(metrics: Metrics, writer: Writer, asked: Callable[[], int]) -> None:
@@ -115,7 +118,7 @@ def watch_process(metrics: Metrics, writer: Writer, asked: Callable[[], int]) ->
     )
 
 
-def _or_nothing(read: Callable[[], dict[str, float]]) -> Callable[[], dict[str, float]]:
+def or_nothing(read: Callable[[], dict[str, float]]) -> Callable[[], dict[str, float]]:
     """Leave a gauge out while the database cannot be had; /readyz tells what is wrong with it."""
 
     def guarded() -> dict[str, float]:

@@ -269,6 +269,8 @@ class MailIntake:
         seconds: float,
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
+        if any(copy.ordered for copy in recorded):
+            self._observer.ordered()
         for copy, recipient in zip(recorded, envelope.recipients, strict=True):
             self._observer.accepted(copy.disposition.value, judged.report.verdict.value, seconds)
             log.info(

@@ -17,6 +17,9 @@ class Observer(Protocol):
     def accepted(self, disposition: str, verdict: str, seconds: float) -> None:
         """A copy was stored with that disposition and verdict, ``seconds`` after its last octet."""
 
+    def ordered(self) -> None:
+        """An automatic answer was ordered: whoever delivers has something to do."""
+
     def rejected(self, code: int) -> None:
         """A message was refused for good with that reply code."""
 
@@ -34,6 +37,9 @@ class NobodyWatching:
         """Nothing."""
 
     def accepted(self, disposition: str, verdict: str, seconds: float) -> None:
+        """Nothing."""
+
+    def ordered(self) -> None:
         """Nothing."""
 
     def rejected(self, code: int) -> None:

@@ -78,12 +78,13 @@ class Intake:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of one copy: ``id`` is on record, now or since an earlier try."""
+    """What became of one copy: ``id`` is on record, now or since an earlier try. ``ordered``: an automatic answer is due."""
 
     id: str
     disposition: Disposition
     outcome: Outcome
     thread: str | None = None
+    ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,8 @@ def _carry_out(
         order_automatic(conn, order, caps)
     reference = None if thread is None else thread.reference
     is_filed = planned.disposition is Disposition.FILED
-    return Recorded(stored.id, planned.disposition, stored.outcome, reference), thread if is_filed else None
+    recorded = Recorded(stored.id, planned.disposition, stored.outcome, reference, order is not None)
+    return recorded, thread if is_filed else None
 
 
 def _thread_for(conn: Connection, arrival: Arrival, decided: _Decided) -> Thread | None:

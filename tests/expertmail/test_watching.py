@@ -6,11 +6,12 @@ from expertmail.metrics import Metrics
 from expertmail.watching import GatewayWatch
 
 
-def test_a_copy_that_was_taken_wakes_the_delivery_and_a_refused_message_does_not() -> None:
+def test_only_what_orders_an_answer_wakes_the_delivery() -> None:
     woken: list[str] = []
     watch = GatewayWatch(Metrics(), lambda: woken.append("woken"))
     watch.rejected(550)
     watch.deferred(451)
-    assert woken == []
     watch.accepted("filed", "genuine", 0.1)
+    assert woken == []
+    watch.ordered()
     assert woken == ["woken"]

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 from outbound.sign import SigningKey
+from smtp_gateway.observer import NobodyWatching
 from smtp_gateway.route_policy import Action, RoutePolicy
 from tests.smtp_gateway.world import REPLIES, client, message, now, signed, whole_gateway
 from threads import store
@@ -59,6 +60,31 @@ def test_a_contacts_question_opens_an_inquiry_and_is_acknowledged_once(
             assert [(o.kind, o.address) for o in world.orders()] == [("acknowledgement", "alex@contoso.test")]
             assert len(world.copies()) == 1
             assert sum(e.kind is EntryKind.MAIL_IN for e in world.timeline(inquiry.id)) == 1
+
+    asyncio.run(scenario())
+
+
+class Waking(NobodyWatching):
+    """Counts how often the delivery would be woken."""
+
+    def __init__(self) -> None:
+        self.woken = 0
+
+    def ordered(self) -> None:
+        self.woken += 1
+
+
+def test_the_delivery_is_woken_for_mail_that_orders_an_answer_and_for_no_other(
+    tmp_path: Path, key: SigningKey
+) -> None:
+    async def scenario() -> None:
+        async with whole_gateway(tmp_path, key) as world:
+            watch = world.intake._observer = Waking()
+            await world.send(message(author="x@stranger.test"), "query@experts.test", "x@stranger.test")
+            await world.send(signed(message(), key), REPLIES.mint(world.incident.id))
+            assert (watch.woken, world.orders()) == (0, [])
+            await world.send(signed(message(message_id="<m2@contoso.test>"), key), "query@experts.test")
+            assert (watch.woken, len(world.orders())) == (1, 1)
 
     asyncio.run(scenario())
 
