@@ -7,15 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
+from expertmail import held_expire_command
 from expertmail.desk import AsJson, By, Config, Desk, actor, now, open_desk
 from expertmail.faults import ExitCode, FaultError
 from expertmail.gateway import mailboxes
+from expertmail.held_listing import damaged_json, expired_json, held_json, list_expired, list_held
 from expertmail.relaying import border_of, route_of
-from expertmail.tables import moment, plain, say, show_facts, show_json, show_table
+from expertmail.retention import retention_of
+from expertmail.tables import moment, say, show_facts, show_json
 from smtp_gateway.relay_fields import UnfitError
 from smtp_gateway.relay_release import release_to_next_hop
-from threads.model import Disposition, HeldItem
-from threads.store import held
+from threads.model import Disposition, ExpiredMessage, HeldItem
+from threads.store import Connection, held
+from threads.store.errors import undecodable
+from threads.store.expiry import find_expired
 from threads.store.people import find_organisation
 from threads.store.read import judgements
 from threads.store.thread import open_inquiry, thread_by_id, thread_by_reference
@@ -27,6 +32,7 @@ Identifier = Annotated[str, typer.Argument(metavar="ID", help="The message's id,
 
 def register(app: typer.Typer) -> None:
     """Put the command on an app."""
+    held_expire_command.register(commands)
     app.add_typer(commands, name="held")
 
 
@@ -38,44 +44,41 @@ def list_(
             "--triage/--held", help="Only strangers' mail, or only mail that may belong to a thread."
         ),
     ] = None,
+    expired: Annotated[
+        bool, typer.Option("--expired", help="What is kept of mail whose time is over, newest first.")
+    ] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="So many at most; else 1000 in a table, all with --json."),
+    ] = None,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """List what waits, oldest first. Strangers' mail is shown as triage."""
+    """List what waits, oldest first, and when it expires. Strangers' mail is shown as triage."""
+    if expired and triage is not None:
+        raise typer.BadParameter("--expired and --triage/--held exclude each other.")
     only = held.WAITING if triage is None else ((Disposition.TRIAGE if triage else Disposition.HELD),)
-    with open_desk(config) as desk, desk.database.reading() as conn:
-        items = held.held_list(conn, only)
-    if as_json:
-        show_json([_as_json(item) for item in items])
-        return
-    show_table(
-        ("ID", "WAITS AS", "RECEIVED", "AUTHOR", "VERDICT", "THREAD", "SUBJECT", "WHY"),
-        [
-            (
-                item.copy.id,
-                item.copy.disposition.value,
-                moment(item.copy.received_at),
-                item.copy.author or "(unreadable)",
-                item.copy.verdict,
-                item.thread_reference or "",
-                item.copy.subject,
-                item.copy.reason,
-            )
-            for item in items
-        ],
-        "Nothing waits.",
-    )
+    with open_desk(config) as desk:
+        if expired:
+            list_expired(desk.database, limit=limit, as_json=as_json)
+        else:
+            list_held(desk.database, only, retention_of(desk.settings), limit=limit, as_json=as_json)
 
 
 @commands.command()
 def show(identifier: Identifier, as_json: AsJson = False, config: Config = None) -> None:
-    """Show a message that waits: who, why, the verdict's reasons, and its new text."""
+    """Show a message: who, why it waits, the verdict's reasons, and its new text; or what is kept of it once expired."""
     with open_desk(config) as desk, desk.database.reading() as conn:
-        item = held.held_item(conn, identifier)
-        judged = judgements(conn, identifier)
+        gone = find_expired(conn, identifier)
+        if gone is None:
+            item = held.held_item(conn, identifier)
+            report = _report_of(conn, identifier)
+    if gone is not None:
+        _show_expired(gone, as_json=as_json)
+        return
+    retention = retention_of(desk.settings)
     if as_json:
-        report = judged[-1].report if judged else None
-        show_json({**_as_json(item), "report": None if report is None else _loaded(report)})
+        show_json({**held_json(item, retention), "report": report})
         return
     copy = item.copy
     show_facts(
@@ -84,6 +87,7 @@ def show(identifier: Identifier, as_json: AsJson = False, config: Config = None)
             "waits as": copy.disposition.value,
             "why": copy.reason,
             "received": moment(copy.received_at),
+            "expires": moment(retention.expires(copy)),
             "author": copy.author or "(unreadable)",
             "envelope": f"from <{copy.mail_from}> to <{copy.rcpt_to}>, sent by {copy.client_ip} ({copy.helo})",
             "subject": copy.subject,
@@ -92,11 +96,45 @@ def show(identifier: Identifier, as_json: AsJson = False, config: Config = None)
             "verdict": copy.verdict,
         }
     )
-    for reason in _loaded(judged[-1].report).get("reasons", ()) if judged else ():
-        say(f"  {reason['effect']}: {reason['text']}")
+    _show_reasons(report)
     say()
     for line in item.text.splitlines():
         say(f"    {line}")
+
+
+def _show_expired(gone: ExpiredMessage, *, as_json: bool) -> None:
+    report = _loaded(gone.report)
+    if as_json:
+        show_json({**expired_json(gone), "report": report, "evidence": _loaded(gone.evidence)})
+        return
+    show_facts(
+        {
+            "id": gone.id,
+            "expired": f"{moment(gone.expired_at)} by {gone.expired_by}; its content is removed",
+            "was": gone.disposition.value,
+            "why": gone.reason,
+            "received": moment(gone.received_at),
+            "released": f"{moment(gone.released_at)} by {gone.released_by}" if gone.released_by else "",
+            "discarded": f"{moment(gone.discarded_at)} by {gone.discarded_by}" if gone.discarded_by else "",
+            "author": gone.author or "(unreadable)",
+            "envelope": f"from <{gone.mail_from}> to <{gone.rcpt_to}>, sent by {gone.client_ip} ({gone.helo})",
+            "subject": gone.subject,
+            "message-id": gone.message_id or "",
+            "size": str(gone.size),
+            "sha256": gone.sha256,
+            "sender": gone.standing_reason,
+            "verdict": gone.verdict,
+        }
+    )
+    _show_reasons(report)
+
+
+def _show_reasons(report: dict[str, Any] | None) -> None:
+    if report is None:
+        say("  The verdict's reasons are not on record or cannot be read.")
+        return
+    for reason in report.get("reasons", ()):
+        say(f"  {reason['effect']}: {reason['text']}")
 
 
 @commands.command()
@@ -130,7 +168,7 @@ def release(
             passed_on = _pass_on(desk, identifier, actor(by))
             if passed_on is not None:
                 if as_json:
-                    show_json(_as_json(passed_on))
+                    show_json(_as_json(desk, passed_on))
                     return
                 say(f"Queued for {passed_on.copy.rcpt_to}; see `expertmail outbox list`.")
                 return
@@ -151,7 +189,7 @@ def release(
             item = held.held_item(conn, identifier)
             filed = thread_by_id(conn, item.copy.thread_id or 0)
         if as_json:
-            show_json(_as_json(item))
+            show_json(_as_json(desk, item))
             return
         say(f"Filed on {filed.reference} as unverified.")
         if add_contact is not None:
@@ -180,29 +218,36 @@ def discard(
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Put a message aside. Nothing is deleted."""
+    """Put a message aside. It is kept as long as mail waits, and then its content is removed."""
     with open_desk(config) as desk:
         with desk.database.writing() as conn:
             held.discard(conn, identifier, reason, now(), by=actor(by))
-            item = held.held_item(conn, identifier)
+            item = held.find_held(conn, identifier)
         if as_json:
-            show_json(_as_json(item))
+            show_json(_as_json(desk, item) if isinstance(item, HeldItem) else damaged_json(item))
         else:
             say(f"{identifier} is put aside.")
 
 
-def _as_json(item: HeldItem) -> dict[str, Any]:
-    """The copy's own fields beside its circumstances."""
-    return {
-        **plain(item.copy),
-        "thread": item.thread_reference,
-        "organisation": item.organisation,
-        "text": item.text,
-        "size": item.size,
-    }
+def _as_json(desk: Desk, item: HeldItem) -> dict[str, Any]:
+    return held_json(item, retention_of(desk.settings))
 
 
-def _loaded(report: str) -> dict[str, Any]:
-    """A stored report."""
-    loaded: dict[str, Any] = json.loads(report)
-    return loaded
+def _report_of(conn: Connection, identifier: str) -> dict[str, Any] | None:
+    """The last judgement's report; None where there is none, or a damaged one."""
+    try:
+        judged = judgements(conn, identifier)
+    except Exception as error:
+        if not undecodable(error):
+            raise
+        return None
+    return _loaded(judged[-1].report) if judged else None
+
+
+def _loaded(text: str | None) -> dict[str, Any] | None:
+    """A stored JSON object; None where it cannot be read."""
+    try:
+        loaded = json.loads(text or "null")
+    except (ValueError, RecursionError):
+        return None
+    return loaded if isinstance(loaded, dict) else None

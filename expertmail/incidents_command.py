@@ -132,8 +132,9 @@ def _show_head(thread: Thread, customer: str) -> None:
 def _show_entry(entry: TimelineEntry, *, quoted: bool) -> None:
     say()
     known_as = f"  {entry.copy_id}" if entry.copy_id else ""
+    judged = f"  {entry.verdict}" if entry.verdict else ""
     say(
-        f"{moment(entry.at)}  {entry.kind.value}  {entry.actor}  [{entry.mark.value}]{known_as}",
+        f"{moment(entry.at)}  {entry.kind.value}  {entry.actor}  [{entry.mark.value}]{judged}{known_as}",
         style=MARK_STYLES.get(entry.mark.value, "cyan"),
     )
     for line in entry.text.splitlines():

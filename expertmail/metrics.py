@@ -53,6 +53,13 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.expired = Counter(
+            "expertmail_held_expired",
+            "Messages whose content was removed because their time was over, by what they were.",
+            ("disposition",),
+            registry=self.registry,
+        )
+
     def watch(self, name: str, text: str, label: str, read: Callable[[], dict[str, float]]) -> None:
         """Export what ``read`` gives when the page is asked for, one line for each key of its answer."""
         self.registry.register(_Watched(name, text, label, read))

@@ -21,10 +21,12 @@ import structlog
 from expertmail import logs, service_manager
 from expertmail.console.app import Console, ConsoleParts
 from expertmail.console.server import ConsoleServer, console_server, readiness
+from expertmail.desk import now
 from expertmail.faults import ExitCode, FaultError
 from expertmail.generation import Duties, Generation, Lasting
 from expertmail.metrics import Metrics
 from expertmail.reload import ONLY_AT_THE_START, Generations, changed
+from expertmail.retention import RetentionKeeper, retention_of, watch_held
 from expertmail.smtp_workers import SmtpWorkers
 from expertmail.watching import watch_process, watch_record
 from expertmail.world import World
@@ -32,6 +34,7 @@ from smtp_gateway import replies
 from smtp_gateway.listener import Listener
 from smtp_gateway.own_records import StoredRecords
 from smtp_gateway.server import HANDSHAKE_SECONDS
+from threads.retention import Retention
 from threads.store.engine import Database
 from threads.store.writer import Writer
 
@@ -112,7 +115,12 @@ class _Service:
         self._console = Console(self._console_parts())
         self._web: ConsoleServer = console_server(self._console)
         self._showing: asyncio.Task[None] | None = None
+        self._retention = RetentionKeeper(
+            lasting.database, lasting.writer, lasting.metrics, retention=self._retention_in_force, clock=now
+        )
+        self._keeping: asyncio.Task[None] | None = None
         watch_record(lasting.metrics, lasting.database)
+        watch_held(lasting.metrics, lasting.database, self._retention_in_force, now)
         watch_process(lasting.metrics, lasting.writer, self._generations.asked)
 
     @classmethod
@@ -137,6 +145,7 @@ class _Service:
         if self._workers is not None:
             await self._workers.start()
         self._showing = asyncio.create_task(self._web.serve([self._start.sockets.console]))
+        self._keeping = asyncio.create_task(self._retention.run())
 
     async def ended(self, stop: asyncio.Event, again: asyncio.Event) -> bool:
         """Wait for a signal; whether it is the end. A part that ends before ends everything: half a gateway helps nobody."""
@@ -179,6 +188,7 @@ class _Service:
 
     async def stop(self) -> None:
         """Drain what takes mail; the console shows health until that is done."""
+        self._retention.stop()
         try:
             self._listener.close_to_new()
             if self._workers is not None:
@@ -186,10 +196,15 @@ class _Service:
             await self._generations.stop(HANDSHAKE_SECONDS)
             self._listener.turn_away(replies.SHUTTING_DOWN.line())
             self._listener.close()
+            if self._keeping is not None:
+                await self._keeping
         finally:
             self._web.should_exit = True
             if self._showing is not None:
                 await asyncio.gather(self._showing, return_exceptions=True)
+
+    def _retention_in_force(self) -> Retention:
+        return retention_of(self._generations.current.world.settings)
 
     def _is_proxy(self, address: str) -> bool:
         return self._generations.current.values.is_proxy(address)

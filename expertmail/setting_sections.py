@@ -321,6 +321,23 @@ class RelaySettings(_Section):
     )
 
 
+class HeldSettings(_Section):
+    """How long mail waits for an expert."""
+
+    retention_days: int = Field(
+        default=30,
+        ge=0,
+        le=3_650,
+        description="Days that mail waits for an expert. Then its content is removed, and envelope, verdict, reasons and evidence are kept and shown: it is never released by time. So long is kept, too, what was discarded, or released to a next hop, from that day on. A month outlasts holidays, and mail that nobody wanted for so long is a risk to keep. 0 keeps everything until somebody decides.",
+    )
+    notice_days: int = Field(
+        default=7,
+        ge=0,
+        le=365,
+        description="Days before that in which the log says once a day how much is about to expire, and `/metrics` counts it (`expertmail_held_expiring`). A week has working days in it.",
+    )
+
+
 class LogSettings(_Section):
     """What is written about the work."""
 

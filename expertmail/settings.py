@@ -33,6 +33,7 @@ from expertmail.setting_sections import (
     DeliverySettings,
     DkimSettings,
     DnsSettings,
+    HeldSettings,
     LogSettings,
     MailSettings,
     RelaySettings,
@@ -81,6 +82,7 @@ class Settings(BaseSettings):
     verifier: VerifierSettings = VerifierSettings()
     routes: RouteSettings = RouteSettings()
     relay: RelaySettings = RelaySettings()
+    held: HeldSettings = HeldSettings()
     dkim: DkimSettings = DkimSettings()
     dns: DnsSettings = DnsSettings()
     log: LogSettings = LogSettings()

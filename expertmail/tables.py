@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
@@ -74,6 +75,16 @@ def show_facts(facts: Mapping[str, str]) -> None:
 def show_json(value: object) -> None:
     """Print one JSON value."""
     sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, indent=2) + "\n")
+
+
+def show_json_list(values: Iterable[object]) -> None:
+    """Print a JSON array as its values come: however many there are, one is in memory."""
+    opened = False
+    for value in values:
+        written = json.dumps(plain(value), ensure_ascii=False, indent=2)
+        sys.stdout.write((",\n" if opened else "[\n") + textwrap.indent(written, "  "))
+        opened = True
+    sys.stdout.write("\n]\n" if opened else "[]\n")
 
 
 def plain(value: object) -> Any:

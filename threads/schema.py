@@ -176,6 +176,39 @@ evidence = Table(
     Column("helo", Text, nullable=False),
 )
 
+expired_messages = Table(
+    "expired_messages",
+    metadata,
+    Column("id", COPY_ID, primary_key=True),
+    Column("sha256", String(64), nullable=False, index=True),  # of DATA as received; the bytes are gone
+    Column("size", Integer, nullable=False),
+    Column("mail_from", Text, nullable=False),
+    Column("rcpt_to", Text, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Column("client_ip", String(45), nullable=False),
+    Column("helo", Text, nullable=False),
+    Column("tls", Text),
+    Column("message_id", Text),
+    Column("subject", Text, nullable=False),
+    Column("author", Text),
+    Column("kind", String(24), nullable=False),
+    Column("verdict", String(24), nullable=False),
+    Column("disposition", String(16), nullable=False),  # until then
+    Column("reason", Text, nullable=False),
+    Column("thread_id", ForeignKey("threads.id")),
+    Column("standing_reason", Text, nullable=False),
+    Column("released_at", UtcTime),
+    Column("released_by", Text),
+    Column("discarded_at", UtcTime),
+    Column("discarded_by", Text),
+    Column("expired_at", UtcTime, nullable=False, index=True),
+    Column("expired_by", Text, nullable=False),
+    Column("report", Text),  # JSON; of the last judgement, as are the following
+    Column("evidence", Text),  # JSON
+    Column("evaluator", Text),
+    Column("settings_hash", String(64)),
+)
+
 seen_signatures = Table(
     "seen_signatures",
     metadata,

@@ -21,8 +21,9 @@ from outbound.model import (
     Unreadable,
 )
 from outbound.schema import NOT_CAPPED, automatic_orders
-from outbound.store.rows import LEASE, LIST_LIMIT, read_each, well_typed
+from outbound.store.rows import LEASE, LIST_LIMIT, read_each
 from threads.store.prepared import Prepared
+from threads.store.row_reading import well_typed
 from threads.store.statements import insert_or_keep
 from threads.store.values import MAX_LINE, address_key, storable
 

@@ -27,9 +27,9 @@ from outbound.store.rows import (
     outgoing_row,
     read_each,
     state_of,
-    well_typed,
 )
 from threads.store.errors import RefusedRecord
+from threads.store.row_reading import well_typed
 from threads.store.values import MAX_LINE, storable
 
 _ITEM = (

@@ -34,10 +34,10 @@ from outbound.store.rows import (
     put_in_queue,
     queued_before,
     read_each,
-    well_typed,
 )
 from threads.model import Mark, State
 from threads.schema import threads
+from threads.store.row_reading import well_typed
 from threads.store.thread import record_outgoing, set_state
 from threads.store.values import MAX_LINE, storable
 from verifier.canonical import BodyHashes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -52,14 +52,6 @@ def _read(read: Callable[[S], T], source: S, number: int) -> T | Unreadable:
         if not undecodable(error):
             raise
         return Unreadable(number, type(error).__name__)
-
-
-def well_typed(row: Row[Any], columns: Iterable[Column[Any]]) -> None:
-    """Raise TypeError for a value of another type than its column's: SQLite stores any type in any column."""
-    for column in columns:
-        value = getattr(row, column.name)
-        if not isinstance(value, column.type.python_type) and not (value is None and column.nullable):
-            raise TypeError(f"{column.name} is {type(value).__name__}")
 
 
 def outgoing_row(conn: Connection, outgoing_id: int) -> Row[Any]:

@@ -27,12 +27,12 @@ def held(world: World) -> World:
 
 def test_the_list_shows_what_waits_oldest_first(held: World) -> None:
     with held.database.reading() as conn:
-        items = store.held_list(conn)
+        items = tuple(store.held_list(conn))
         assert [(i.copy.id, i.thread_reference, i.organisation) for i in items] == [
             ("01A", "INC-000001", "Contoso"),
             ("01B", None, None),
         ]
-        assert store.held_list(conn, (Disposition.TRIAGE,))[0].copy.id == "01B"
+        assert next(store.held_list(conn, (Disposition.TRIAGE,))).copy.id == "01B"
         assert store.held_item(conn, "01A").text == "hello"
 
 

@@ -21,12 +21,12 @@ from threads.model.copies import (
     Arrival,
     Disposition,
     Filing,
-    HeldItem,
     Judgement,
     MessageKind,
     Outcome,
     StoredCopy,
 )
+from threads.model.held import DamagedCopy, ExpiredMessage, HeldItem
 from threads.model.matching import (
     Candidates,
     KnownMessage,
@@ -46,9 +46,11 @@ __all__ = [
     "Candidates",
     "Contact",
     "ContactKind",
+    "DamagedCopy",
     "Direction",
     "Disposition",
     "EntryKind",
+    "ExpiredMessage",
     "Filing",
     "HeldItem",
     "Judgement",

@@ -125,7 +125,10 @@ class Thread:
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """One thing that happened on a thread. ``copy_id`` names the stored message, ``message_id`` its header field."""
+    """One thing that happened on a thread. ``copy_id`` names the stored message, ``message_id`` its header field.
+
+    ``verdict`` is that of the stored message, whoever has put it here.
+    """
 
     id: int
     thread_id: int
@@ -137,3 +140,4 @@ class TimelineEntry:
     quoted: str = ""
     message_id: str | None = None
     copy_id: str | None = None
+    verdict: str | None = None

@@ -121,17 +121,6 @@ class StoredCopy:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldItem:
-    """A held or triage copy as an expert sees it."""
-
-    copy: StoredCopy
-    thread_reference: str | None
-    organisation: str | None
-    text: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
 class Judgement:
     """How a copy was judged at one time: JSON text of evidence and report, and what decided them."""
 

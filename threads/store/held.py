@@ -2,20 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy import Connection, Row, Select, func, literal, select, update
 
-from threads.model import Contact, Direction, Disposition, EntryKind, HeldItem, Mark
+from threads.model import (
+    Contact,
+    DamagedCopy,
+    Direction,
+    Disposition,
+    EntryKind,
+    HeldItem,
+    Mark,
+    MatchRule,
+    MessageKind,
+    StandingKind,
+)
 from threads.schema import messages, organisations, raw_messages, threads
-from threads.store.errors import RefusedRecord, UnknownRecord
+from threads.store.errors import RefusedRecord
 from threads.store.intake import copy_of
 from threads.store.people import add_contact
+from threads.store.read import unknown_message
+from threads.store.row_reading import (
+    Damaged,
+    Key,
+    damaged_columns,
+    keys_of,
+    read_rows,
+    readable_id,
+    well_typed,
+)
 from threads.store.thread import append, know_message_id, thread_by_id
 from threads.store.values import MAX_LINE, storable
 
 WAITING = (Disposition.HELD, Disposition.TRIAGE)
+HEAD_ROWS: Final = 50
+"""How many damaged rows may stand before the oldest sound one without hiding it from the gauges."""
+_WORDS: Final = MappingProxyType(
+    {"kind": MessageKind, "disposition": Disposition, "rule": MatchRule, "standing": StandingKind}
+)
 
 
 def _query() -> Select[Any]:
@@ -26,35 +54,94 @@ def _query() -> Select[Any]:
             threads.c.reference.label("thread_reference"),
             organisations.c.name.label("organisation"),
         )
-        .join_from(messages, raw_messages)
+        .select_from(messages)
+        .outerjoin(raw_messages, raw_messages.c.sha256 == messages.c.sha256)
         .outerjoin(threads, threads.c.id == messages.c.thread_id)
         .outerjoin(organisations, organisations.c.id == threads.c.organisation_id)
     )
 
 
 def _item(row: Row[Any]) -> HeldItem:
+    well_typed(row, messages.c)
+    well_typed(row, (raw_messages.c.size,))  # None where the bytes are missing, which no sound record allows
     return HeldItem(copy_of(row), row.thread_reference, row.organisation, row.new_text, row.size)
 
 
+def held_keys(
+    conn: Connection, dispositions: tuple[Disposition, ...] = WAITING, limit: int | None = None
+) -> tuple[Key, ...]:
+    """What waits for an expert, oldest first, by its rows' keys.
+
+    A row with a disposition that no program of ours writes is among them: nobody else would ever see it.
+    """
+    known = [word.value for word in Disposition if word not in dispositions]
+    query = select(messages.c.id).where(messages.c.disposition.not_in(known))
+    return keys_of(conn, messages, query.order_by(messages.c.received_at, messages.c.id).limit(limit))
+
+
 def held_list(
-    conn: Connection, dispositions: tuple[Disposition, ...] = WAITING, limit: int = 1_000
-) -> tuple[HeldItem, ...]:
-    """What waits for an expert, oldest first."""
+    conn: Connection, dispositions: tuple[Disposition, ...] = WAITING, limit: int | None = None
+) -> Iterator[HeldItem | DamagedCopy]:
+    """What waits for an expert, oldest first, read as it is asked for; a row that cannot be read stands in its place."""
+    return held_items(conn, held_keys(conn, dispositions, limit))
+
+
+def held_items(conn: Connection, keys: Sequence[Key]) -> Iterator[HeldItem | DamagedCopy]:
+    """The same for keys that ``held_keys`` gave in this transaction."""
+    for found in read_rows(conn, messages, _query(), keys, _item):
+        yield _damage(conn, found) if isinstance(found, Damaged) else found
+
+
+def _damage(conn: Connection, found: Damaged) -> DamagedCopy:
+    columns = damaged_columns(conn, messages, found.key, dict(_WORDS))
+    return DamagedCopy(readable_id(conn, messages, found.key), columns or ("its bytes",))
+
+
+def oldest_waiting(conn: Connection) -> Mapping[Disposition, datetime]:
+    """When the oldest of what waits was received, by how it waits."""
+    found = {}
+    for disposition in WAITING:
+        of_kind = select(messages.c.received_at).where(messages.c.disposition == disposition.value)
+        ordered = of_kind.order_by(messages.c.received_at, messages.c.id).limit(HEAD_ROWS)
+        keys = keys_of(conn, messages, ordered)
+        for at in read_rows(conn, messages, select(messages.c.received_at), keys, _received_at):
+            if not isinstance(at, Damaged):
+                found[disposition] = at
+                break
+    return found
+
+
+def _received_at(row: Row[Any]) -> datetime:
+    well_typed(row, (messages.c.received_at,))
+    at: datetime = row.received_at
+    return at
+
+
+def count_waiting(conn: Connection, before: datetime) -> Mapping[Disposition, int]:
+    """How many of what waits was received before a moment, by how it waits."""
+    found = dict.fromkeys(WAITING, 0)
     rows = conn.execute(
-        _query()
-        .where(messages.c.disposition.in_([d.value for d in dispositions]))
-        .order_by(messages.c.received_at, messages.c.id)
-        .limit(limit)
+        select(messages.c.disposition, func.count())
+        .where(messages.c.disposition.in_([d.value for d in WAITING]), messages.c.received_at < before)
+        .group_by(messages.c.disposition)
     )
-    return tuple(map(_item, rows))
+    return found | {Disposition(word): count for word, count in rows}
 
 
 def held_item(conn: Connection, copy_id: str) -> HeldItem:
-    """One copy with its circumstances; UnknownRecord when there is none with that id."""
-    row = conn.execute(_query().where(messages.c.id == storable(copy_id, MAX_LINE))).one_or_none()
-    if row is None:
-        raise UnknownRecord(f"There is no message {storable(copy_id, 40)}; see `expertmail held list`.")
-    return _item(row)
+    """One copy with its circumstances; UnknownRecord when there is none with that id, RefusedRecord when it is damaged."""
+    found = find_held(conn, copy_id)
+    if isinstance(found, DamagedCopy):
+        raise RefusedRecord(f"{found.sentence}.")
+    return found
+
+
+def find_held(conn: Connection, copy_id: str) -> HeldItem | DamagedCopy:
+    """One copy with its circumstances, or what is wrong with it; UnknownRecord when there is none with that id."""
+    named = select(messages.c.id).where(messages.c.id == storable(copy_id, MAX_LINE))
+    for found in held_items(conn, keys_of(conn, messages, named)):
+        return found
+    raise unknown_message(conn, copy_id)
 
 
 def release(conn: Connection, copy_id: str, at: datetime, *, by: str, thread_id: int | None = None) -> int:
@@ -125,8 +212,18 @@ def relay_held(conn: Connection, copy_id: str, at: datetime, *, by: str) -> None
 
 
 def discard(conn: Connection, copy_id: str, reason: str, at: datetime, *, by: str) -> None:
-    """Put a waiting copy aside; its row and bytes stay, with who, when and why. RefusedRecord when it does not wait."""
-    _waiting(conn, copy_id)
+    """Put a waiting copy aside; its row stays, with who, when and why, and for its time its bytes.
+
+    A row that cannot be read is put aside as well. RefusedRecord when the copy does not wait.
+    """
+    _lock(conn, copy_id)
+    found = find_held(conn, copy_id)
+    if isinstance(found, HeldItem):
+        _refuse_decided(found)
+    elif "disposition" not in found.columns:
+        word = conn.execute(select(messages.c.disposition).where(messages.c.id == copy_id)).scalar_one()
+        if word not in WAITING:
+            raise RefusedRecord(f"The message {found.id} does not wait: it is {word}.")
     conn.execute(
         update(messages)
         .where(messages.c.id == copy_id)
@@ -140,7 +237,18 @@ def discard(conn: Connection, copy_id: str, reason: str, at: datetime, *, by: st
 
 
 def _waiting(conn: Connection, copy_id: str) -> HeldItem:
+    _lock(conn, copy_id)
     item = held_item(conn, copy_id)
+    _refuse_decided(item)
+    return item
+
+
+def _lock(conn: Connection, copy_id: str) -> None:
+    """Let nobody else decide on the copy until this transaction ends; SQLite has one writer at a time anyway."""
+    named = select(literal(1)).select_from(messages).where(messages.c.id == storable(copy_id, MAX_LINE))
+    conn.execute(named.with_for_update())
+
+
+def _refuse_decided(item: HeldItem) -> None:
     if item.copy.disposition not in WAITING:
         raise RefusedRecord(f"The message {item.copy.id} does not wait: it is {item.copy.disposition}.")
-    return item

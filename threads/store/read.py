@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, func, select
 
 from threads.model import Disposition, Judgement, StoredCopy
-from threads.schema import evidence, messages, raw_messages
+from threads.schema import evidence, expired_messages, messages, raw_messages
 from threads.store.errors import UnknownRecord
 from threads.store.intake import copy_of
 from threads.store.values import MAX_LINE, storable
@@ -15,8 +15,20 @@ def stored_copy(conn: Connection, copy_id: str) -> StoredCopy:
     """The copy with that id; UnknownRecord when there is none."""
     row = conn.execute(select(messages).where(messages.c.id == storable(copy_id, MAX_LINE))).one_or_none()
     if row is None:
-        raise UnknownRecord(f"There is no message {storable(copy_id, 40)}.")
+        raise unknown_message(conn, copy_id)
     return copy_of(row)
+
+
+def unknown_message(conn: Connection, copy_id: str) -> UnknownRecord:
+    """What to tell who asks for a message that is not there: it never was, or its time was over."""
+    known = select(expired_messages.c.id).where(expired_messages.c.id == storable(copy_id, MAX_LINE))
+    name = storable(copy_id, 40)
+    if conn.execute(known).first() is None:
+        return UnknownRecord(f"There is no message {name}; see `expertmail held list`.")
+    return UnknownRecord(
+        f"The content of message {name} was removed when its time was over; `expertmail held show {name}` "
+        "shows what is kept."
+    )
 
 
 def list_copies(
@@ -49,7 +61,7 @@ def raw_message(conn: Connection, copy_id: str) -> bytes:
         .where(messages.c.id == storable(copy_id, MAX_LINE))
     ).scalar_one_or_none()
     if raw is None:
-        raise UnknownRecord(f"There is no message {storable(copy_id, 40)}.")
+        raise unknown_message(conn, copy_id)
     return bytes(raw)
 
 

@@ -18,7 +18,7 @@ from threads.model import (
     ThreadKind,
     TimelineEntry,
 )
-from threads.schema import message_ids, reference_numbers, threads, timeline
+from threads.schema import message_ids, messages, reference_numbers, threads, timeline
 from threads.store.errors import RefusedRecord, UnknownRecord
 from threads.store.people import organisation
 from threads.store.prepared import Prepared
@@ -259,7 +259,12 @@ def list_threads(
 
 def timeline_of(conn: Connection, thread_id: int) -> tuple[TimelineEntry, ...]:
     """What happened on a thread, in the order in which it was recorded."""
-    rows = conn.execute(select(timeline).where(timeline.c.thread_id == thread_id).order_by(timeline.c.id))
+    rows = conn.execute(
+        select(timeline, messages.c.verdict)
+        .outerjoin_from(timeline, messages, messages.c.id == timeline.c.copy_id)
+        .where(timeline.c.thread_id == thread_id)
+        .order_by(timeline.c.id)
+    )
     return tuple(
         TimelineEntry(
             row.id,
@@ -272,6 +277,7 @@ def timeline_of(conn: Connection, thread_id: int) -> tuple[TimelineEntry, ...]:
             row.quoted,
             row.message_id,
             row.copy_id,
+            row.verdict,
         )
         for row in rows
     )
