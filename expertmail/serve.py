@@ -23,6 +23,7 @@ from expertmail.console.app import Console, ConsoleParts
 from expertmail.console.server import ConsoleServer, console_server, readiness
 from expertmail.desk import now
 from expertmail.faults import ExitCode, FaultError
+from expertmail.garbage import spare_what_stays
 from expertmail.generation import Duties, Generation, Lasting
 from expertmail.metrics import Metrics
 from expertmail.reload import ONLY_AT_THE_START, Generations, changed
@@ -77,6 +78,7 @@ async def serve(start: Start, announce: Callable[[int, int], None]) -> None:
         stack.push_async_callback(asyncio.to_thread, records.close)
         service = await _Service.made(start, writer, records)
         try:
+            spare_what_stays()
             await service.begin()
             announce(start.sockets.smtp.port, start.sockets.console.getsockname()[1])
             service_manager.notify(service_manager.READY)

@@ -18,6 +18,7 @@ import structlog
 from expertmail import logs
 from expertmail.desk import opened
 from expertmail.faults import FaultError
+from expertmail.garbage import spare_what_stays
 from expertmail.generation import Duties, Generation, Lasting
 from expertmail.metrics import Metrics
 from expertmail.reload import Generations
@@ -27,10 +28,13 @@ from expertmail.worker_link import Accepting, Begin, Link, Refused, Renew, Stop,
 from expertmail.world import open_world
 from smtp_gateway.listener import Listener
 from smtp_gateway.own_records import StoredRecords
+from smtp_gateway.shared_memory import Field, SharedMemory, Slot
 from threads.store.writer import Writer
 
 TELL_SECONDS: Final = 1.0
 """Between two reports of what was counted: Prometheus asks every 15 seconds or more."""
+BEAT_SECONDS: Final = 1.0
+"""Between two signs of life: many of them before somebody thinks that this process hangs."""
 WAKE_SECONDS: Final = 0.02
 """Orders of answers within this wake the delivery once."""
 
@@ -45,19 +49,23 @@ class SmtpWorker:
         self._metrics = Metrics()
         self._waking: asyncio.TimerHandle | None = None
 
-    async def run(self, listening: tuple[int, ...]) -> None:
-        """Take mail until told to stop, or until nobody is there to tell."""
+    async def run(self, memory: int, listening: tuple[int, ...]) -> None:
+        """Take mail until told to stop, or until nobody is there to tell; ``memory`` and ``listening`` are descriptors."""
         begin = await self._link.heard()
         if not isinstance(begin, Begin):
             return
         logs.configure(begin.settings.log)
         structlog.contextvars.bind_contextvars(worker=begin.number)
+        slot = SharedMemory(memory, begin.share).slot(begin.number - 1)
+        beating = asyncio.create_task(_beat(slot))
         try:
-            await self._work(begin, Listener.inherited(listening, ours=begin.ours))
+            await self._work(begin, slot, Listener.inherited(listening, ours=begin.ours))
         except FaultError as fault:
             self._link.say(Refused(fault.sentence))
+        finally:
+            beating.cancel()
 
-    async def _work(self, begin: Begin, listener: Listener) -> None:
+    async def _work(self, begin: Begin, slot: Slot, listener: Listener) -> None:
         async with AsyncExitStack() as stack:
             database = stack.enter_context(opened(begin.settings))
             writer = Writer(database)
@@ -65,10 +73,12 @@ class SmtpWorker:
             records = StoredRecords(database)
             stack.push_async_callback(asyncio.to_thread, records.close)
             lasting = Lasting(database, records, writer, self._metrics, self._taken)
-            duties = Duties(listener, delivers=False, share=begin.share)
+            duties = Duties(listener, delivers=False, share=begin.share, among=slot)
             generations = Generations(await _generation(begin.settings, lasting, duties))
             watch_process(self._metrics, writer, generations.asked)
+            spare_what_stays()
             await generations.current.start()
+            slot.put(Field.TAKES, 1)
             self._link.say(Accepting())
             telling = asyncio.create_task(self._tell())
             handshakes = 0.0
@@ -82,6 +92,7 @@ class SmtpWorker:
                 else:
                     _log.error("the process that started this worker is gone: draining")
             finally:
+                slot.put(Field.TAKES, 0)
                 listener.close()
                 await generations.stop(handshakes)
                 telling.cancel()
@@ -126,10 +137,16 @@ async def _generation(settings: Settings, lasting: Lasting, duties: Duties) -> G
     return await Generation.made(open_world(settings), lasting, duties)
 
 
-async def _main(link: int, listening: tuple[int, ...]) -> None:
+async def _beat(slot: Slot) -> None:
+    while True:
+        slot.beat()
+        await asyncio.sleep(BEAT_SECONDS)
+
+
+async def _main(link: int, memory: int, listening: tuple[int, ...]) -> None:
     end = await Link.over(socket.socket(fileno=link))
     try:
-        await SmtpWorker(end).run(listening)
+        await SmtpWorker(end).run(memory, listening)
     finally:
         await end.close()
 
@@ -138,4 +155,4 @@ if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     with suppress(KeyboardInterrupt):
-        asyncio.run(_main(int(sys.argv[1]), tuple(map(int, sys.argv[2:]))))
+        asyncio.run(_main(int(sys.argv[1]), int(sys.argv[2]), tuple(map(int, sys.argv[3:]))))
