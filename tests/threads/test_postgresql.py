@@ -10,6 +10,8 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -39,6 +41,8 @@ from tests.threads.conftest import AT, World, arrival, filing, populate
 from threads import store
 from threads.model import Disposition, Mark, Outcome, StandingKind, ThreadKeys
 from threads.schema import metadata
+from threads.store.expiry import due, expire, expired_items, expired_keys, forget_traces
+from threads.store.held import count_waiting, oldest_waiting
 from threads.store.prepared import Prepared
 from threads.store.signatures import archive_keys, archived, remember_signatures, seen
 from verifier.own_records import RecordsQuestion
@@ -206,6 +210,112 @@ def test_two_nodes_that_take_the_same_copy_store_it_once(world: World, server: s
     with world.database.reading() as conn:
         assert store.count_copies(conn) == {Disposition.FILED: 30}
         assert len(store.timeline_of(conn, world.incident.id)) == 31
+
+
+def hold(world: World, *ids: str, thread_id: int | None = None) -> None:
+    with world.database.writing() as conn:
+        for copy_id in ids:
+            store.store_message(
+                conn,
+                arrival(copy_id.encode(), copy_id=copy_id, received_at=AT - timedelta(days=31)),
+                filing(Disposition.HELD, StandingKind.UNKNOWN, thread_id=thread_id),
+            )
+
+
+def test_held_mail_is_listed_and_expires_with_its_trace_kept(world: World) -> None:
+    hold(world, *(f"X{number:03}" for number in range(150)))
+    limit = AT - timedelta(days=30)
+    with world.database.reading() as conn:
+        listed = [item.copy.id for item in store.held_list(conn)]
+        assert listed == [f"X{number:03}" for number in range(150)]
+        keys = due(conn, limit)
+        assert dict(oldest_waiting(conn)) == {Disposition.HELD: AT - timedelta(days=31)}
+        assert count_waiting(conn, limit)[Disposition.HELD] == 150
+    with world.database.writing() as conn:
+        gone = expire(conn, keys[:100], limit, AT, by="gateway")
+    assert [copy.id for copy in gone] == listed[:100]
+    with world.database.reading() as conn:
+        assert [item.copy.id for item in store.held_list(conn)] == listed[100:]
+        traces = list(expired_items(conn, expired_keys(conn)))
+        assert [(one.id, one.report, one.expired_at) for one in traces][::-1] == [
+            (copy_id, '{"verdict": "no-claim"}', AT) for copy_id in listed[:100]
+        ]
+        with pytest.raises(store.UnknownRecord, match="was removed"):
+            store.raw_message(conn, "X000")
+    with world.database.writing() as conn:
+        assert forget_traces(conn, AT + timedelta(days=366)) == 100
+
+
+def test_what_an_expert_is_deciding_on_does_not_expire_meanwhile(world: World) -> None:
+    hold(world, "A", "B")
+    limit = AT - timedelta(days=30)
+    with world.database.reading() as conn:
+        keys = due(conn, limit)
+    with world.database.writing() as expert:
+        store.release(expert, "A", AT, by="Ana", thread_id=world.incident.id)
+        with world.database.writing() as conn:
+            assert [copy.id for copy in expire(conn, keys, limit, AT, by="gateway")] == ["B"]
+    with world.database.reading() as conn:
+        assert store.raw_message(conn, "A") == b"A"
+
+
+def test_two_experts_who_release_one_message_put_it_on_the_timeline_once(world: World) -> None:
+    hold(world, "A")
+    began, ended = threading.Event(), []
+
+    def second() -> None:
+        began.set()
+        try:
+            with world.database.writing() as conn:
+                store.release(conn, "A", AT, by="Bob", thread_id=world.incident.id)
+        except store.StoreError as error:
+            ended.append(error)
+
+    with world.database.writing() as conn:
+        store.release(conn, "A", AT, by="Ana", thread_id=world.incident.id)
+        other = threading.Thread(target=second)
+        other.start()
+        assert began.wait(10)
+        time.sleep(0.2)  # it waits for the first one's decision by now
+    other.join(20)
+    (error,) = ended
+    assert "it is filed" in str(error)
+    with world.database.reading() as conn:
+        entries = [e for e in store.timeline_of(conn, world.incident.id) if e.copy_id == "A"]
+        assert len(entries) == 1
+        assert store.stored_copy(conn, "A").released_by == "Ana"
+
+
+def test_bytes_that_come_again_while_they_expire_are_on_record(world: World, server: str) -> None:
+    hold(world, "A")
+    limit = AT - timedelta(days=30)
+    node = store.open_database(server)
+    writer = store.Writer(node)
+
+    async def scenario() -> store.Stored:
+        with world.database.writing() as conn:
+            assert len(expire(conn, due(conn, limit), limit, AT, by="gateway")) == 1
+            again = asyncio.create_task(
+                writer.submit(
+                    lambda conn: store.store_message(
+                        conn,
+                        arrival(b"A", copy_id="AGAIN"),
+                        filing(Disposition.HELD, StandingKind.UNKNOWN),
+                    )
+                )
+            )
+            await asyncio.sleep(0.3)  # it has found the copy that is about to go, or waits for its end
+        return await again
+
+    stored = asyncio.run(scenario())
+    writer.close()
+    node.close()
+    with world.database.reading() as conn:
+        if stored.outcome is Outcome.STORED:
+            assert store.raw_message(conn, "AGAIN") == b"A"
+        else:  # it found the copy that was there until then, and that is on record as what it was
+            assert stored.id == "A"
+        assert [one.id for one in expired_items(conn, expired_keys(conn))] == ["A"]
 
 
 def order(world: World, key: str) -> AutomaticOrder:
