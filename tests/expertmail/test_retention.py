@@ -1,0 +1,161 @@
+"""The server tells of held mail that is about to expire, and lets it expire; each round is told."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog.testing
+
+from expertmail.metrics import Metrics
+from expertmail.retention import RetentionKeeper, watch_held
+from tests.threads.conftest import arrival, filing, populate
+from threads import store
+from threads.model import Disposition, StandingKind
+from threads.retention import Retention
+from threads.store.errors import StoreUnavailable
+
+AT = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+class Server:
+    """A record with held mail of some ages, and what keeps it."""
+
+    def __init__(self, folder: Path, retention: Retention) -> None:
+        self.database = store.open_database(f"sqlite:///{folder / 'record.db'}")
+        store.upgrade(self.database)
+        self.world = populate(self.database)
+        self.metrics = Metrics()
+        self.now = AT
+        self.retention = retention
+        watch_held(self.metrics, self.database, lambda: self.retention, lambda: self.now)
+
+    def hold(self, copy_id: str, age: timedelta) -> None:
+        with self.database.writing() as conn:
+            store.store_message(
+                conn,
+                arrival(copy_id.encode(), copy_id=copy_id, received_at=AT - age, verdict="forged"),
+                filing(Disposition.HELD, StandingKind.UNKNOWN),
+            )
+
+    def waiting(self) -> list[str]:
+        with self.database.reading() as conn:
+            return [item.copy.id for item in store.held_list(conn)]
+
+    def rounds(self, seconds: float, round_seconds: float = 0.05) -> list[dict[str, Any]]:
+        """Run for so long; returns the log."""
+
+        async def scenario() -> None:
+            writer = store.Writer(self.database)
+            keeper = RetentionKeeper(
+                self.database,
+                writer,
+                self.metrics,
+                retention=lambda: self.retention,
+                clock=lambda: self.now,
+                round_seconds=round_seconds,
+            )
+            running = asyncio.create_task(keeper.run())
+            await asyncio.sleep(seconds)
+            keeper.stop()
+            await asyncio.wait_for(running, 10)
+            await asyncio.to_thread(writer.close)
+
+        with structlog.testing.capture_logs() as lines:
+            asyncio.run(scenario())
+        return lines
+
+    def value(self, name: str, disposition: str = "held") -> float | None:
+        return self.metrics.registry.get_sample_value(name, {"disposition": disposition})
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Any:
+    made = Server(tmp_path, Retention(days=30, notice_days=7))
+    yield made
+    made.database.close()
+
+
+def test_what_is_due_expires_with_a_line_and_a_count_for_each(server: Server) -> None:
+    for number in range(120):
+        server.hold(f"OLD{number:03}", 31 * DAY)
+    server.hold("NEW", DAY)
+    lines = server.rounds(1.5)
+    assert server.waiting() == ["NEW"]
+    gone = [line for line in lines if line["event"] == "held mail expired"]
+    assert [line["message"] for line in gone] == [f"OLD{number:03}" for number in range(120)]
+    assert gone[0] | {"received": ""} == {
+        "event": "held mail expired", "log_level": "info", "message": "OLD000", "disposition": "held",
+        "verdict": "forged", "received": "",
+    }  # fmt: skip
+    assert server.value("expertmail_held_expired_total") == 120
+
+
+def test_nothing_expires_in_the_first_round_after_a_start(server: Server) -> None:
+    server.hold("OLD", 4_000 * DAY)
+    server.rounds(0.5, round_seconds=600)
+    assert server.waiting() == ["OLD"]
+
+
+def test_what_is_about_to_expire_is_told_once_a_day(server: Server) -> None:
+    server.hold("A", 25 * DAY)
+    server.hold("B", 2 * DAY)
+    told = [x for x in server.rounds(0.5) if x["event"] == "held mail is about to expire"]
+    assert told == [
+        {
+            "event": "held mail is about to expire", "log_level": "warning", "within_days": 7, "held": 1,
+            "triage": 0, "oldest": (AT - 25 * DAY).isoformat(),
+        }
+    ]  # fmt: skip
+    assert server.value("expertmail_held_expiring") == 1
+    assert server.value("expertmail_held_oldest_seconds") == (25 * DAY).total_seconds()
+    assert server.value("expertmail_held_oldest_seconds", "triage") == 0
+
+
+def test_nothing_is_told_where_nothing_expires(server: Server) -> None:
+    server.hold("A", 4_000 * DAY)
+    server.retention = Retention(days=0, notice_days=7)
+    assert server.rounds(0.3) == []
+    assert server.waiting() == ["A"]
+    assert server.value("expertmail_held_expiring") == 0
+
+
+def test_traces_are_forgotten_after_a_year_and_that_is_told(server: Server) -> None:
+    server.hold("OLD", 31 * DAY)
+    server.rounds(0.3)
+    server.now = AT + 366 * DAY
+    assert [line for line in server.rounds(0.3) if "forgotten" in line["event"]] == [
+        {"event": "traces of expired mail forgotten", "log_level": "info", "number": 1}
+    ]
+
+
+def test_a_fault_is_told_and_the_next_round_goes_on(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.hold("OLD", 31 * DAY)
+    faults = [StoreUnavailable("The database is in use."), ZeroDivisionError()]
+
+    def clock() -> datetime:
+        if faults:
+            raise faults.pop()
+        return AT
+
+    monkeypatch.setattr(Server, "now", property(lambda _self: clock()), raising=False)
+    del server.__dict__["now"]
+    lines = server.rounds(0.6)
+    assert [(x["event"], x.get("why")) for x in lines if "retention" in x["event"]] == [
+        ("retention failed", None),
+        ("retention waits", "The database is in use."),
+    ]
+    assert server.waiting() == []
+
+
+def test_a_damaged_row_breaks_no_gauge(server: Server) -> None:
+    server.hold("A", 25 * DAY)
+    server.hold("B", 20 * DAY)
+    with server.database.writing() as conn:
+        conn.exec_driver_sql("UPDATE messages SET received_at = '0' WHERE id = 'A'")
+    assert server.value("expertmail_held_oldest_seconds") == (20 * DAY).total_seconds()
+    assert b"expertmail_held_expiring" in server.metrics.page()
