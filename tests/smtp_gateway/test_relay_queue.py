@@ -209,3 +209,19 @@ def test_a_next_hop_is_read_as_it_was_written(hop) -> None:
 def test_what_is_no_next_hop_is_not_read(text) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - several kinds of wrong
         read_next_hop(text)
+
+
+@in_a_loop
+@pytest.mark.parametrize("report", ["{", "null", "[]", '{"reasons": []}', '{"spf": 1, "reasons": []}'])
+async def test_a_message_whose_verdict_cannot_be_read_is_not_passed_on_and_waits_on(
+    tmp_path, key, report
+) -> None:
+    async with scripted_hop() as hop, relaying(tmp_path, key, hop, HOLDING) as world:
+        await world.send(signed(message(), key), BOB)
+        (held,) = world.copies()
+        with world.database.writing() as conn:
+            conn.exec_driver_sql("UPDATE evidence SET report = ?", (report,))
+        with pytest.raises(RefusedRecord, match="cannot be read"):
+            release(world, held.id, NextHop(HOST, hop.port))
+        assert world.copies() == (held,)
+        assert outbox(world) == ()
