@@ -37,6 +37,7 @@ from smtp_gateway.listener import Listener, ListenError
 from smtp_gateway.own_records import StoredRecords
 from smtp_gateway.recipient_check import RecipientCheck
 from smtp_gateway.server import GatewayServer
+from smtp_gateway.shared_memory import Slot
 from threads.store.engine import Database
 from threads.store.writer import Writer
 
@@ -58,11 +59,12 @@ class Lasting:
 
 @dataclass(frozen=True, slots=True)
 class Duties:
-    """What this process does: take mail from ``listener`` (as one of ``share`` processes), deliver."""
+    """What this process does: take mail from ``listener`` (as one of ``share`` processes, with a place ``among`` them), deliver."""
 
     listener: Listener | None
     delivers: bool
     share: int = 1
+    among: Slot | None = None
 
 
 class Generation:
@@ -106,7 +108,14 @@ class Generation:
                 listener = duties.listener.copy()
                 stack.callback(listener.close)
                 gateway = GatewayServer(
-                    values, boxes, intake.take, now, observer, listener=listener, check=check
+                    values,
+                    boxes,
+                    intake.take,
+                    now,
+                    observer,
+                    listener=listener,
+                    check=check,
+                    among=duties.among,
                 )
             return cls(
                 world,

@@ -21,6 +21,7 @@ from expertmail.service_manager import VARIABLES
 from expertmail.settings import Settings
 from expertmail.worker_link import Accepting, Begin, Link, Refused, Renew, Stop, Taken, Told
 from smtp_gateway.listener import Listener
+from smtp_gateway.shared_memory import SharedMemory
 
 FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 30.0
@@ -61,6 +62,7 @@ class SmtpWorkers:
         self._listener = listener
         self._settings = settings
         self._taken = taken
+        self._memory = SharedMemory.made(count)
         self._workers = [_Worker(number) for number in range(1, count + 1)]
         self._keeping: list[asyncio.Task[None]] = []
         self._stopping = False
@@ -109,6 +111,7 @@ class SmtpWorkers:
                 _log.error("worker does not end: killed", worker=one.number)
                 one.process.kill()
         await asyncio.gather(*self._keeping, return_exceptions=True)
+        self._memory.close()
 
     async def _keep(self, one: _Worker) -> None:
         """Start a worker, hear it to its end, and start the next one."""
@@ -130,15 +133,15 @@ class SmtpWorkers:
         """One worker's life; its exit code, negative for a signal."""
         ours, theirs = socket.socketpair()
         with theirs:
-            descriptors = [two.fileno() for two in self._listener.sockets]
+            listening = [two.fileno() for two in self._listener.sockets]
+            descriptors = [theirs.fileno(), self._memory.descriptor, *listening]
             one.process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-P",
                 "-m",
                 "expertmail.smtp_worker",
-                str(theirs.fileno()),
                 *map(str, descriptors),
-                pass_fds=(theirs.fileno(), *descriptors),
+                pass_fds=descriptors,
                 stdin=asyncio.subprocess.DEVNULL,
                 env=_environment(),
             )
@@ -156,6 +159,7 @@ class SmtpWorkers:
                 await one.process.wait()
             await one.link.close()
             one.process, one.link = None, None
+            self._memory.clear(one.number - 1)
             one.before, one.counts = added((one.before, what_stays(one.counts))), ()
 
     async def _hear(self, one: _Worker, link: Link) -> None:

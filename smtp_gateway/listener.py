@@ -20,10 +20,16 @@ from typing import Final, Self
 
 import structlog
 
-BACKLOG: Final = 512
-"""Connections that the kernel holds for us in a burst."""
+from smtp_gateway.shared_memory import Field, Slot
+
+BACKLOG: Final = 4_096
+"""Connections that the kernel holds for us in a burst: as many as Linux allows by itself (net.core.somaxconn). One that
+comes when the queue is full may, under SYN cookies, believe to be connected while nobody knows of it."""
 AT_ONCE: Final = 64
 """Connections taken in one turn of the event loop, so that a burst does not hold up the sessions there are."""
+MOMENT_SECONDS: Final = 0.001
+"""A process with more sessions than another leaves the next client to that one for so long, then takes it: a turn of an
+event loop under load, and nothing that a client notices where the other process hangs."""
 PAUSE_SECONDS: Final = 1.0
 """After the process ran out of descriptors or memory for a connection; the queue waits meanwhile."""
 
@@ -133,11 +139,12 @@ class Acceptor:
     """Takes connections off a listener's queue and gives each to a protocol of ``factory``'s."""
 
     def __init__(
-        self, listener: Listener, factory: Callable[[], asyncio.Protocol], at_once: int = AT_ONCE
+        self, listener: Listener, factory: Callable[[], asyncio.Protocol], among: Slot | None = None
     ) -> None:
+        """``among``: this process' place among several that take from the same queue, evenly."""
         self._listener = listener
         self._factory = factory
-        self._at_once = at_once
+        self._among = among
         self._loop = asyncio.get_running_loop()
         self._beginning: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -181,9 +188,20 @@ class Acceptor:
         self._listener.close()
 
     def _take(self, listening: socket.socket) -> None:
-        for _ in range(self._at_once):
-            if not self._accepted(listening):
-                return
+        if self._among is None:
+            for _ in range(AT_ONCE):
+                if not self._accepted(listening):
+                    return
+        elif self._among.holds_more:
+            self._loop.remove_reader(listening.fileno())
+            self._loop.call_later(MOMENT_SECONDS, self._take_regardless, listening)
+        else:
+            self._accepted(listening)
+
+    def _take_regardless(self, listening: socket.socket) -> None:
+        self._resume(listening)
+        if not self._closed:
+            self._accepted(listening)
 
     def _accepted(self, listening: socket.socket) -> bool:
         """Take one connection; False when there is none, or no room for one."""
@@ -201,8 +219,15 @@ class Acceptor:
         made.setblocking(False)  # noqa: FBT003 - the socket interface has no name for it
         task = self._loop.create_task(self._begin(made))
         self._beginning.add(task)
-        task.add_done_callback(self._beginning.discard)
+        task.add_done_callback(self._begun)
+        if self._among is not None:  # at once, for the others to see: its session counts itself in later
+            self._among.add(Field.PRESENT, 1)
         return True
+
+    def _begun(self, task: asyncio.Task[None]) -> None:
+        self._beginning.discard(task)
+        if self._among is not None:
+            self._among.add(Field.PRESENT, -1)
 
     async def _begin(self, made: socket.socket) -> None:
         try:

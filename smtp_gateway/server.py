@@ -23,6 +23,7 @@ from smtp_gateway.quota import Quota
 from smtp_gateway.recipient_check import RecipientCheck
 from smtp_gateway.replies import SmtpRefusal, SmtpReply
 from smtp_gateway.routes import Mailboxes, Route
+from smtp_gateway.shared_memory import Field, Slot
 
 HANDSHAKE_SECONDS: Final = 1.0
 """How long a stop goes on answering connections that had begun: a round trip to any client."""
@@ -48,10 +49,11 @@ class GatewayServer:
         *,
         listener: Listener | None = None,
         check: RecipientCheck | None = None,
+        among: Slot | None = None,
     ) -> None:
         """``listener``: sockets bound by somebody else, to be closed here; else the settings' address is bound.
 
-        ``check`` asks next hops for the recipients of relayed mail.
+        ``check`` asks next hops for the recipients of relayed mail. ``among``: this process' place among several.
         """
         self.settings = settings
         self._mailboxes = mailboxes
@@ -66,6 +68,7 @@ class GatewayServer:
         self.disk = Quota(settings.limits.spool_bytes)
         self.admission = Admission(settings.limits)
         self._listener = listener
+        self._among = among
         self._acceptor: Acceptor | None = None
         self._port = settings.port
         self._stopping = False
@@ -96,6 +99,8 @@ class GatewayServer:
         if len(self._sessions) >= self.settings.limits.connections:
             return False
         self._sessions.add(session)
+        if self._among is not None:
+            self._among.add(Field.PRESENT, 1)
         self._observer.connected()
         if self._stopping:
             session.stop()
@@ -106,6 +111,8 @@ class GatewayServer:
         if session in self._sessions:
             self._sessions.discard(session)
             self._tls_sessions -= session.in_tls
+            if self._among is not None:
+                self._among.add(Field.PRESENT, -1)
             self._observer.disconnected()
         self._note_quiet()
 
@@ -152,7 +159,7 @@ class GatewayServer:
         """Take connections. Raises ListenError with what to do when that is not possible."""
         loop = asyncio.get_running_loop()
         bound = self._listener or Listener.bound(self.settings.host, self.settings.port)
-        acceptor = Acceptor(bound, lambda: GatewaySession(self, loop))
+        acceptor = Acceptor(bound, lambda: GatewaySession(self, loop), self._among)
         try:
             acceptor.start()
         except ListenError:

@@ -44,6 +44,7 @@ SHELLS = {
     "smtp_gateway.relay_transport",
     "smtp_gateway.server",
     "smtp_gateway.session_needs",
+    "smtp_gateway.shared_memory",
     "smtp_gateway.spool",
 }
 
