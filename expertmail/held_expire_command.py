@@ -10,10 +10,13 @@ import typer
 
 from expertmail.desk import AsJson, By, Config, Desk, actor, now, open_desk
 from expertmail.faults import ExitCode, FaultError
+from expertmail.held_listing import show_pages
 from expertmail.retention import retention_of
-from expertmail.tables import moment, plain, say, show_json_list, show_table
+from expertmail.tables import moment, plain, say, show_json_list
 from threads.model import StoredCopy
 from threads.store.expiry import AT_ONCE, due, due_copies, expire
+
+_COLUMNS = ("ID", "WAS", "RECEIVED", "AUTHOR", "VERDICT")
 
 
 def register(commands: typer.Typer) -> None:
@@ -44,20 +47,15 @@ def expire_(
         if as_json:
             show_json_list(map(plain, gone))
             return
-        rows = [
-            (
-                copy.id,
-                copy.disposition.value,
-                moment(copy.received_at),
-                copy.author or "(unreadable)",
-                copy.verdict,
-            )
-            for copy in gone
-        ]
-        show_table(("ID", "WAS", "RECEIVED", "AUTHOR", "VERDICT"), rows, "Nothing is due.")
-        if rows:
-            number = "1 message" if len(rows) == 1 else f"{len(rows)} messages"
-            say(f"{number} would expire." if preview else f"The content of {number} is removed.")
+        number = show_pages(_COLUMNS, map(_row, gone), "Nothing is due.")
+        if number:
+            what = "1 message" if number == 1 else f"{number} messages"
+            say(f"{what} would expire." if preview else f"The content of {what} is removed.")
+
+
+def _row(copy: StoredCopy) -> tuple[str, ...]:
+    received = moment(copy.received_at)
+    return copy.id, copy.disposition.value, received, copy.author or "(unreadable)", copy.verdict
 
 
 def _limit(desk: Desk, before: datetime | None) -> datetime:

@@ -43,7 +43,7 @@ def list_held(
         )
     else:
         columns = ("ID", "WAITS AS", "RECEIVED", "EXPIRES", "AUTHOR", "VERDICT", "THREAD", "SUBJECT", "WHY")
-        _show_tables(columns, (_held_row(item, retention) for item in items), "Nothing waits.")
+        show_pages(columns, (_held_row(item, retention) for item in items), "Nothing waits.")
         _tell_rest(len(keys), limit, "wait")
     _refuse_damaged(damaged)
 
@@ -58,7 +58,7 @@ def list_expired(database: Database, *, limit: int | None, as_json: bool) -> Non
         show_json_list(_lost_json(i) if isinstance(i, DamagedCopy) else expired_json(i) for i in items)
     else:
         columns = ("ID", "WAS", "RECEIVED", "EXPIRED", "BY", "AUTHOR", "VERDICT", "SUBJECT", "WHY")
-        _show_tables(columns, map(_expired_row, items), "Nothing has expired.")
+        show_pages(columns, map(_expired_row, items), "Nothing has expired.")
         _tell_rest(len(keys), limit, "have expired")
     _refuse_damaged(damaged)
 
@@ -103,11 +103,15 @@ def _noting(items: Iterable[T | DamagedCopy], damaged: list[DamagedCopy]) -> Ite
         yield item
 
 
-def _show_tables(columns: Sequence[str], rows: Iterator[Sequence[str]], nothing: str) -> None:
+def show_pages(columns: Sequence[str], rows: Iterator[Sequence[str]], nothing: str) -> int:
+    """Print rows as they come, in tables of ``TABLE_ROWS``, or the sentence ``nothing``; returns how many there were."""
     page = list(islice(rows, TABLE_ROWS))
+    number = len(page)
     show_table(columns, page, nothing)
     while page := list(islice(rows, TABLE_ROWS)):
+        number += len(page)
         show_table(columns, page, nothing)
+    return number
 
 
 def _tell_rest(number: int, limit: int | None, do_what: str) -> None:
