@@ -21,7 +21,8 @@ from outbound.sign import SigningKey, dns_record
 from verifier.evidence import Absent, Answer, AnswerStatus, Evidence, Question, conclude
 from verifier.zone import Zone, read_zone
 
-AT = datetime(2026, 11, 25, 10, 0, tzinfo=UTC)
+# The command takes the machine's clock, so the certificates here are made for the day of the test.
+AT = datetime.now(UTC).replace(microsecond=0)
 MX = "mx.experts.test"
 IPV4, IPV6 = "192.0.2.25", "2001:db8::25"
 REVERSE4 = "25.2.0.192.in-addr.arpa"
