@@ -274,10 +274,10 @@ class DnsSettings(_Section):
         description="Questions for one message. Eight signatures, fifty seals, SPF at its own limit and DMARC's walks stay below; a hostile record cannot make more.",
     )
     max_seconds: float = Field(
-        default=12.0,
+        default=10.0,
         ge=1,
         le=50,  # smtp_gateway.intake ends the whole judgement after 60
-        description="Seconds for all DNS of one message; what is missing then is a temporary error. At most 50, for the gateway ends the whole judgement after 60.",
+        description="Seconds for all DNS of one message; what is missing then is a temporary error. 10, so that a client is answered within 12 when all resolvers are silent. At most 50, for the gateway ends the whole judgement after 60.",
     )
 
 

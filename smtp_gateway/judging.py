@@ -1,23 +1,23 @@
 """Judges and reads one message: on the event loop when it is small, in a thread when it is large.
 
-Nothing here holds the loop for long. A large message is worked on by a thread with an event loop of its own,
-whose questions to DNS and to the second implementation are asked from the main loop, where their caches are.
+Nothing here holds the loop for long. A large message is worked on by a thread, which others have while it waits long for
+DNS, for the second implementation or for our records (``turns``): a dead resolver stops nobody else.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
 
+from smtp_gateway.turns import Turn, Turns
 from threads.reading import Reading, read_parsed
-from verifier.driver import Budget, HasOpinion, HasRecords, Resolves, drive
+from verifier.driver import Budget, HasOpinion, HasRecords, Resolves, Runs, drive, here
 from verifier.evaluate import Context, judge
 from verifier.evidence import Answer, Evidence, Opinion, Question
 from verifier.message import Message, read_message
+from verifier.own_records import OwnRecords, RecordsQuestion
 from verifier.parts import Part, walk
 from verifier.report import Report
 from verifier.spf import load as load_spf
@@ -26,15 +26,15 @@ ON_THE_LOOP = 16 * 1024
 """Octets of a message that is judged on the event loop: 62 KB of dense HTML took 100 ms, so that a quarter of it
 stays below 50 ms; an ordinary message of that size takes two."""
 THREADS = 2
-"""Large messages judged at one time; each holds its bytes several times over."""
+"""Large messages that are worked on at one time."""
+IN_HAND_BYTES = 64 * 1024 * 1024
+"""Octets of the large messages whose judging has begun, each of which is held several times over; more wait. One may
+be larger."""
 WAIT_SECONDS = 300.0
 """How long a large message may wait for one of them; then it is put off (451), for the client has it still. The
 client waits ten minutes for the reply to its dot (RFC 5321 4.5.3.2.6). Five of them are enough for a queue of some
 hundred large messages, judging takes one at most, and four are left for storing and for a slow way back. A shorter
 wait would put off mail that could be taken; a longer one would let the client go and send the same again."""
-
-T = TypeVar("T")
-
 
 class Busy(Exception):  # noqa: N818 - a state of the machine, no error of the message
     """No thread came free for a large message in time."""
@@ -51,6 +51,15 @@ class Judged:
     parts: tuple[Part, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Asks:
+    """Whom a message's judging may ask."""
+
+    resolver: Resolves
+    opinion: HasOpinion | None
+    records: HasRecords | None
+
+
 class Judge:
     """Judges messages against live DNS. ``opinion`` None means that nothing is ever called genuine."""
 
@@ -58,8 +67,7 @@ class Judge:
         self._resolver = resolver
         self._opinion = opinion
         self._budget = budget
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="judge")
-        self._free = asyncio.Semaphore(THREADS)
+        self._turns = Turns(THREADS, IN_HAND_BYTES)
         load_spf()  # now, and not while the first message waits
 
     async def judged(
@@ -76,81 +84,82 @@ class Judge:
         """
         if len(raw) <= ON_THE_LOOP:
             async with asyncio.timeout(seconds):
-                return await self._judged(raw, context, self._resolver, self._opinion, records)
-        loop = asyncio.get_running_loop()
-        resolver = _ResolverOf(self._resolver, loop)
-        opinion = None if self._opinion is None else _OpinionOf(self._opinion, loop)
+                asks = _Asks(self._resolver, self._opinion, records)
+                return await self._judged(*_parsed(raw), context, asks, here)
+        turn = Turn(self._turns, len(raw))
         try:
             async with asyncio.timeout(WAIT_SECONDS):
-                await self._free.acquire()
+                await turn.begin()
         except TimeoutError:
             raise Busy from None
+        with turn:
+            async with asyncio.timeout(seconds):
+                message, parts = await turn.run(partial(_parsed, raw))
+                return await self._judged(message, parts, context, self._asks(turn, records), turn.run)
 
-        def work() -> Judged:
-            return asyncio.run(self._judged(raw, context, resolver, opinion, records))
-
-        running = self._threads.submit(work)
-        # A thread is free when its work has ended, not when nobody waits for it any more.
-        running.add_done_callback(lambda _: _released(loop, self._free))
-        async with asyncio.timeout(seconds):
-            return await asyncio.wrap_future(running)
+    def _asks(self, turn: Turn, records: HasRecords | None) -> _Asks:
+        return _Asks(
+            _ResolverOf(self._resolver, turn),
+            None if self._opinion is None else _OpinionOf(self._opinion, turn),
+            None if records is None else _RecordsOf(records, turn),
+        )
 
     async def _judged(
-        self,
-        raw: bytes,
-        context: Context,
-        resolver: Resolves,
-        opinion: HasOpinion | None,
-        records: HasRecords | None,
+        self, message: Message, parts: tuple[Part, ...], context: Context, asks: _Asks, run: Runs
     ) -> Judged:
-        message = read_message(raw)
-        parts = walk(message)  # once, for the verdict and for the reading
         report, evidence = await drive(
             judge(message, context, parts),
             Evidence(at=context.at),
-            resolver,
-            opinion,
-            raw=raw,
+            asks.resolver,
+            asks.opinion,
+            raw=message.raw,
             budget=self._budget,
-            records=records,
+            records=asks.records,
+            run=run,
         )
-        return Judged(message, report, evidence, read_parsed(message, parts, attachments=False), parts)
+        reading = await run(partial(read_parsed, message, parts, attachments=False))
+        return Judged(message, report, evidence, reading, parts)
 
     def close(self) -> None:
         """End the threads."""
-        self._threads.shutdown()
+        self._turns.close()
 
 
-def _released(loop: asyncio.AbstractEventLoop, free: asyncio.Semaphore) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop is closed, and with it everybody who waited
-        loop.call_soon_threadsafe(free.release)
-
-
-async def _there(work: Awaitable[T]) -> T:
-    return await work
+def _parsed(raw: bytes) -> tuple[Message, tuple[Part, ...]]:
+    message = read_message(raw)
+    return message, walk(message)  # once, for the verdict and for the reading
 
 
 @dataclass(frozen=True, slots=True)
 class _ResolverOf:
-    """A resolver that lives on another event loop."""
+    """Asks a resolver for a message that has a turn."""
 
     resolver: Resolves
-    loop: asyncio.AbstractEventLoop
+    turn: Turn
 
     async def ask(
         self, questions: Iterable[Question], seconds: float | None = None
     ) -> Mapping[Question, Answer]:
-        asked = asyncio.run_coroutine_threadsafe(_there(self.resolver.ask(questions, seconds)), self.loop)
-        return await asyncio.wrap_future(asked)
+        return await self.turn.heard(self.resolver.ask(questions, seconds))
 
 
 @dataclass(frozen=True, slots=True)
 class _OpinionOf:
-    """A second implementation that is talked to from another event loop."""
+    """Asks the second implementation for a message that has a turn."""
 
     opinion: HasOpinion
-    loop: asyncio.AbstractEventLoop
+    turn: Turn
 
     async def ask(self, raw: bytes, index: int, txt: Mapping[str, str]) -> Opinion:
-        asked = asyncio.run_coroutine_threadsafe(_there(self.opinion.ask(raw, index, txt)), self.loop)
-        return await asyncio.wrap_future(asked)
+        return await self.turn.heard(self.opinion.ask(raw, index, txt))
+
+
+@dataclass(frozen=True, slots=True)
+class _RecordsOf:
+    """Asks our own records for a message that has a turn."""
+
+    records: HasRecords
+    turn: Turn
+
+    async def ask(self, question: RecordsQuestion) -> OwnRecords:
+        return await self.turn.heard(self.records.ask(question))

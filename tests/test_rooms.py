@@ -46,6 +46,7 @@ SHELLS = {
     "smtp_gateway.session_needs",
     "smtp_gateway.shared_memory",
     "smtp_gateway.spool",
+    "smtp_gateway.turns",
 }
 
 

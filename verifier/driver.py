@@ -7,15 +7,17 @@ message can make a verdict "unproven" but never "forged" or an exception by bein
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from functools import partial
+from typing import Final, Generic, Protocol, TypeVar
 
 from verifier.dkim_key import MAX_KEY_RECORDS
 from verifier.evidence import (
     Absent,
     Answer,
     AnswerStatus,
+    Ask,
     Check,
     Evidence,
     Opinion,
@@ -28,8 +30,9 @@ T = TypeVar("T")
 
 # Eight keys, those of fifty seals, SPF at its own cap, and a DMARC walk with ten alignment walks stay below this.
 MAX_QUESTIONS: Final = 200
-# RFC 7208 4.6.4 allows SPF 20 s; a client waits ten minutes for the reply to its dot, an analyst does not.
-MAX_SECONDS: Final = 12.0
+# RFC 7208 4.6.4 allows SPF 20 s; a client waits ten minutes for the reply to its dot, an analyst does not. Three silent
+# resolvers cost 12 s a question, and a message that asks them is to be answered by then.
+MAX_SECONDS: Final = 10.0
 # The second opinion has a deadline of its own (1 s); this is for one that does not keep it.
 MAX_OPINION_SECONDS: Final = 3.0
 
@@ -63,6 +66,19 @@ class HasRecords(Protocol):
         ...
 
 
+class Runs(Protocol):
+    """Runs a step of a check, which takes time and waits for nothing."""
+
+    async def __call__(self, step: Callable[[], T], /) -> T:
+        """What the step returns; raises what it raises."""
+        ...
+
+
+async def here(step: Callable[[], T], /) -> T:
+    """Run a step at once, where the caller is."""
+    return step()
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """What one message may cost: DNS questions and seconds in all."""
@@ -80,44 +96,58 @@ async def drive(
     raw: bytes = b"",
     budget: Budget = Budget(),
     records: HasRecords | None = None,
+    run: Runs = here,
 ) -> tuple[T, Evidence]:
     """Run a check to its end; returns its result and all the evidence that it used.
 
     Questions that the evidence leaves open go to ``resolver``, all those of a round at once; without a
     resolver, and over budget, they are temporary errors. The second opinion is asked about ``raw``, the
-    message's bytes; without one it is skipped. Without ``records`` nothing is known of earlier mail. The returned evidence, run again, gives the same result.
+    message's bytes; without one it is skipped. Without ``records`` nothing is known of earlier mail. ``run`` may
+    take the steps between two rounds of questions elsewhere. The returned evidence, run again, gives the same result.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + budget.seconds
     left = budget.questions
+    asked = await run(partial(_step, check, None))
+    while not isinstance(asked, _Done):
+        missing = sorted(
+            (q for q in asked if isinstance(q, Question) and evidence.get(q) is None),
+            key=lambda q: (q.name, q.type),
+        )
+        answers: dict[Question, Answer] = dict.fromkeys(missing, _GIVEN_UP)
+        seconds = deadline - loop.time()
+        affordable = missing[:left] if resolver is not None and seconds > 0 else []
+        if affordable and resolver is not None:
+            left -= len(affordable)
+            answers.update(await resolver.ask(affordable, seconds))
+        evidence = evidence.adding(answers)
+        wanted = sorted(
+            (q for q in asked if isinstance(q, OpinionQuestion) and evidence.opinion(q.index) is None),
+            key=lambda q: q.index,
+        )
+        if wanted:
+            evidence = evidence.adding(opinions=await _opinions(opinion, raw, wanted, evidence))
+        for question in asked:
+            if isinstance(question, RecordsQuestion):
+                told = NO_RECORDS if records is None else await records.ask(question)
+                evidence = evidence.adding(records={question.number: told})
+        asked = await run(partial(_step, check, evidence))
+    return asked.result, evidence
+
+
+@dataclass(frozen=True, slots=True)
+class _Done(Generic[T]):
+    """A check's result."""
+
+    result: T
+
+
+def _step(check: Check[T], evidence: Evidence | None) -> frozenset[Ask] | _Done[T]:
+    """Run a check to its next questions, or to its end."""
     try:
-        asked = next(check)
-        while True:
-            missing = sorted(
-                (q for q in asked if isinstance(q, Question) and evidence.get(q) is None),
-                key=lambda q: (q.name, q.type),
-            )
-            answers: dict[Question, Answer] = dict.fromkeys(missing, _GIVEN_UP)
-            seconds = deadline - loop.time()
-            affordable = missing[:left] if resolver is not None and seconds > 0 else []
-            if affordable and resolver is not None:
-                left -= len(affordable)
-                answers.update(await resolver.ask(affordable, seconds))
-            evidence = evidence.adding(answers)
-            wanted = sorted(
-                (q for q in asked if isinstance(q, OpinionQuestion) and evidence.opinion(q.index) is None),
-                key=lambda q: q.index,
-            )
-            if wanted:
-                evidence = evidence.adding(opinions=await _opinions(opinion, raw, wanted, evidence))
-            for question in asked:
-                if isinstance(question, RecordsQuestion):
-                    told = NO_RECORDS if records is None else await records.ask(question)
-                    evidence = evidence.adding(records={question.number: told})
-            asked = check.send(evidence)
+        return next(check) if evidence is None else check.send(evidence)
     except StopIteration as done:
-        result: T = done.value
-        return result, evidence
+        return _Done(done.value)
 
 
 async def _opinions(

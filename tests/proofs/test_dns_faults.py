@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -290,3 +292,46 @@ async def through(
     for since, until in times.values():
         nobody_else_noticed(found, since, until)
     assert "Traceback" not in served.log.read_text()
+
+
+AT_ONCE = 20
+
+
+@contextmanager
+def silent_resolvers(count: int) -> Iterator[list[tuple[str, int]]]:
+    """Bound, and nobody reads."""
+    with ExitStack() as stack:
+        bound = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(count)]
+        for one in bound:
+            one.bind(("127.0.0.1", 0))
+        yield [one.getsockname() for one in bound]
+
+
+@pytest.mark.slow
+@ROUTES
+@pytest.mark.parametrize(
+    ("dead", "octets"),
+    [(1, 2_000), (3, 60_000), *([(1, 60_000), (3, 2_000)] if FULL else [])],
+    ids=lambda number: f"{number:,}",
+)
+@in_a_loop
+async def test_twenty_messages_at_once_are_answered_in_time_though_the_dns_is_dead(
+    serve: Callable[..., Served], unbound: Unbound, key: SigningKey, tmp_path: Path, route: str, dead: int, octets: int
+) -> None:
+    """Cold cache: nothing is known of the twenty senders' domains."""
+    with silent_resolvers(dead - 1) as others:
+        served = await asyncio.to_thread(world, serve, route, [unbound.address, *others])
+        mail = Mail(served, key)
+        warm = signed(message("Hello.\r\n", author=WARM, message_id="<m@warm.test>"), key, "warm.test")
+        body = "All is not well here.\r\n" * (octets // 23)
+        async with pulse(served.smtp_port, warm, WARM, tmp_path) as found:
+            await asyncio.to_thread(unbound.freeze)
+            begun = time.time()
+            authors = [CLAIMING, *(f"user@cold{number}.test" for number in range(1, AT_ONCE))]
+            sent = await asyncio.gather(*(mail.one(author, body=body) for author in authors))
+            until = time.time()
+            await asyncio.to_thread(unbound.thaw)
+        slowest = max(one.seconds for one in sent)
+        print(f"{route}, {dead} dead, {octets} octets: the last of {len(sent)} after {slowest:.1f} s; others: {found.summary(begun, until)}")
+        as_the_route_says(mail, sent, route)
+        nobody_else_noticed(found, begun, until)

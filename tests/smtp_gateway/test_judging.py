@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,31 +45,90 @@ class SlowResolver:
         return {question: Answer(AnswerStatus.NXDOMAIN) for question in questions}
 
 
+class NoRecords:
+    """Nothing exists, and that is known at once."""
+
+    async def ask(
+        self, questions: Iterable[Question], seconds: float | None = None
+    ) -> Mapping[Question, Answer]:
+        del seconds
+        return {question: Answer(AnswerStatus.NXDOMAIN) for question in questions}
+
+
 async def _many(judge: Judge, count: int, seconds: float) -> list[Judged | BaseException]:
     return await asyncio.gather(
         *(judge.judged(LARGE, CONTEXT, seconds) for _ in range(count)), return_exceptions=True
     )
 
 
-def test_large_messages_wait_their_turn_and_the_wait_is_not_their_time() -> None:
+def _slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let reading a large message take its time, in the thread that does."""
+    real = judging.read_message
+
+    def slow(raw: bytes) -> Any:
+        if len(raw) > ON_THE_LOOP:
+            Event().wait(SLOW)
+        return real(raw)
+
+    monkeypatch.setattr(judging, "read_message", slow)
+
+
+def test_large_messages_wait_their_turn_and_the_wait_is_not_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    _slowly(monkeypatch)
+
     async def scenario() -> None:
-        resolver = SlowResolver()
-        judge = Judge(resolver, None, Budget())
+        judge = Judge(NoRecords(), None, Budget())
         try:
+            begun = time.monotonic()
             done = await _many(judge, 3 * THREADS, SLOW * 2.5)  # the last ones wait longer than they may take
             assert all(isinstance(one, Judged) for one in done)
-            assert resolver.most == THREADS
+            assert time.monotonic() - begun > SLOW * 2.9
         finally:
             judge.close()
 
     asyncio.run(scenario())
 
 
+def test_large_messages_that_wait_for_dns_keep_no_thread_from_others() -> None:
+    async def scenario() -> None:
+        resolver = SlowResolver()
+        judge = Judge(resolver, None, Budget())
+        try:
+            begun = time.monotonic()
+            done = await _many(judge, 10 * THREADS, 10)
+            assert all(isinstance(one, Judged) for one in done)
+            assert resolver.most > 2 * THREADS
+            assert time.monotonic() - begun < SLOW * 10  # and not ten times two rounds of questions
+        finally:
+            judge.close()
+
+    asyncio.run(scenario())
+
+
+def test_large_messages_in_hand_have_a_cap_in_octets_and_the_largest_is_taken_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        for cap, most in ((3 * len(LARGE), 3), (len(LARGE) // 2, 1)):
+            monkeypatch.setattr(judging, "IN_HAND_BYTES", cap)
+            resolver = SlowResolver()
+            judge = Judge(resolver, None, Budget())
+            try:
+                done = await _many(judge, 5, 10)
+                assert all(isinstance(one, Judged) for one in done)
+                assert resolver.most == most
+            finally:
+                judge.close()
+
+    asyncio.run(scenario())
+
+
 def test_one_that_never_gets_a_turn_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judging, "WAIT_SECONDS", SLOW / 3)
+    _slowly(monkeypatch)
 
     async def scenario() -> None:
-        judge = Judge(SlowResolver(), None, Budget())
+        judge = Judge(NoRecords(), None, Budget())
         try:
             done = await _many(judge, THREADS + 2, 10)
             assert sum(isinstance(one, Judged) for one in done) == THREADS
@@ -84,13 +144,14 @@ def test_a_thread_whose_message_ran_out_of_time_is_taken_only_when_it_is_free(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(judging, "WAIT_SECONDS", SLOW / 3)
+    _slowly(monkeypatch)
 
     async def scenario() -> None:
-        judge = Judge(SlowResolver(), None, Budget())
+        judge = Judge(NoRecords(), None, Budget())
         try:
             late = await _many(judge, THREADS, SLOW / 3)
             assert all(isinstance(one, TimeoutError) for one in late)
-            with pytest.raises(Busy):  # both threads still wait for DNS
+            with pytest.raises(Busy):  # both threads still read
                 await judge.judged(LARGE, CONTEXT)
             await asyncio.sleep(SLOW)
             assert isinstance(await judge.judged(LARGE, CONTEXT), Judged)
