@@ -32,11 +32,8 @@ def settings_hash(settings: Settings, identities: tuple[Identity, ...]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def gateway_settings(world: World, share: int = 1) -> GatewaySettings:
-    """What one listening gateway is told. Raises FaultError for a certificate that cannot be used.
-
-    ``share``: how many processes take mail; each gets its part of what all together may hold.
-    """
+def gateway_settings(world: World) -> GatewaySettings:
+    """What one listening gateway is told. Raises FaultError for a certificate that cannot be used."""
     settings = world.settings
     return GatewaySettings(
         hostname=settings.hostname,
@@ -48,33 +45,28 @@ def gateway_settings(world: World, share: int = 1) -> GatewaySettings:
             message_bytes=settings.smtp.max_message_bytes,
             command_bytes=settings.smtp.max_command_bytes,
             recipients=settings.smtp.max_recipients,
-            connections=_part(settings.smtp.max_connections, share),
-            tls_connections=_part(settings.smtp.max_tls_connections, share),
-            address_connections=_part(settings.smtp.max_address_connections, share),
-            network_connections=_part(settings.smtp.max_network_connections, share),
-            address_connections_per_minute=_part(settings.smtp.address_connections_per_minute, share),
-            network_connections_per_minute=_part(settings.smtp.network_connections_per_minute, share),
-            address_messages_per_minute=_part(settings.smtp.address_messages_per_minute, share),
-            network_messages_per_minute=_part(settings.smtp.network_messages_per_minute, share),
+            connections=settings.smtp.max_connections,
+            tls_connections=settings.smtp.max_tls_connections,
+            address_connections=settings.smtp.max_address_connections,
+            network_connections=settings.smtp.max_network_connections,
+            address_connections_per_minute=settings.smtp.address_connections_per_minute,
+            network_connections_per_minute=settings.smtp.network_connections_per_minute,
+            address_messages_per_minute=settings.smtp.address_messages_per_minute,
+            network_messages_per_minute=settings.smtp.network_messages_per_minute,
             unlimited=tuple(map(ip_network, settings.smtp.unlimited_networks)),
             greeting_seconds=settings.smtp.greeting_seconds,
             idle_seconds=settings.smtp.idle_seconds,
             data_idle_seconds=settings.smtp.data_idle_seconds,
             data_seconds=settings.smtp.data_seconds,
             errors=settings.smtp.max_errors,
-            # A part that one message does not fit into would take none.
-            in_flight_bytes=max(_part(Limits().in_flight_bytes, share), settings.smtp.max_message_bytes),
-            spool_bytes=max(_part(settings.smtp.max_spool_bytes, share), settings.smtp.max_message_bytes),
+            # What one message does not fit into would take none.
+            in_flight_bytes=max(Limits().in_flight_bytes, settings.smtp.max_message_bytes),
+            spool_bytes=max(settings.smtp.max_spool_bytes, settings.smtp.max_message_bytes),
         ),
         settings_hash=settings_hash(settings, world.identities),
         spool=settings.data_dir,
         proxies=tuple(map(ip_network, settings.smtp.proxy_protocol_from)),
     )
-
-
-def _part(whole: int, share: int) -> int:
-    """One process' part, rounded up; 0 (no limit) stays 0."""
-    return -(-whole // share)
 
 
 def mailboxes(world: World) -> Mailboxes:

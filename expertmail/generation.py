@@ -59,11 +59,10 @@ class Lasting:
 
 @dataclass(frozen=True, slots=True)
 class Duties:
-    """What this process does: take mail from ``listener`` (as one of ``share`` processes, with a place ``among`` them), deliver."""
+    """What this process does: take mail from ``listener`` (``among``: its place, where several processes do), deliver."""
 
     listener: Listener | None
     delivers: bool
-    share: int = 1
     among: Slot | None = None
 
 
@@ -95,7 +94,7 @@ class Generation:
     async def made(cls, world: World, lasting: Lasting, duties: Duties) -> Generation:
         """Everything that can refuse does so here, and then nothing is left behind. Raises FaultError."""
         # Read by every process, so that one that only delivers still tells of a bad certificate.
-        values, boxes = gateway_settings(world, duties.share), mailboxes(world)
+        values, boxes = gateway_settings(world), mailboxes(world)
         async with AsyncExitStack() as stack:
             judging = await stack.enter_async_context(judging_set(world, now))
             delivery = _delivery(world, lasting, judging) if duties.delivers else None

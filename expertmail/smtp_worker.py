@@ -56,7 +56,7 @@ class SmtpWorker:
             return
         logs.configure(begin.settings.log)
         structlog.contextvars.bind_contextvars(worker=begin.number)
-        slot = SharedMemory(memory, begin.share).slot(begin.number - 1)
+        slot = SharedMemory(memory, begin.workers).slot(begin.number - 1)
         beating = asyncio.create_task(_beat(slot))
         try:
             await self._work(begin, slot, Listener.inherited(listening, ours=begin.ours))
@@ -73,7 +73,7 @@ class SmtpWorker:
             records = StoredRecords(database)
             stack.push_async_callback(asyncio.to_thread, records.close)
             lasting = Lasting(database, records, writer, self._metrics, self._taken)
-            duties = Duties(listener, delivers=False, share=begin.share, among=slot)
+            duties = Duties(listener, delivers=False, among=slot)
             generations = Generations(await _generation(begin.settings, lasting, duties))
             watch_process(self._metrics, writer, generations.asked)
             spare_what_stays()

@@ -20,7 +20,7 @@ class Begin:
 
     settings: Settings
     number: int
-    share: int
+    workers: int
     ours: bool
 
 

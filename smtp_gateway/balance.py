@@ -13,7 +13,7 @@ a burst down."""
 
 
 class Load(NamedTuple):
-    """One process: its sessions, and when it was heard of last (0: it takes no clients)."""
+    """One process that takes clients: its sessions, and when it was heard of last."""
 
     sessions: int
     heard_at: float

@@ -20,6 +20,7 @@ from typing import Final, Self
 
 import structlog
 
+from smtp_gateway.quota import OwnTally, Tally
 from smtp_gateway.shared_memory import Field, Slot
 
 BACKLOG: Final = 4_096
@@ -145,6 +146,7 @@ class Acceptor:
         self._listener = listener
         self._factory = factory
         self._among = among
+        self._taken: Tally = OwnTally() if among is None else among.tally(Field.BEGINNING)
         self._loop = asyncio.get_running_loop()
         self._beginning: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -220,14 +222,12 @@ class Acceptor:
         task = self._loop.create_task(self._begin(made))
         self._beginning.add(task)
         task.add_done_callback(self._begun)
-        if self._among is not None:  # at once, for the others to see: its session counts itself in later
-            self._among.add(Field.PRESENT, 1)
+        self._taken.add(1)  # at once, for others to see: its session counts itself in later
         return True
 
     def _begun(self, task: asyncio.Task[None]) -> None:
         self._beginning.discard(task)
-        if self._among is not None:
-            self._among.add(Field.PRESENT, -1)
+        self._taken.add(-1)
 
     async def _begin(self, made: socket.socket) -> None:
         try:

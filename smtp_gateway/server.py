@@ -63,18 +63,25 @@ class GatewayServer:
         self._observer: Observer = observer or NobodyWatching()
         self._sessions: set[Commands] = set()
         self._works: set[asyncio.Task[SmtpReply]] = set()
-        self._tls_sessions = 0
-        self.memory = Quota(settings.limits.in_flight_bytes)
-        self.disk = Quota(settings.limits.spool_bytes)
-        self.admission = Admission(settings.limits)
         self._listener = listener
         self._among = among
+        limits = settings.limits
+        self._places = self._quota(limits.connections, Field.SESSIONS)
+        self._tls_places = self._quota(limits.tls_connections, Field.TLS_SESSIONS)
+        self._under_way = self._quota(limits.connections, Field.MESSAGES)
+        self.memory = self._quota(limits.in_flight_bytes, Field.MEMORY_OCTETS)
+        self.disk = self._quota(limits.spool_bytes, Field.DISK_OCTETS)
+        self.admission = Admission(limits, None if among is None else among.admission)
         self._acceptor: Acceptor | None = None
         self._port = settings.port
         self._stopping = False
         self._awaited = False  # whether somebody waits for one of these
         self._quiet = asyncio.Event()  # no message is under way
         self._empty = asyncio.Event()  # no session is left
+
+    def _quota(self, cap: int, field: Field) -> Quota:
+        """A cap for this process, or for all that share memory."""
+        return Quota(cap, None if self._among is None else self._among.tally(field))
 
     # -- what a session needs -----------------------------------------------------------------------
     def now(self) -> datetime:
@@ -96,11 +103,9 @@ class GatewayServer:
 
     def enter(self, session: Commands) -> bool:
         """Count a session in; False beyond the cap."""
-        if len(self._sessions) >= self.settings.limits.connections:
+        if not self._places.take(1):
             return False
         self._sessions.add(session)
-        if self._among is not None:
-            self._among.add(Field.PRESENT, 1)
         self._observer.connected()
         if self._stopping:
             session.stop()
@@ -110,18 +115,14 @@ class GatewayServer:
         """Count a session out."""
         if session in self._sessions:
             self._sessions.discard(session)
-            self._tls_sessions -= session.in_tls
-            if self._among is not None:
-                self._among.add(Field.PRESENT, -1)
+            self._places.give(1)
+            self._tls_places.give(session.in_tls)
             self._observer.disconnected()
         self._note_quiet()
 
     def enter_tls(self) -> bool:
         """Count a TLS session in; False beyond the cap."""
-        if self._tls_sessions >= self.settings.limits.tls_connections:
-            return False
-        self._tls_sessions += 1
-        return True
+        return self._tls_places.take(1)
 
     @property
     def crowded(self) -> bool:
@@ -129,17 +130,19 @@ class GatewayServer:
 
         A client that resets its connection leaves its work behind; without this nothing would bound those.
         """
-        return len(self._works) >= self.settings.limits.connections
+        return self._under_way.used_up
 
     def keep(self, work: Awaitable[SmtpReply]) -> asyncio.Task[SmtpReply]:
         """Run work to its end, whether or not its session lives to see it."""
         task = asyncio.ensure_future(work)
         self._works.add(task)
+        self._under_way.count(1)
         task.add_done_callback(self._done)
         return task
 
     def _done(self, task: asyncio.Task[SmtpReply]) -> None:
         self._works.discard(task)
+        self._under_way.give(1)
         if not task.cancelled():
             task.exception()  # its session tells and logs it; if that is gone, nobody need be told
         self._note_quiet()

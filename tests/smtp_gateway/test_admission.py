@@ -10,7 +10,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from smtp_gateway.admission import MINUTE, Admission, Origin, Rate, origin_of
+from smtp_gateway.admission import MINUTE, Admission, Origin, OwnFullAt, Rate, origin_of
 from smtp_gateway.gateway_settings import LOOPBACK, Limits
 from tests.smtp_gateway.world import Talk, bare_gateway, client
 
@@ -54,40 +54,41 @@ def test_this_machine_and_what_is_no_address_are_not_counted(address: str) -> No
     assert origin_of(address, LOOPBACK) is None
 
 
+def _passes(rate: Rate, key: bytes, now: float) -> bool:
+    """Count one, where it is within the rate."""
+    full_at = rate.one_more(key, now)
+    if full_at is not None:
+        rate.count(key, now, full_at)
+    return full_at is not None
+
+
 def test_a_rate_gives_a_minutes_worth_at_once_and_then_one_as_each_comes_due() -> None:
-    rate = Rate(60)
-    passed = 0
-    while rate.allows(b"a", 1_000.0):
-        rate.count(b"a", 1_000.0)
-        passed += 1
-    assert passed == 60
-    assert rate.allows(b"b", 1_000.0)
-    assert not rate.allows(b"a", 1_000.9)
-    assert rate.allows(b"a", 1_001.0)
-    rate.count(b"a", 1_001.0)
-    assert not rate.allows(b"a", 1_001.5)
-    assert sum(_passes(rate, 1_000.0 + MINUTE * 10) for _ in range(100)) == 60
-
-
-def _passes(rate: Rate, now: float) -> bool:
-    allowed = rate.allows(b"a", now)
-    if allowed:
-        rate.count(b"a", now)
-    return allowed
+    rate = Rate(60, OwnFullAt())
+    assert sum(_passes(rate, b"a", 1_000.0) for _ in range(100)) == 60
+    assert rate.one_more(b"b", 1_000.0) is not None
+    assert rate.one_more(b"a", 1_000.9) is None
+    assert _passes(rate, b"a", 1_001.0)
+    assert rate.one_more(b"a", 1_001.5) is None
+    assert sum(_passes(rate, b"a", 1_000.0 + MINUTE * 10) for _ in range(100)) == 60
 
 
 def test_a_rate_keeps_no_more_than_its_keys_and_forgets_the_full_ones_first() -> None:
-    rate = Rate(60, keys_max=1_000)
+    kept = OwnFullAt(keys_max=1_000)
+    rate = Rate(60, kept)
     for number in range(100_000):
-        rate.count(number.to_bytes(4), number / 1_000)
-        assert len(rate) <= 1_000
-    busy = Rate(60, keys_max=100)
+        assert _passes(rate, number.to_bytes(4), number / 1_000)
+        assert len(kept) <= 1_000
+    kept = OwnFullAt(keys_max=100)
+    busy = Rate(60, kept)
     for _ in range(30):
-        busy.count(b"busy", 0.0)
+        assert _passes(busy, b"busy", 0.0)
     for number in range(1_000):
-        busy.count(number.to_bytes(4), 2.0 + 2.0 * number if number < 10 else 25.0)
-        assert len(busy) <= 100
-    assert Rate(0).allows(b"x", 0.0)
+        assert _passes(busy, number.to_bytes(4), 2.0 + 2.0 * number if number < 10 else 25.0)
+        assert len(kept) <= 100
+    unlimited = Rate(0, kept)
+    before = len(kept)
+    assert all(_passes(unlimited, b"x", 0.0) for _ in range(1_000))
+    assert len(kept) == before
 
 
 def test_connections_of_an_address_and_of_its_network_have_their_caps_and_free_places_are_used_again() -> None:
@@ -170,7 +171,7 @@ def test_without_limits_nobody_is_counted_and_the_named_networks_never_are() -> 
         async with bare_gateway(limits=limits) as (server, _):
             for _ in range(20):
                 assert (await _first_word(server.port)).startswith("220")
-            assert sum(len(rate) for rate in server.admission._connections) == 0
+            assert sum(len(rate._full_at) for rate in server.admission._connections) == 0
 
     asyncio.run(scenario(NONE))
     asyncio.run(scenario(Limits(address_connections_per_minute=2, unlimited=(ip_network("127.0.0.1/32"),))))

@@ -31,8 +31,6 @@ HEARD = NOW - 1
         (1, [(1, HEARD)], False),
         (2, [(1, HEARD)], True),
         (2, [(1, NOW - ALIVE_SECONDS)], False),
-        (2, [(0, 0.0)], False),
-        (2, [(0, 0.0), (1, HEARD)], True),
         (5, [(7, HEARD), (5, HEARD)], False),
         (5, [(7, HEARD), (4, HEARD)], True),
         (66, [(64, HEARD)], False),
@@ -61,12 +59,15 @@ def taking(memory: SharedMemory, number: int) -> Slot:
 
 def test_a_slot_is_seen_through_an_inherited_descriptor_and_cleared_for_the_dead(memory: SharedMemory) -> None:
     ours = taking(memory, 0)
-    ours.add(Field.PRESENT, 1)
+    ours.tally(Field.BEGINNING).add(1)
     elsewhere = SharedMemory(os.dup(memory.descriptor), 2)
     theirs = taking(elsewhere, 1)
     assert ours.holds_more
     assert not theirs.holds_more
-    theirs.add(Field.PRESENT, 1)
+    theirs.put(Field.TAKES, 0)
+    assert not ours.holds_more, "who drains is left nobody"
+    theirs.put(Field.TAKES, 1)
+    theirs.tally(Field.SESSIONS).add(1)
     assert not ours.holds_more
     memory.clear(1)
     assert [theirs.get(field) for field in Field] == [0] * len(Field)
@@ -94,9 +95,9 @@ def test_one_that_has_more_takes_a_client_that_nobody_else_takes(memory: SharedM
             ]
             for link in links:
                 assert (await asyncio.to_thread(link.recv, 100)).startswith(b"220")
-            assert ours.get(Field.PRESENT) == 20
+            assert ours.get(Field.SESSIONS) == 20
         async with asyncio.timeout(10):
-            while ours.get(Field.PRESENT):  # noqa: ASYNC110 - there is nothing to wait for but the number
+            while ours.get(Field.SESSIONS):  # noqa: ASYNC110 - there is nothing to wait for but the number
                 await asyncio.sleep(0.01)
         await server.stop()
 
