@@ -1,4 +1,4 @@
-"""Starts the processes that take mail, starts them again when they die, and adds up what they count.
+"""Starts the processes that take mail, starts them again when they die or hang, and adds up what they count.
 
 The listening sockets belong to this process: while a worker is down, its clients wait in the queue for the others.
 """
@@ -21,7 +21,7 @@ from expertmail.service_manager import VARIABLES
 from expertmail.settings import Settings
 from expertmail.worker_link import Accepting, Begin, Link, Refused, Renew, Stop, Taken, Told
 from smtp_gateway.listener import Listener
-from smtp_gateway.shared_memory import SharedMemory
+from smtp_gateway.shared_memory import Field, SharedMemory
 
 FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 30.0
@@ -32,6 +32,12 @@ START_SECONDS: Final = 60.0
 """For the workers to begin, on a machine that is busy."""
 DRAIN_SECONDS: Final = 90.0
 """For a worker to end by itself: longer than its own bounds together; then it hangs and is killed."""
+HUNG_SECONDS: Final = 60.0
+"""A worker whose event loop has had no turn for so long has no client left that waits with hope: it is killed. Nothing
+that a worker does in its loop takes a hundredth of that."""
+LOOKS: Final = 12
+"""Looks at a worker's sign of life in that time. That it is the same in all of them counts, and not what the clock says:
+where the whole machine stood still, nobody hangs."""
 
 _log = structlog.get_logger("expertmail")
 
@@ -149,10 +155,12 @@ class SmtpWorkers:
         one.link.say(Begin(self._settings, one.number, len(self._workers), self._listener.ours))
         if self._stopping:
             one.link.say(Stop(0.0))
+        watching = asyncio.create_task(self._watch(one.number, one.process))
         try:
             await self._hear(one, one.link)
             return await one.process.wait()
         finally:
+            watching.cancel()
             if one.process.returncode is None:
                 with suppress(ProcessLookupError):
                     one.process.kill()
@@ -161,6 +169,17 @@ class SmtpWorkers:
             one.process, one.link = None, None
             self._memory.clear(one.number - 1)
             one.before, one.counts = added((one.before, what_stays(one.counts))), ()
+
+    async def _watch(self, number: int, process: asyncio.subprocess.Process) -> None:
+        """Kill a worker that lives and does nothing."""
+        slot = self._memory.slot(number - 1)
+        last, same = None, 0
+        while same < LOOKS:
+            await asyncio.sleep(HUNG_SECONDS / LOOKS)
+            beat = slot.get(Field.BEAT)
+            last, same = beat, same + 1 if beat == last else 0
+        _log.error("worker hangs: killed", worker=number, pid=process.pid, seconds=HUNG_SECONDS)
+        process.kill()
 
     async def _hear(self, one: _Worker, link: Link) -> None:
         while (message := await link.heard()) is not None:
