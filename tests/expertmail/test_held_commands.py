@@ -194,8 +194,8 @@ def test_a_long_list_is_cut_and_says_so(world: Command, tmp_path: Path) -> None:
     assert world("held", "list", "--limit", "1050").out.count("LONG") == 1_050
     assert len(world("held", "list", "--json").json) == 1_050
     assert [one["id"] for one in world("held", "list", "--json", "--limit", "2").json] == [
-        "01-0000",
-        "01-0001",
+        "LONG0000",
+        "LONG0001",
     ]
 
 
