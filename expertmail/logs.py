@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 import structlog.tracebacks
@@ -27,8 +27,10 @@ _TRACEBACKS = structlog.processors.ExceptionRenderer(
 
 def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
     """Send structlog's and the libraries' lines to ``stream`` (stderr) in the form that the settings ask for."""
-    stream = stream or sys.stderr
-    as_json = settings.format == "json" or (settings.format == "auto" and not stream.isatty())
+    plain = stream or sys.stderr
+    as_json = settings.format == "json" or (settings.format == "auto" and not plain.isatty())
+    # It writes and flushes, which is all that loggers and handlers ask for.
+    stream = cast("TextIO", _Unfailing(plain, as_json=as_json))
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -41,7 +43,7 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
         if as_json
         else [
             structlog.dev.ConsoleRenderer(
-                colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+                colors=plain.isatty(), exception_formatter=structlog.dev.plain_traceback
             )
         ]
     )
@@ -63,6 +65,33 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
     root.setLevel(max(level, logging.WARNING))  # libraries speak up only when something is wrong
     for room in ("verifier", "threads", "outbound", "smtp_gateway", "expertmail"):
         logging.getLogger(room).setLevel(level)
+
+
+class _Unfailing:
+    """A stream that drops what cannot be written: a full disk under the log must stop no mail.
+
+    A line of its own tells of the loss, once there is room again.
+    """
+
+    def __init__(self, stream: TextIO, *, as_json: bool) -> None:
+        told = "log lines could not be written before this one"
+        self._note = f'\n{{"event": "{told}", "level": "warning"}}\n' if as_json else f"\n{told}\n"
+        self._stream = stream
+        self._lost = False
+
+    def write(self, text: str) -> int:
+        """Write and flush; never raises for what the disk or the reader at the other end does."""
+        try:
+            self._stream.write(self._note + text if self._lost else text)
+            self._stream.flush()
+        except OSError:
+            self._lost = True
+        else:
+            self._lost = False
+        return len(text)
+
+    def flush(self) -> None:
+        """Each write has been flushed."""
 
 
 def discreet(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -75,3 +75,35 @@ def test_the_level_holds_for_our_lines_and_libraries_only_warn() -> None:
     logging.getLogger("some.library").warning("loud")
     assert "quiet" not in stream.getvalue()
     assert json.loads(stream.getvalue())["event"] == "loud"
+
+
+class SmallDisk(io.StringIO):
+    """A stream that cannot write while it is full."""
+
+    full = False
+
+    def write(self, text: str) -> int:
+        return 0 if self.full else super().write(text)
+
+    def flush(self) -> None:
+        if self.full:
+            raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_log_that_cannot_be_written_stops_nobody_and_is_told_of_later(form: str) -> None:
+    stream = SmallDisk()
+    logs.configure(LogSettings(format=form, level="info"), stream)
+    structlog.get_logger().info("first")
+    stream.full = True
+    structlog.get_logger().info("second")
+    logging.getLogger("expertmail").warning("third")
+    stream.full = False
+    structlog.get_logger().info("fourth")
+    structlog.get_logger().info("fifth")
+    lines = [line for line in stream.getvalue().splitlines() if line]
+    assert len(lines) == 4
+    for line, event in zip(lines, ("first", "could not be written", "fourth", "fifth"), strict=True):
+        assert event in line
+    if form == "json":
+        assert all(json.loads(line) for line in lines)
