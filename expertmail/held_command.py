@@ -12,8 +12,8 @@ from expertmail.desk import AsJson, By, Config, Desk, actor, now, open_desk
 from expertmail.faults import ExitCode, FaultError
 from expertmail.gateway import mailboxes
 from expertmail.held_listing import damaged_json, expired_json, held_json, list_expired, list_held
+from expertmail.held_time import retention_of
 from expertmail.relaying import border_of, route_of
-from expertmail.retention import retention_of
 from expertmail.tables import moment, say, show_facts, show_json
 from smtp_gateway.relay_fields import UnfitError
 from smtp_gateway.relay_release import release_to_next_hop

@@ -11,7 +11,7 @@ import typer
 from expertmail.desk import AsJson, By, Config, Desk, actor, now, open_desk
 from expertmail.faults import ExitCode, FaultError
 from expertmail.held_listing import show_pages
-from expertmail.retention import retention_of
+from expertmail.held_time import retention_of
 from expertmail.tables import moment, plain, say, show_json_list
 from threads.model import StoredCopy
 from threads.store.expiry import AT_ONCE, due, due_copies, expire

@@ -15,7 +15,6 @@ from typing import Any, Final
 import structlog
 
 from expertmail.metrics import Metrics
-from expertmail.settings import Settings
 from expertmail.watching import or_nothing
 from threads.model import Disposition, StoredCopy
 from threads.retention import Retention
@@ -33,11 +32,6 @@ clock is wrong until the network is there must not empty its record."""
 ACTOR: Final = "gateway"
 
 _log = structlog.get_logger("expertmail")
-
-
-def retention_of(settings: Settings) -> Retention:
-    """How long mail waits, by the settings."""
-    return Retention(settings.held.retention_days, settings.held.notice_days)
 
 
 class RetentionKeeper:

@@ -25,9 +25,10 @@ from expertmail.desk import now
 from expertmail.faults import ExitCode, FaultError
 from expertmail.garbage import spare_what_stays
 from expertmail.generation import Duties, Generation, Lasting
+from expertmail.held_time import retention_of
 from expertmail.metrics import Metrics
 from expertmail.reload import ONLY_AT_THE_START, Generations, changed
-from expertmail.retention import RetentionKeeper, retention_of, watch_held
+from expertmail.retention import RetentionKeeper, watch_held
 from expertmail.smtp_workers import SmtpWorkers
 from expertmail.watching import watch_process, watch_record
 from expertmail.world import World
