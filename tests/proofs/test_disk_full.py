@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import os
 import smtplib
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.proofs.load import Client, alice_is_known, every_acknowledged_message_is_there_once
+from tests.proofs.load import alice_is_known, every_acknowledged_message_is_there_once
+from tests.proofs.noting import clients_of, codes, until
 from tests.proofs.served import Served
 from tests.smtp_gateway.scripted_hop import in_a_loop, scripted_hop
 from tests.smtp_gateway.world import client
@@ -26,7 +26,6 @@ DISK_BYTES = 24 * 1024 * 1024
 LARGE = 3 * 1024 * 1024
 KIB = 1024
 ROOM = (0, 4 * KIB, 40 * KIB, 400 * KIB)  # left on the disk, so that different writes are the first to fail
-WAIT_SECONDS = 60
 
 
 class SmallDisk:
@@ -83,47 +82,6 @@ def on_small_disk(disk: SmallDisk) -> Iterator[Callable[..., Served]]:
         with contextlib.suppress(FileNotFoundError):
             disk.make_room()
         served.stop()
-
-
-class Noting(Client):
-    """Remembers which codes it heard to its dots and before them."""
-
-    def __init__(self, name: str, port: int) -> None:
-        super().__init__(name, port)
-        self.heard: list[int] = []
-
-    def _say(self, link: socket.socket, lines: object, octets: bytes) -> int:
-        code = super()._say(link, lines, octets)
-        self.heard.append(code)
-        if code >= 400:
-            time.sleep(0.02)
-        return code
-
-
-def until(found: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not found():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-
-
-@contextlib.contextmanager
-def clients_of(served: Served, count: int = 4) -> Iterator[list[Noting]]:
-    made = [Noting(f"client{number}", served.smtp_port) for number in range(count)]
-    for one in made:
-        one.start()
-    try:
-        yield made
-    finally:
-        for one in made:
-            one.running = False
-    for one in made:
-        one.join(WAIT_SECONDS)
-        assert not one.is_alive(), "the last message was never acknowledged"
-
-
-def codes(clients: list[Noting]) -> set[int]:
-    return {code for one in clients for code in one.heard}
 
 
 @pytest.mark.slow
