@@ -102,7 +102,9 @@ def record(conn: Connection, intake: Intake, caps: AutomaticCaps) -> tuple[Recor
     filed: dict[int, Recorded] = {}  # threads that hold this very message by an earlier copy of it
     opened: int | None = None
     for number, copy in enumerate(intake.copies):
-        arrival = replace(intake.arrival, id=copy_id(intake.arrival.id, number), rcpt_to=copy.rcpt_to)
+        arrival = intake.arrival  # the first copy's
+        if number:
+            arrival = replace(arrival, id=copy_id(arrival.id, number), rcpt_to=copy.rcpt_to)
         decided = _decide(conn, intake, arrival, copy, opened)
         earlier = decided.earlier
         if earlier is not None and not supersedes(decided.standing.kind, earlier):

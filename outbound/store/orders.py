@@ -24,7 +24,7 @@ from outbound.schema import NOT_CAPPED, automatic_orders
 from outbound.store.rows import LEASE, LIST_LIMIT, read_each
 from threads.store.prepared import Prepared
 from threads.store.row_reading import well_typed
-from threads.store.statements import insert_or_keep
+from threads.store.statements import inserted
 from threads.store.values import MAX_LINE, address_key, storable
 
 CAPS = AutomaticCaps()
@@ -44,7 +44,7 @@ def order_automatic(conn: Connection, order: AutomaticOrder, caps: AutomaticCaps
         or _ordered(conn, _OF_DOMAIN, domain, day, caps.per_domain) >= caps.per_domain
     )
     state = OrderState.CAPPED if capped else OrderState.ORDERED
-    inserted = insert_or_keep(
+    made = inserted(
         conn,
         automatic_orders,
         {
@@ -62,7 +62,7 @@ def order_automatic(conn: Connection, order: AutomaticOrder, caps: AutomaticCaps
             "reason": "a daily cap on automatic mail was reached" if capped else "",
         },
     )
-    if not inserted:
+    if not made:
         return OrderOutcome.DUPLICATE
     return OrderOutcome.CAPPED if capped else OrderOutcome.ORDERED
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import threading
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import bindparam, insert, select, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from tests.threads.conftest import AT, World
 from threads import store
@@ -17,7 +19,7 @@ from threads.schema import archived_keys, contacts, organisations, threads
 from threads.store.errors import StoreError, StoreUnavailable
 from threads.store.prepared import Prepared
 from threads.store.reader import Reader
-from threads.store.statements import insert_or_keep, insert_row
+from threads.store.statements import insert_or_keep, insert_row, inserted
 
 SELECTS = [
     (select(contacts).where(contacts.c.address_key == bindparam("key")), {"key": "alex@contoso.test"}),
@@ -78,8 +80,10 @@ def test_a_taken_key_is_the_error_that_sqlalchemy_raises_without_the_values(worl
     assert "Contoso" not in str(refused.value.__cause__)
     with world.database.writing() as conn:
         key = {"name": "s._domainkey.b.test", "record_sha256": "0" * 64, "record": "x", "first_seen": AT, "last_seen": AT}
-        assert insert_or_keep(conn, archived_keys, key)
-        assert not insert_or_keep(conn, archived_keys, key)
+        assert inserted(conn, archived_keys, key)
+        assert not inserted(conn, archived_keys, key)
+        insert_or_keep(conn, archived_keys, {**key, "record": "another"})
+        assert conn.execute(select(archived_keys.c.record)).scalars().all() == [key["record"]]
 
 
 def test_a_missing_value_is_an_error_and_a_list_of_values_is_refused(world: World) -> None:
@@ -122,6 +126,31 @@ def test_the_reader_answers_many_at_one_time_each_with_its_own_error(world: Worl
         with pytest.raises(StoreUnavailable):
             await reader.ask(lambda _conn: None)
         reader.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_file_is_read_where_it_is_asked_and_by_the_thread_where_it_would_have_to_wait(world: World) -> None:
+    here = threading.get_ident()
+    at_once = world.database.path is not None  # a server always takes its time
+
+    def whose(_conn: store.Connection) -> int:
+        return threading.get_ident()
+
+    def locked_for_whoever_does_not_wait(_conn: store.Connection) -> int:
+        if threading.get_ident() == here:
+            raise OperationalError("select", None, sqlite3.OperationalError("database is locked"))
+        return threading.get_ident()
+
+    async def scenario() -> None:
+        reader = Reader(world.database)
+        try:
+            assert (await reader.ask(whose) == here) is at_once
+            assert await reader.ask(locked_for_whoever_does_not_wait) != here
+            elsewhere = await asyncio.to_thread(lambda: asyncio.run(reader.ask(whose)))
+            assert elsewhere == reader._thread.ident
+        finally:
+            reader.close()
 
     asyncio.run(scenario())
 

@@ -40,6 +40,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._writing = engine.execution_options(**{_WRITE: True})  # the same connections
 
     @property
     def path(self) -> Path | None:
@@ -56,10 +57,21 @@ class Database:
     @contextmanager
     def writing(self) -> Generator[Connection]:
         """A transaction: committed when the block ends, rolled back when it raises."""
-        with _translated(), self.engine.connect() as plain:
-            connection = plain.execution_options(**{_WRITE: True})
-            with connection.begin():
-                yield connection
+        with _translated(), self._writing.connect() as connection, connection.begin():
+            yield connection
+
+    def unwaiting(self) -> Connection | None:
+        """A connection of its own to an SQLite file, which fails at once where it would have to wait; None for a server.
+
+        Each statement sees the record as it stands. Whoever asks for it closes it.
+        """
+        if self.path is None:
+            return None
+        with _translated():
+            connection = self.engine.connect()
+            connection.detach()  # closing it must not give it to somebody who is ready to wait
+            _driver(connection).execute("PRAGMA busy_timeout = 0")
+            return connection
 
     def close(self) -> None:
         """Close every connection."""
@@ -159,11 +171,15 @@ def _begin_sqlite(connection: Connection) -> None:
     if not connection.get_execution_options().get(_WRITE, False):
         connection.exec_driver_sql("BEGIN")
         return
+    path = Path(connection.engine.url.database or "")
+    try:
+        begin_in_turn(_driver(connection), path, BUSY_TIMEOUT_MS / 1_000)
+    except sqlite3.Error as error:
+        raise OperationalError("BEGIN IMMEDIATE", None, error) from error
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
     driver = connection.connection.dbapi_connection
     if not isinstance(driver, sqlite3.Connection):
         raise StoreError("The connection to the database is gone.")
-    path = Path(connection.engine.url.database or "")
-    try:
-        begin_in_turn(driver, path, BUSY_TIMEOUT_MS / 1_000)
-    except sqlite3.Error as error:
-        raise OperationalError("BEGIN IMMEDIATE", None, error) from error
+    return driver

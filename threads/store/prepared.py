@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy import Connection, Dialect
@@ -30,10 +31,14 @@ class _Ready:
         self.positional: Final = compiled.positiontup is not None
         binds = {name: bind for bind, name in compiled.bind_names.items()}
         processors: Any = compiled._bind_processors  # noqa: SLF001 - what makes a value the driver's has no public name
-        # What is not given, the statement holds itself: a limit, a state's name.
-        self.parameters: Final = tuple(
-            (binds[name].key, name, processors.get(name), binds[name].required, binds[name].effective_value)
-            for name in compiled.positiontup or binds
+        names = tuple(compiled.positiontup or binds)
+        self._names: Final = names
+        # What the caller does not give, the statement holds itself: a limit, a state's name.
+        self._held: Final = {binds[n].key: binds[n].effective_value for n in names if not binds[n].required}
+        keys = [binds[name].key for name in names]
+        self._taken: Final[Any] = itemgetter(*keys) if len(keys) > 1 else _each(keys)
+        self._processed: Final = tuple(
+            (place, process) for place, name in enumerate(names) if (process := processors.get(name)) is not None
         )
         results: Any = compiled._result_columns  # noqa: SLF001 - as above
         self.row: Final[Any] = namedtuple("Row", [entry.keyname for entry in results]) if results else None  # noqa: PYI024 - made from a statement
@@ -41,13 +46,18 @@ class _Ready:
         self.plain: Final = not any(self.results)
 
     def values(self, given: Mapping[str, Any]) -> tuple[Any, ...] | dict[str, Any]:
-        made = []
-        for key, _, process, required, held in self.parameters:
-            value = given[key] if required or key in given else held
-            made.append(value if process is None else process(value))
-        if self.positional:
-            return tuple(made)
-        return {name: value for (_, name, _, _, _), value in zip(self.parameters, made, strict=True)}
+        made: tuple[Any, ...] = self._taken({**self._held, **given} if self._held else given)
+        if self._processed:
+            changed = list(made)
+            for place, process in self._processed:
+                changed[place] = process(changed[place])
+            made = tuple(changed)
+        return made if self.positional else dict(zip(self._names, made, strict=True))
+
+
+def _each(keys: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """Like ``itemgetter``, which gives no tuple for a single key."""
+    return lambda given: tuple(given[key] for key in keys)
 
 
 def _result_processor(kind: Any, dialect: Dialect) -> Processor:
@@ -106,7 +116,8 @@ class Prepared:
         if ready is None:
             ready = self._ready[dialect.name] = _Ready(self._statement, dialect, self._columns)
         values = ready.values(given)
-        cursor = conn.connection.cursor()
+        driver: Any = conn.connection.dbapi_connection
+        cursor = driver.cursor()
         try:
             cursor.execute(ready.text, values)
         except dialect.loaded_dbapi.Error as error:

@@ -1,6 +1,8 @@
-"""The one reader of a process: questions of many tasks, answered by one thread on one connection.
+"""The one reader of a process: questions of many tasks, answered in few turns.
 
-A thread of its own for each question would cost a message more than its answer does; here all that wait are answered in one turn.
+An SQLite file answers the event loop's questions at once, on a connection of theirs: in WAL mode nobody keeps a reader
+waiting, and a few rows found by their keys take less than a thread's waking. Where it is not to be had at once, and for a
+server, a thread asks, all that waits in one turn.
 """
 
 from __future__ import annotations
@@ -23,22 +25,40 @@ MAX_WAITING: Final = 10_000  # questions that may wait; each belongs to a messag
 
 
 class Reader:
-    """Reads the database in its own thread. Close it to end the thread."""
+    """Reads the database; made by the thread whose questions are answered at once. Close it to end its own thread.
+
+    Questions are to find a few rows by their keys, for they may run on an event loop. They may run twice.
+    """
 
     def __init__(self, database: Database) -> None:
+        """Raises StoreError when the database cannot be read."""
         self._database = database
+        self._at_once = database.unwaiting()
+        self._maker = threading.get_ident()
         self._works = Works()
         self._thread = threading.Thread(target=self._serve, name="store-reader", daemon=True)
         self._thread.start()
 
     async def ask(self, question: Callable[[Connection], T]) -> T:
         """What ``question`` reads. Raises what it raised, or StoreError when the database cannot be read."""
+        connection = self._at_once
+        if connection is not None and threading.get_ident() == self._maker:
+            try:
+                return question(connection)
+            except SQLAlchemyError:
+                pass  # locked or broken: the thread waits for the lock, or finds out what is to be told
+            finally:
+                if connection.in_transaction():
+                    connection.rollback()
         return await self._works.done(question, 0, MAX_WAITING)
 
     def close(self) -> None:
         """Answer what waits, then end the thread. Blocks until that is done; may be called again."""
         self._works.close()
         self._thread.join()
+        if self._at_once is not None:
+            self._at_once.close()
+            self._at_once = None
 
     def _serve(self) -> None:
         while turn := self._works.batch(MAX_TURN, octets=1):

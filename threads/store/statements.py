@@ -13,15 +13,21 @@ from threads.store.prepared import Prepared
 
 
 @cache
-def _keeping(table: Table, dialect: str, columns: tuple[str, ...]) -> Prepared:
+def _keeping(table: Table, dialect: str, columns: tuple[str, ...], *, told: bool) -> Prepared:
     make = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return Prepared(make(table).on_conflict_do_nothing().returning(*table.primary_key), columns)
+    statement = make(table).on_conflict_do_nothing()
+    return Prepared(statement.returning(*table.primary_key) if told else statement.inline(), columns)
 
 
-def insert_or_keep(conn: Connection, table: Table, values: Mapping[str, Any]) -> bool:
+def insert_or_keep(conn: Connection, table: Table, values: Mapping[str, Any]) -> None:
+    """Insert a row unless its key is taken."""
+    _keeping(table, conn.dialect.name, tuple(values), told=False).run(conn, values)
+
+
+def inserted(conn: Connection, table: Table, values: Mapping[str, Any]) -> bool:
     """Insert a row unless its key is taken; returns whether it was inserted."""
     # Asked by what comes back: the count of rows is not known on PostgreSQL where a key is made by the table.
-    return _keeping(table, conn.dialect.name, tuple(values)).first(conn, values) is not None
+    return _keeping(table, conn.dialect.name, tuple(values), told=True).first(conn, values) is not None
 
 
 @cache

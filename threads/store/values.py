@@ -19,7 +19,11 @@ MAX_TEXT = 1_000_000
 
 def storable(text: str, limit: int = MAX_TEXT) -> str:
     """``text`` without what a database refuses (each replaced by U+FFFD), cut at ``limit`` characters."""
-    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text[:limit])
+    if len(text) > limit:
+        text = text[:limit]
+    if text.isascii() and "\0" not in text:  # nearly all, twenty times a message
+        return text
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def address_key(address: str) -> str:
