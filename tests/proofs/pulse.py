@@ -7,6 +7,7 @@ One asks NOOP every 10 ms, one connects and greets, one sends mail of a sender w
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
 import subprocess
@@ -128,6 +129,7 @@ class _Client:
 
 
 def _run(port: int, message: bytes, mail_from: str) -> None:
+    gc.disable()  # a collection here would be taken for a wait there
     beats: list[tuple[str, float, float, str]] = []
     ended = threading.Event()
     noop, hello, mail = _Client(port), _Client(port), _Client(port)
