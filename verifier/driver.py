@@ -135,11 +135,13 @@ async def drive(
     return asked.result, evidence
 
 
-@dataclass(frozen=True, slots=True)
 class _Done(Generic[T]):
-    """A check's result."""
+    """A check's result. No dataclass: a generic one with slots cannot be made machine code."""
 
-    result: T
+    __slots__ = ("result",)
+
+    def __init__(self, result: T) -> None:
+        self.result = result
 
 
 def _step(check: Check[T], evidence: Evidence | None) -> frozenset[Ask] | _Done[T]:
