@@ -33,6 +33,12 @@ class Metrics:
             ("code",),
             registry=self.registry,
         )
+        self.smtp_refusals = Counter(
+            "expertmail_smtp_refusals",
+            "Negative SMTP replies before a message was judged, by stage (greeting, or the command) and code.",
+            ("stage", "code"),
+            registry=self.registry,
+        )
         self.seconds = Histogram(
             "expertmail_intake_seconds",
             "From the last byte of a message to its commit, judging included.",

@@ -149,7 +149,7 @@ class SmtpSettings(_Section):
         default=1,
         ge=1,
         le=64,
-        description="Processes that take mail. 1 means that one process does everything, which is enough for some hundred messages a second; with more, one process binds, delivers and shows the console, and starts so many that take mail, each some 70 MB. Raise it to the number of cores when one core is busy with mail. What all sessions together may hold is divided by it. A change needs a restart.",
+        description="Processes that take mail. 1 means that one process does everything, which is enough for some hundred messages a second; with more, one process binds, delivers and shows the console, and starts so many that take mail, each some 70 MB. Raise it to the number of cores when one core is busy with mail. Limits hold for all of them together. A change needs a restart.",
     )
     user: Line | None = Field(
         default=None,

@@ -35,6 +35,10 @@ class GatewayWatch:
         """A client is gone."""
         self._metrics.connections.dec()
 
+    def refused(self, stage: str, code: int) -> None:
+        """A client heard a negative reply before any message was judged."""
+        self._metrics.smtp_refusals.labels(stage=stage, code=str(code)).inc()
+
     def accepted(self, disposition: str, verdict: str, seconds: float) -> None:
         """A copy was answered with 250: it is stored, now or (a duplicate) before."""
         self._metrics.messages.labels(outcome=disposition, verdict=verdict).inc()

@@ -28,6 +28,7 @@ class MessageData(Commands):
     """DATA and BDAT."""
 
     _deadline = 0.0  # of the message that is being received, on the loop's clock
+    _judged = False  # the reply to the present command is that of a message that was judged, and counted there
     _drained = 0  # octets of chunks thrown away since the last complete message
 
     @property
@@ -225,6 +226,7 @@ class MessageData(Commands):
         return reply
 
     async def _stored(self, envelope: Envelope, reception: Reception) -> SmtpReply:
+        self._judged = True
         work = self._gateway.keep(self._gateway.take(envelope))
         octets, reception.in_memory = reception.in_memory, 0
         if octets:

@@ -14,6 +14,12 @@ class Observer(Protocol):
     def disconnected(self) -> None:
         """A client is gone."""
 
+    def refused(self, stage: str, code: int) -> None:
+        """A negative reply was said that answers no judged message.
+
+        ``stage``: greeting, the command's name in small letters, or command where it is none of SMTP's.
+        """
+
     def accepted(self, disposition: str, verdict: str, seconds: float) -> None:
         """A copy was stored with that disposition and verdict, ``seconds`` after its last octet."""
 
@@ -34,6 +40,9 @@ class NobodyWatching:
         """Nothing."""
 
     def disconnected(self) -> None:
+        """Nothing."""
+
+    def refused(self, stage: str, code: int) -> None:
         """Nothing."""
 
     def accepted(self, disposition: str, verdict: str, seconds: float) -> None:

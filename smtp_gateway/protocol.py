@@ -28,6 +28,7 @@ class GatewaySession(Greeting):
     def __init__(self, gateway: Gateway, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(gateway, loop)
         self._cut_short = False  # the client may be sending still, so that its connection must not be reset
+        self._stage = "greeting"  # what a reply is counted under
         self._verbs: dict[str, Callable[[bytes], Awaitable[SmtpReply | None]]] = {
             "HELO": self._helo,
             "EHLO": self._ehlo,
@@ -53,6 +54,7 @@ class GatewaySession(Greeting):
     async def _handle_client(self) -> None:
         try:
             greeting = await self._greeting()
+            self._count(greeting)
             await self._say(greeting)
             if greeting.positive:
                 await self._converse()
@@ -84,6 +86,7 @@ class GatewaySession(Greeting):
                 self._errors += 1
                 if self._errors > self._limits.errors and not reply.closes:
                     reply = replies.TOO_MANY_ERRORS
+            self._count(reply)
             await self._say(reply)
             if reply.closes:
                 self._cut_short = reply is not replies.BYE
@@ -93,8 +96,14 @@ class GatewaySession(Greeting):
                 await self._say(replies.SHUTTING_DOWN)
                 return
 
+    def _count(self, reply: SmtpReply) -> None:
+        """Tell of a refusal that nobody else tells of."""
+        if not reply.positive and not self._judged:
+            self._gateway.refused(self._stage, reply.code)
+
     async def _next(self) -> SmtpReply | None:
         """Read one command and carry it out; its reply, or None when it has been given already."""
+        self._stage, self._judged = "command", False
         try:
             line = await self._command_line()
         except SmtpRefusal as refusal:
@@ -108,6 +117,7 @@ class GatewaySession(Greeting):
         command = self._verbs.get(verb)
         if command is None:
             return replies.UNKNOWN_COMMAND
+        self._stage = verb.lower()
         return await self._guarded(command, argument.strip(b" "))
 
     async def _guarded(

@@ -132,6 +132,10 @@ class GatewayServer:
         """
         return self._under_way.used_up
 
+    def refused(self, stage: str, code: int) -> None:
+        """Count a negative reply that no judged message heard."""
+        self._observer.refused(stage, code)
+
     def keep(self, work: Awaitable[SmtpReply]) -> asyncio.Task[SmtpReply]:
         """Run work to its end, whether or not its session lives to see it."""
         task = asyncio.ensure_future(work)

@@ -53,5 +53,8 @@ class Gateway(Protocol):
         """Whether as many messages are being worked on as may be."""
         ...
 
+    def refused(self, stage: str, code: int) -> None:
+        """Count a negative reply that no judged message heard; see ``observer.Observer.refused``."""
+
     def keep(self, work: Awaitable[SmtpReply]) -> asyncio.Task[SmtpReply]:
         """Run work that must end even if its session does not live to see it."""

@@ -176,6 +176,11 @@ def test_counts_of_all_workers_are_on_one_page_and_their_mail_wakes_the_delivery
     with load(served, 4) as clients:
         until(lambda: {line["worker"] for line in lines(served, "accepted")} == {1, 2})
     sent = sum(len(client.acknowledged) for client in clients)
+    with smtplib.SMTP("127.0.0.1", served.smtp_port, timeout=20) as refused:
+        refused.ehlo()
+        refused.mail("a@b.test")
+        assert [refused.rcpt("nobody@experts.test")[0] for _ in range(3)] == [550] * 3
+    until(lambda: 'expertmail_smtp_refusals_total{code="550",stage="rcpt"} 3.0' in page(served, "/metrics"))
     until(lambda: counted(served, "expertmail_messages_total") == sent)
     assert counted(served, "expertmail_intake_seconds_count") == sent
     assert counted(served, "expertmail_commit_seconds_count") == sent
