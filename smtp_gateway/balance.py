@@ -19,7 +19,14 @@ class Load(NamedTuple):
     heard_at: float
 
 
-def holds_more(sessions: int, others: Iterable[Load], now: float) -> bool:
-    """Whether one with so many sessions should leave the next client to another for a moment."""
-    least = min((one.sessions for one in others if one.heard_at > now - ALIVE_SECONDS), default=sessions)
-    return sessions > least + least // SLACK
+def places(sessions: int, others: Iterable[Load], now: float) -> int | None:
+    """How many clients one with so many sessions may take at once; 0 where it has more than another.
+
+    Half of what it is behind, since the others take from the same queue meanwhile. None where it is alone.
+    """
+    living = [one.sessions for one in others if one.heard_at > now - ALIVE_SECONDS]
+    if not living:
+        return None
+    least = min(living)
+    behind = least + least // SLACK - sessions
+    return 0 if behind < 0 else 1 + behind // 2

@@ -190,15 +190,14 @@ class Acceptor:
         self._listener.close()
 
     def _take(self, listening: socket.socket) -> None:
-        if self._among is None:
-            for _ in range(AT_ONCE):
-                if not self._accepted(listening):
-                    return
-        elif self._among.holds_more:
+        places = None if self._among is None else self._among.places
+        if places == 0:
             self._loop.remove_reader(listening.fileno())
             self._loop.call_later(MOMENT_SECONDS, self._take_regardless, listening)
-        else:
-            self._accepted(listening)
+            return
+        for _ in range(AT_ONCE if places is None else min(places, AT_ONCE)):
+            if not self._accepted(listening):
+                return
 
     def _take_regardless(self, listening: socket.socket) -> None:
         self._resume(listening)

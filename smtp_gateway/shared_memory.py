@@ -17,7 +17,7 @@ from enum import IntEnum
 from typing import Final, Self
 
 from smtp_gateway.admission import Memory
-from smtp_gateway.balance import Load, holds_more
+from smtp_gateway.balance import Load, places
 from smtp_gateway.sketch import CELLS, SECRET_BYTES, Cells, CountSketch, FullAtSketch
 
 _NANO: Final = 1_000_000_000
@@ -122,14 +122,14 @@ class Slot:
         return SlotTally(self._words, self._begin + field, range(field, self._end, _SLOT_WORDS))
 
     @property
-    def holds_more(self) -> bool:
-        """Whether the next client should be left to another process for a moment."""
+    def places(self) -> int | None:
+        """How many clients to take now: with 0 leave the next one to another process for a moment; None is no limit."""
         others = (
             Load(self._clients(other), self._words[other + Field.BEAT] / _NANO)
             for other in self._others
             if self._words[other + Field.TAKES]
         )
-        return holds_more(self._clients(self._begin), others, time.monotonic())
+        return places(self._clients(self._begin), others, time.monotonic())
 
     def _clients(self, begin: int) -> int:
         return self._words[begin + Field.BEGINNING] + self._words[begin + Field.SESSIONS]

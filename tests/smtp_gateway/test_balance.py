@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from smtp_gateway.balance import ALIVE_SECONDS, Load, holds_more
+from smtp_gateway.balance import ALIVE_SECONDS, Load, places
 from smtp_gateway.envelope import Envelope
 from smtp_gateway.gateway_settings import GatewaySettings
 from smtp_gateway.listener import Listener
@@ -24,23 +24,28 @@ HEARD = NOW - 1
 
 
 @pytest.mark.parametrize(
-    ("sessions", "others", "leaves"),
+    ("sessions", "others", "takes"),
     [
-        (0, [], False),
-        (9, [], False),
-        (1, [(1, HEARD)], False),
-        (2, [(1, HEARD)], True),
-        (2, [(1, NOW - ALIVE_SECONDS)], False),
-        (5, [(7, HEARD), (5, HEARD)], False),
-        (5, [(7, HEARD), (4, HEARD)], True),
-        (66, [(64, HEARD)], False),
-        (67, [(64, HEARD)], True),
+        (0, [], None),
+        (9, [], None),
+        (0, [(0, HEARD)], 1),
+        (1, [(1, HEARD)], 1),
+        (2, [(1, HEARD)], 0),
+        (9, [(1, HEARD)], 0),
+        (2, [(1, NOW - ALIVE_SECONDS)], None),
+        (5, [(7, HEARD), (5, HEARD)], 1),
+        (5, [(7, HEARD), (4, HEARD)], 0),
+        (5, [(7, HEARD), (4, 0.0)], 2),
+        (0, [(20, HEARD)], 11),
+        (64, [(64, HEARD)], 2),
+        (66, [(64, HEARD)], 1),
+        (67, [(64, HEARD)], 0),
     ],
 )
-def test_the_next_client_is_left_to_a_living_process_that_has_fewer(
-    sessions: int, others: list[tuple[int, float]], leaves: bool
+def test_a_process_takes_clients_until_it_has_more_than_a_living_one(
+    sessions: int, others: list[tuple[int, float]], takes: int | None
 ) -> None:
-    assert holds_more(sessions, [Load(*other) for other in others], NOW) == leaves
+    assert places(sessions, [Load(*other) for other in others], NOW) == takes
 
 
 @pytest.fixture
@@ -62,16 +67,15 @@ def test_a_slot_is_seen_through_an_inherited_descriptor_and_cleared_for_the_dead
     ours.tally(Field.BEGINNING).add(1)
     elsewhere = SharedMemory(os.dup(memory.descriptor), 2)
     theirs = taking(elsewhere, 1)
-    assert ours.holds_more
-    assert not theirs.holds_more
+    assert (ours.places, theirs.places) == (0, 1)
     theirs.put(Field.TAKES, 0)
-    assert not ours.holds_more, "who drains is left nobody"
+    assert ours.places is None, "who drains is left nobody"
     theirs.put(Field.TAKES, 1)
     theirs.tally(Field.SESSIONS).add(1)
-    assert not ours.holds_more
+    assert ours.places == 1
     memory.clear(1)
     assert [theirs.get(field) for field in Field] == [0] * len(Field)
-    assert not ours.holds_more, "nobody is there to leave a client to"
+    assert ours.places is None, "nobody is there to leave a client to"
     elsewhere.close()
 
 
