@@ -9,6 +9,8 @@ COMPILED := build/compiled
 SOURCES  := $(shell find setup.py bench expertmail outbound smtp_gateway tests threads verifier -name '*.py')
 # Where npm was told to put mailauth, seen from the copy too.
 export MAILAUTH ?= $(CURDIR)/bench
+# The benchmark kit's messages and client, made once.
+export KIT_BUILD ?= $(CURDIR)/build/kit
 
 .PHONY: all check test test-compiled demo bench fuzz clean
 

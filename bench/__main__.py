@@ -1,8 +1,8 @@
-"""``python -m bench``: the verifier against its peers, then durable intake by the running gateway.
+"""``python -m bench``: the verifier against its peers, then durable intake by the gateway, alone and beside others.
 
-mailauth is compared where it is installed (``npm install --prefix bench mailauth@7 node@22``). FULL=1 measures
-longer. Exit 1 when a goal is missed under FULL=1, or an acknowledged message is not stored exactly once, however
-short the run.
+mailauth is compared where it is installed (``npm install --prefix bench mailauth@7 node@22``), other gateways where
+there is a benchmark kit (``bench.kit``). FULL=1 measures longer. ONLY=gateways measures beside other gateways alone.
+Exit 1 when a goal is missed under FULL=1, or an acknowledged message is not stored exactly once, however short the run.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import sys
 from collections.abc import Iterator
 from types import FrameType
 
-from bench import cases, commands, mailauth, whole
+from bench import cases, commands, gateways, kit, mailauth, whole
 from bench.intake import CASES, LONG_RUN, SHORT_RUN, Intake, measure
+from bench.peer_figures import HEADINGS, cells, goals_of
 from expertmail.bench_command import show
 from expertmail.build_form import build_form
+from expertmail.tables import show_table
 from expertmail.verifier_bench import FULL, SHORT, Row, compare
 
 
@@ -40,6 +42,33 @@ def run() -> int:
     full = bool(os.environ.get("FULL"))
     machine = f"Python {platform.python_version()}, {os.cpu_count()} CPUs, the verifier as {build_form()}"
     print(f"{machine}, {'full' if full else 'short'} run\n")
+    goals: list[Goal] = []
+    faulty = False
+    if os.environ.get("ONLY") != "gateways":
+        goals, faulty = alone(full=full)
+    print("\nDurable intake on two processes, beside other gateways")
+    if (why := kit.missing()) is not None:
+        print(f"  Not measured: {why}.")
+    else:
+        try:
+            found = gateways.compare(gateways.LONG_RUN if full else gateways.SHORT_RUN, again=full)
+        except kit.KitError as error:
+            print(f"  FAULT: {error}")
+            faulty = True
+        else:
+            side_by_side(found)
+            goals += goals_of(found.ours, found.peers)
+            faulty = faulty or bool(found.faults)
+    missed = [text for text, met in goals if not met]
+    print()
+    for text in missed:
+        print(f"Goal missed: {text}.")
+    print(f"{len(goals) - len(missed)} of {len(goals)} goals met.")
+    return 1 if faulty or (full and missed) else 0
+
+
+def alone(*, full: bool) -> tuple[list[Goal], bool]:
+    """The verifier, the commands and the gateway on one process: their goals, and whether intake was at fault."""
     print("The verifier alone")
     rows = compare(FULL if full else SHORT)
     show(rows)
@@ -59,12 +88,7 @@ def run() -> int:
         tell(case.name, intake)
         faulty = faulty or bool(intake.faults)
     goals = [*(goal for row in rows if (goal := of_row(row))), *of_verdicts(verdicts), *of_commands(by_hand)]
-    missed = [text for text, met in goals if not met]
-    print()
-    for text in missed:
-        print(f"Goal missed: {text}.")
-    print(f"{len(goals) - len(missed)} of {len(goals)} goals met.")
-    return 1 if faulty or (full and missed) else 0
+    return goals, faulty
 
 
 Goal = tuple[str, bool]
@@ -103,7 +127,9 @@ def beside(rows: list[whole.Whole]) -> None:
         if row.peer is not None:
             line += f"; mailauth {row.peer:,.0f} µs, so {row.peer / row.ours:.1f} times as fast (goal {whole.GOAL:.0f})"
         print(line)
-        print(f"  {'':<{len(row.size)}}  {row.claimed:,.0f} µs where its sender is protected: dkimpy's second opinion is in it")
+        print(
+            f"  {'':<{len(row.size)}}  {row.claimed:,.0f} µs where its sender is protected: dkimpy's second opinion is in it"
+        )
     print("  The floor is one RSA-2048 check and one SHA-256 of the message by OpenSSL.")
     if (why := mailauth.missing()) is not None:
         print(f"  Not compared with mailauth: {why}")
@@ -147,6 +173,18 @@ def tell(name: str, intake: Intake) -> None:
     print(f"  CPU of the gateway: {intake.cpu * 1e6:,.0f} µs a message")
     print(f"  stored exactly once, where it belongs: {'no' if intake.faults else 'yes, all'}")
     for fault in intake.faults:
+        print(f"  FAULT: {fault}")
+
+
+def side_by_side(found: gateways.Comparison) -> None:
+    print("The same client, signed messages of 5 KB and zone for all, each message another one; medians.")
+    print(f"Measured one after the other: {', '.join(found.order)}.")
+    show_table(HEADINGS, [cells(one) for one in (found.ours, *found.peers)], "Nothing was measured.")
+    for name, why in found.absent.items():
+        print(f"  Not measured: {name}: {why}")
+    print(f"  {found.stored:,} messages, verdicts and evidence sets are on record with us for as many 250s,")
+    print(f"  each once, by its hash: {'no' if found.faults else 'yes, all'}")
+    for fault in found.faults:
         print(f"  FAULT: {fault}")
 
 

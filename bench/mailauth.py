@@ -32,10 +32,11 @@ def missing() -> str | None:
     """Why mailauth cannot be run here, with what to do; None when it can."""
     if not (FOLDER / "node_modules" / "mailauth").is_dir():
         return f"mailauth is not installed; {INSTALL}"
-    return None if _node() else f"there is no Node.js; {INSTALL}"
+    return None if node() else f"there is no Node.js; {INSTALL}"
 
 
-def _node() -> str | None:
+def node() -> str | None:
+    """The Node.js to run: the one installed beside mailauth, else any."""
     own = FOLDER / "node_modules" / ".bin" / "node"
     return str(own) if own.exists() else shutil.which("node")
 
@@ -61,7 +62,7 @@ def authenticate(
         "messages": [base64.b64encode(raw).decode() for raw in messages],
     }
     told = subprocess.run(
-        [_node() or "node", str(SCRIPT)],
+        [node() or "node", str(SCRIPT)],
         input=json.dumps(job),
         capture_output=True,
         text=True,
