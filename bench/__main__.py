@@ -25,7 +25,8 @@ from expertmail.verifier_bench import FULL, SHORT, Row, compare
 
 
 def main() -> int:
-    # As Ctrl-C: what was started is stopped on the way out.
+    # As Ctrl-C, which a shell has ignored by what it starts in the background: what was started is stopped on the way out.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _stop)
     try:
         return run()
