@@ -19,6 +19,7 @@ from threads import store
 from threads.model import Disposition
 from threads.store import engine
 from threads.store import writer as writer_module
+from threads.store.works import Work, Works
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,6 +80,26 @@ def test_works_that_wait_are_committed_together_and_answered_with_their_own_valu
     assert asyncio.run(scenario()) == [str(n) for n in range(50)]
     assert notes(world) == [str(n) for n in range(50)]
     assert writer.commits == 2
+
+
+def test_in_a_burst_the_first_work_waits_for_its_company_and_a_single_one_for_nobody() -> None:
+    waiter: asyncio.Future[None] = asyncio.new_event_loop().create_future()
+    work = Work(lambda _conn: None, 1, waiter, waiter.get_loop())
+    works, slept = Works(), []
+
+    def came_meanwhile(seconds: float) -> None:
+        slept.append(seconds)
+        works._waiting.put(work)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("threads.store.works.time.sleep", came_meanwhile)
+        sizes = []
+        for coming in (1, 1, 2, 1, 1):
+            for _ in range(coming):
+                works._waiting.put(work)
+            sizes.append(len(works.batch(100, 1_000, gather=0.5)))
+    assert (sizes, slept) == ([1, 1, 2, 2, 2], [0.5, 0.5])
+    waiter.get_loop().close()
 
 
 def test_a_batch_is_capped_in_works_and_in_bytes(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -42,6 +43,7 @@ class Works:
         self._lock = threading.Lock()
         self._closed = False
         self._carried: Work[Any] | None = None  # taken from the queue, too large for the batch before
+        self._several = False  # whether the batch before held more than one
 
     def __len__(self) -> int:
         """How many wait."""
@@ -66,11 +68,16 @@ class Works:
                 self._closed = True
                 self._waiting.put(None)
 
-    def batch(self, works: int, octets: int) -> list[Work[Any]]:
-        """For the thread: what waits, at most so many works and octets; blocks while nothing does. Empty at the end."""
+    def batch(self, works: int, octets: int, gather: float = 0.0) -> list[Work[Any]]:
+        """For the thread: what waits, at most so many works and octets; blocks while nothing does. Empty at the end.
+
+        Where works come in company, wait ``gather`` seconds for the others; one that comes alone never waits.
+        """
         first, self._carried = self._carried or self._waiting.get(), None
         if first is None:
             return []
+        if gather and self._several and len(self) < works:
+            time.sleep(gather)
         batch, size = [first], first.size
         while len(batch) < works and size < octets:
             try:
@@ -85,6 +92,7 @@ class Works:
                 break
             batch.append(following)
             size += following.size
+        self._several = len(batch) > 1
         return batch
 
 
