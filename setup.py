@@ -15,7 +15,8 @@ MODULES = {
     "inline_forward invisible letters lookalike mentions message own_records part parts proofs reasons record_check "
     "record_findings report report_json signed_form spf spf_plain tag_list transfer verdict",
     "threads": "match message_kind new_text reading standing",
-    "smtp_gateway": "authentication_results envelope received",
+    "smtp_gateway": "authentication_results content data_reader envelope intake paths plan received record replies "
+    "route_policy routes transaction",
 }
 # mypyc is part of mypy, fixed since it decides what the machine code does, and reads the types of these libraries.
 NEEDED = [

@@ -6,6 +6,7 @@ than ``MAX_VALUE``, control characters are escaped, and fields that could hold c
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import MutableMapping
@@ -39,7 +40,7 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
         discreet,
     ]
     final: list[Any] = (
-        [_TRACEBACKS, structlog.processors.JSONRenderer(ensure_ascii=True)]
+        [_TRACEBACKS, structlog.processors.JSONRenderer(serializer=_as_json)]
         if as_json
         else [
             structlog.dev.ConsoleRenderer(
@@ -94,10 +95,18 @@ class _Unfailing:
         """Each write has been flushed."""
 
 
+# Made once: json.dumps makes a new encoder for each call that has options.
+_ENCODER = json.JSONEncoder(default=repr)
+
+
+def _as_json(event: object, **_options: object) -> str:
+    return _ENCODER.encode(event)
+
+
 def discreet(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Drop fields that may hold content or secrets, and shorten long values."""
     del logger, method
-    for name in [n for n in event if n in _NEVER]:
+    for name in _NEVER & event.keys():
         del event[name]
     for name, value in event.items():
         if isinstance(value, bytes):

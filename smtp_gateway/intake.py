@@ -57,7 +57,7 @@ _log = structlog.get_logger("smtp_gateway")
 class Writes(Protocol):
     """Runs a work in a transaction (``threads.store.writer.Writer``)."""
 
-    async def submit(self, work: Callable[[Connection], T], *, size_hint: int = ...) -> T:
+    async def submit(self, work: Callable[[Connection], T], *, size_hint: int = 0) -> T:
         """Return the work's value once it is committed."""
 
 
@@ -219,7 +219,11 @@ class MailIntake:
         reading, report = judged.reading, judged.report
         keys = thread_keys(judged.message)
         copies = tuple(
-            Copy(str(recipient.path), recipient.route, replace(keys, reply=recipient.route.token))
+            Copy(
+                str(recipient.path),
+                recipient.route,
+                keys if recipient.route.token is None else replace(keys, reply=recipient.route.token),
+            )
             for recipient in envelope.recipients
         )
         bounce = envelope.mail_from.empty

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from email.utils import format_datetime
+from functools import lru_cache
 
 from smtp_gateway.envelope import Envelope
 from verifier.message import Message
@@ -36,6 +37,7 @@ def looping(message: Message, cap: int) -> bool:
     return sum(1 for field in message.fields if field.lower == b"received") > cap
 
 
+@lru_cache(maxsize=1_024)  # a client sends several messages
 def _address_literal(ip: str) -> str:
     try:
         parsed = ipaddress.ip_address(ip.partition("%")[0])

@@ -282,6 +282,7 @@ def test_no_chunk_can_be_repeated_for_ever(monkeypatch: pytest.MonkeyPatch, chun
     assert len(said) < 90
 
 
+@pytest.mark.as_source
 def test_after_a_fault_in_a_chunk_nothing_of_it_is_read_as_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise ValueError("secret")

@@ -84,6 +84,7 @@ def test_a_resolver_that_raises_is_a_451(tmp_path: Path, key: SigningKey) -> Non
     asyncio.run(scenario())
 
 
+@pytest.mark.as_source
 def test_a_fault_in_the_middle_of_the_transaction_leaves_nothing_behind(
     tmp_path: Path, key: SigningKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +104,7 @@ def test_a_fault_in_the_middle_of_the_transaction_leaves_nothing_behind(
     asyncio.run(scenario())
 
 
+@pytest.mark.as_source
 def test_only_the_bad_message_of_a_batch_fails(
     tmp_path: Path, key: SigningKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
