@@ -28,11 +28,11 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 
 test: $(STAMP)
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 # What judges, as machine code: the same tests, but for those that reach into a module.
 test-compiled: $(COMPILED)/.built
-	cd $(COMPILED) && $(abspath $(BIN))/pytest -n 2 -m "not as_source" tests/verifier tests/cases tests/threads tests/smtp_gateway
+	cd $(COMPILED) && $(abspath $(BIN))/pytest -n 2 --dist worksteal -m "not as_source" tests/verifier tests/cases tests/threads tests/smtp_gateway
 
 $(COMPILED)/.built: $(STAMP) $(SOURCES)
 	rm -rf $(COMPILED) && mkdir -p $(COMPILED)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from smtp_gateway.connection import PARTING_SECONDS
 from tests.proofs.served import Served
 from tests.proofs.test_operation import worker_processes
 
@@ -56,7 +57,20 @@ def open_sockets(process: int) -> int:
 def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     served = Served(tmp_path_factory.mktemp("balance"), "[smtp]\nworkers = 2\nmax_connections = 3000\n")
     with served:
+        resting(worker_processes(served))
         yield served
+
+
+def resting(workers: list[int]) -> None:
+    """Wait until whoever asked whether the gateway is there has gone: a session lingers for two seconds at most."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    seen, since = [open_sockets(one) for one in workers], time.monotonic()
+    while time.monotonic() < since + PARTING_SECONDS + 0.5:
+        assert time.monotonic() < deadline, "the workers never rest"
+        time.sleep(0.05)
+        now = [open_sockets(one) for one in workers]
+        if now != seen:
+            seen, since = now, time.monotonic()
 
 
 def split(served: Served, count: int) -> list[int]:

@@ -65,7 +65,9 @@ def beside(served: Served, seconds: float) -> list[float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", ["", "workers = 2\n"], ids=["one process", "two workers"])
+@pytest.mark.parametrize(
+    "form", [pytest.param("workers = 2\n", id="two workers"), *([pytest.param("", id="one process")] if FULL else [])]
+)
 def test_while_another_program_locks_the_database_mail_is_put_off(
     serve: Callable[..., Served], program: Callable[[str], str], form: str
 ) -> None:
