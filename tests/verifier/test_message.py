@@ -112,8 +112,8 @@ def test_a_line_end_that_stands_alone_is_told_wherever_the_steps_of_the_search_a
     assert told == ({defect} if defect else set())
 
 
-def test_an_endless_header_holds_the_interpreter_for_steps_only():
-    raw = _LONG * 450_000  # 34 MB, and no empty line
+def _longest_hold(raw):
+    """Seconds for which reading the message lets no other thread run; and the message."""
     longest, stop = 0.0, threading.Event()
 
     def watch() -> None:
@@ -132,8 +132,15 @@ def test_an_endless_header_holds_the_interpreter_for_steps_only():
     finally:
         stop.set()
         watcher.join()
-    assert Defect.HEADER_TOO_LARGE in message.defects
-    assert longest < 0.1  # by one call for all of it 0.17; by steps 0.01
+    return longest, message
+
+
+def test_an_endless_header_holds_the_interpreter_for_steps_only():
+    raw = _LONG * 450_000  # 34 MB, and no empty line
+    # By one call for all of it 0.17 each time, by steps 0.01; a busy machine may hold the watcher up once.
+    tries = [_longest_hold(raw) for _ in range(3)]
+    assert all(Defect.HEADER_TOO_LARGE in message.defects for _, message in tries)
+    assert min(longest for longest, _ in tries) < 0.1
 
 
 @settings(max_examples=300, deadline=None)
