@@ -102,7 +102,7 @@ class Generation:
             if duties.listener is not None:
                 observer = GatewayWatch(lasting.metrics, lasting.taken)
                 check = check_of(world)
-                intake = _intake(world, lasting, judging, observer, check)
+                intake = _intake(values, world, lasting, judging, observer=observer, check=check)
                 stack.push_async_callback(asyncio.to_thread, intake.close)
                 listener = duties.listener.copy()
                 stack.callback(listener.close)
@@ -186,11 +186,17 @@ def _delivery(world: World, lasting: Lasting, judging: JudgingSet) -> OutboundWo
 
 
 def _intake(
-    world: World, lasting: Lasting, judging: JudgingSet, observer: GatewayWatch, check: RecipientCheck | None
+    values: GatewaySettings,
+    world: World,
+    lasting: Lasting,
+    judging: JudgingSet,
+    *,
+    observer: GatewayWatch,
+    check: RecipientCheck | None,
 ) -> MailIntake:
     settings = world.settings
     return MailIntake(
-        settings=gateway_settings(world),
+        settings=values,
         identities=world.identities,
         own_domains=frozenset((*settings.mail.domains, settings.mail.reply_domain)),
         resolver=judging.resolver,

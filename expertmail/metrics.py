@@ -58,7 +58,6 @@ class Metrics:
             ("outcome",),
             registry=self.registry,
         )
-
         self.expired = Counter(
             "expertmail_held_expired",
             "Messages whose content was removed because their time was over, by what they were.",

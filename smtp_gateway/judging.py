@@ -36,6 +36,7 @@ client waits ten minutes for the reply to its dot (RFC 5321 4.5.3.2.6). Five of 
 hundred large messages, judging takes one at most, and four are left for storing and for a slow way back. A shorter
 wait would put off mail that could be taken; a longer one would let the client go and send the same again."""
 
+
 class Busy(Exception):  # noqa: N818 - a state of the machine, no error of the message
     """No thread came free for a large message in time."""
 

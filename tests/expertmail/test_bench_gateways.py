@@ -175,7 +175,7 @@ def test_at_most_ten_differences_are_said() -> None:
 
 def test_every_start_of_the_client_is_read_from_its_log() -> None:
     told = json.dumps({"answered": 400, "accepted": 399})
-    line = f"-p 2525 -c 20 -n 400 -k 100 -t 60 -l /a place/work/small.list\t{told}\n"
+    line = f"-p 2525 -c 20 -n 400 -k 100 -t 60 -l /a place/small.list\t{told}\n"
     assert starts_of(line) == [Start("small", 400, 400, 399)]
     with pytest.raises(ValueError, match="not a start"):
         starts_of("-p 2525 probe.eml\t{}\n")

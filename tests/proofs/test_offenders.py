@@ -8,8 +8,6 @@ import os
 import re
 import resource
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +16,7 @@ import pytest
 
 from tests.proofs.pulse import Pulse, pulse
 from tests.proofs.served import Served
+from tests.smtp_gateway.flood import flood
 from tests.smtp_gateway.scripted_hop import in_a_loop
 from tests.smtp_gateway.world import message
 
@@ -32,29 +31,6 @@ SPARE_DESCRIPTORS = 500
 EVERY_SECONDS = 0.05
 
 BEGIN = b"EHLO offender.test\r\nMAIL FROM:<>\r\nRCPT TO:<query@experts.test>\r\n"
-FLOOD = """
-import socket, sys
-port, head, block, times, end = int(sys.argv[1]), *map(bytes.fromhex, sys.argv[2:4]), int(sys.argv[4]), bytes.fromhex(sys.argv[5])
-if len(block) == 1:
-    block *= 1 << 20
-s = socket.create_connection(("127.0.0.1", port))
-s.recv(100)
-try:
-    s.sendall(head)
-    for number in range(times):
-        s.sendall(block.replace(b"#", b"%d" % number) if b"#" in block else block)
-    s.sendall(end)
-    s.shutdown(socket.SHUT_WR)
-except OSError:
-    pass
-said = b""
-try:
-    while part := s.recv(65536):
-        said += part
-except OSError:
-    pass
-sys.stdout.buffer.write(said)
-"""
 END = b"\r\n.\r\nQUIT\r\n"
 OFFENCES: dict[str, tuple[bytes, bytes, int, bytes, str]] = {
     "200 MiB without a line end": (BEGIN + b"DATA\r\n", b"x", 200, END, "552 5.3.4"),
@@ -99,18 +75,14 @@ async def test_an_offender_costs_little_and_makes_nobody_wait(serve: Callable[..
         for name, (head, block, count, end, reply) in OFFENCES.items():
             before = most = memory(served)
             begun = time.time()
-            child = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", FLOOD, str(served.smtp_port), head.hex(), block.hex(), str(count), end.hex(),
-                stdout=subprocess.PIPE,
-            )  # fmt: skip
-            hearing = asyncio.create_task(child.communicate())
+            hearing = asyncio.create_task(flood(served.smtp_port, head, block, count, end))
             while not hearing.done():
                 most = max(most, memory(served))
                 await asyncio.sleep(EVERY_SECONDS)
             times[name] = (begun, time.time() + 1)
             await asyncio.sleep(1)
             told[name] = f"{(most - before) / MIB:.1f} MiB"
-            assert reply in hearing.result()[0].decode(), name
+            assert reply in hearing.result().decode(), name
             assert most - before < GROWTH_MAX, name
     for name, (since, until) in times.items():
         print(f"{name}: {told[name]}; others: {found.summary(since, until)}")

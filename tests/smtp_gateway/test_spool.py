@@ -122,9 +122,10 @@ def test_a_client_that_leaves_between_chunks_leaves_nothing_on_the_disk(tmp_path
     asyncio.run(scenario())
 
 
-OFFENDER = '''
+OFFENDER = """
 import asyncio, sys
 from pathlib import Path
+from tests.smtp_gateway.flood import flood
 from tests.smtp_gateway.world import bare_gateway, client
 
 def resident():
@@ -132,41 +133,15 @@ def resident():
 
 BEGIN = b"EHLO x\\r\\nMAIL FROM:<>\\r\\nRCPT TO:<query@experts.test>\\r\\n"
 
-RCPT = b"RCPT TO:<query+%d@experts.test>\\r\\n"
-
-async def flood(port, wire, block, times, end):
-    """Send, in a process of its own, and tell what was heard."""
-    code = """
-import socket, sys
-s = socket.create_connection(("127.0.0.1", %d))
-s.recv(100)
-wire, block, end = %r, %s, %r
-try:
-    s.sendall(wire)
-    for number in range(%d):
-        s.sendall(block %% number if b"%%d" in block else block)
-    s.sendall(end)
-    s.shutdown(socket.SHUT_WR)
-except OSError:
-    pass
-said = b""
-try:
-    while part := s.recv(65536):
-        said += part
-except OSError:
-    pass
-sys.stdout.buffer.write(said)
-""" % (port, wire, f"b'x' * {len(block)}" if len(block) > 99 else repr(block), end, times)
-    child = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=-1)
-    return (await child.communicate())[0]
+RCPT = b"RCPT TO:<query+#@experts.test>\\r\\n"
 
 async def scenario(name):
     kinds = {
-        "200 MiB without a line end": (BEGIN + b"DATA\\r\\n", b"x" * (1 << 20), 200, b"\\r\\n.\\r\\nQUIT\\r\\n"),
-        "ten times SIZE": (BEGIN + b"DATA\\r\\n", b"x" * (1 << 20), 350, b"\\r\\n.\\r\\nQUIT\\r\\n"),
-        "without an end": (BEGIN + b"DATA\\r\\n", b"x" * (1 << 20), 500, b""),
-        "a chunk of ten times SIZE": (BEGIN + b"BDAT %d LAST\\r\\n" % (350 << 20), b"x" * (1 << 20), 350, b"QUIT\\r\\n"),
-        "a large message that never ends": (BEGIN + b"DATA\\r\\n", b"x" * (1 << 20), 34, b""),
+        "200 MiB without a line end": (BEGIN + b"DATA\\r\\n", b"x", 200, b"\\r\\n.\\r\\nQUIT\\r\\n"),
+        "ten times SIZE": (BEGIN + b"DATA\\r\\n", b"x", 350, b"\\r\\n.\\r\\nQUIT\\r\\n"),
+        "without an end": (BEGIN + b"DATA\\r\\n", b"x", 500, b""),
+        "a chunk of ten times SIZE": (BEGIN + b"BDAT %d LAST\\r\\n" % (350 << 20), b"x", 350, b"QUIT\\r\\n"),
+        "a large message that never ends": (BEGIN + b"DATA\\r\\n", b"x", 34, b""),
         "2,000 recipients": (BEGIN, RCPT, 2_000, b"QUIT\\r\\n"),
         "3,000 NOOPs": (BEGIN, b"NOOP\\r\\n", 3_000, b"QUIT\\r\\n"),
     }
@@ -188,7 +163,7 @@ async def scenario(name):
         print((most - before) >> 10, len(got), *heard, sep="|")
 
 asyncio.run(scenario(sys.argv[1]))
-'''
+"""
 
 
 @pytest.mark.parametrize(
