@@ -28,6 +28,7 @@ NEEDED = [
     "idna>=3.10",
     "inscriptis>=2.7",
     "mail-parser==4.8.0",
+    "pynacl>=1.6",
 ]
 
 if os.environ.get("EXPERTMAIL_COMPILE") == "1":

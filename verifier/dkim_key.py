@@ -9,10 +9,11 @@ from functools import lru_cache
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
+from nacl.bindings import crypto_sign_BYTES, crypto_sign_open, crypto_sign_PUBLICKEYBYTES
+from nacl.exceptions import BadSignatureError
 
 from verifier.dkim_reason import DkimError, DkimReason
 from verifier.evidence import Answer, AnswerStatus
@@ -149,16 +150,20 @@ def _rsa(value: bytes) -> Callable[[bytes, bytes], bool]:
 
 
 def _ed25519(value: bytes) -> Callable[[bytes, bytes], bool]:
-    """RFC 8463 4: the 32 octets of the key itself."""
-    try:
-        public = Ed25519PublicKey.from_public_bytes(_octets(value))
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise DkimError(DkimReason.KEY_SYNTAX, "p= is no Ed25519 key") from error
+    """RFC 8463 4: the 32 octets of the key itself.
+
+    By libsodium: it takes half of OpenSSL's time, and a key of small order, under which anything verifies, is none to it.
+    """
+    public = _octets(value)
+    if len(public) != crypto_sign_PUBLICKEYBYTES:
+        raise DkimError(DkimReason.KEY_SYNTAX, "p= is no Ed25519 key")
 
     def verifies(signature: bytes, digest: bytes) -> bool:
+        if len(signature) != crypto_sign_BYTES:
+            return False
         try:
-            public.verify(signature, digest)  # RFC 8463 3
-        except InvalidSignature:
+            crypto_sign_open(signature + digest, public)  # RFC 8463 3
+        except BadSignatureError:
             return False
         return True
 

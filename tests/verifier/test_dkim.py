@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -513,3 +514,36 @@ def test_what_is_no_name_in_any_script_is_refused(tags: dict[str, str]) -> None:
         DkimReason.IDENTITY_MISMATCH,
         DkimReason.UNSUPPORTED_ALGORITHM,
     }
+
+
+# RFC 8032 5.1.7 with A of small order: S = 0 and a suitable R of small order satisfy the equation for any message.
+_SMALL_ORDER = [
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0000000000000000000000000000000000000000000000000000000000000080",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+]
+
+
+@pytest.mark.parametrize("key", _SMALL_ORDER)
+def test_an_ed25519_key_under_which_anything_verifies_proves_nothing(key: str):
+    record = "v=DKIM1; k=ed25519; p=" + base64.b64encode(bytes.fromhex(key)).decode()
+    for point in _SMALL_ORDER:
+        forged = base64.b64encode(bytes.fromhex(point) + bytes(32))
+        raw = re.sub(rb" b=[A-Za-z0-9+/=]+", b" b=" + forged, signed(a="ed25519-sha256"), count=1)
+        assert result(raw, zone(ed=record)).result is not AuthResult.PASS
+
+
+@pytest.mark.parametrize(("first", "last", "more"), [(0, 63, b""), (1, 64, b""), (0, 64, b"\0"), (0, 1, b"")])
+def test_an_ed25519_signature_has_64_octets(first: int, last: int, more: bytes):
+    def changed(found: re.Match[bytes]) -> bytes:
+        return b" b=" + base64.b64encode(base64.b64decode(found[1])[first:last] + more)
+
+    raw = signed(a="ed25519-sha256")
+    assert result(raw).result is AuthResult.PASS
+    shorter = re.sub(rb" b=([A-Za-z0-9+/=]+)", changed, raw, count=1)
+    assert result(shorter).result is AuthResult.FAIL
