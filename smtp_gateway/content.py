@@ -35,21 +35,21 @@ class Content:
         if text.endswith(_CR):
             text = text[:-1]
             self._open_cr = True
-        ends = text.count(b"\r\n")
-        if text.count(b"\r") != ends or b"\0" in text:
-            self.bare_control = True
-        if text.count(b"\n") != ends:
-            self.bare_lf = True
+        self._look(text)
         self._keep(piece)
 
     def add_lines(self, piece: bytes, *, unstuffed: bytes) -> None:
         """Take a piece of DATA that does not end between CR and LF: as it came, and without its stuffed dots."""
-        ends = piece.count(b"\r\n")
-        if piece.count(b"\r") != ends or b"\0" in piece:
-            self.bare_control = True
-        if piece.count(b"\n") != ends:
-            self.bare_lf = True
+        self._look(piece)
         self._keep(unstuffed)
+
+    def _look(self, text: bytes) -> None:
+        # What is left beside the line ends is searched in no time; to count CR and LF takes three times as long in all.
+        rest = text.replace(b"\r\n", b"")
+        if b"\r" in rest or b"\0" in rest:
+            self.bare_control = True
+        if b"\n" in rest:
+            self.bare_lf = True
 
     def _keep(self, piece: bytes) -> None:
         self.size += len(piece)
