@@ -128,6 +128,7 @@ threads = Table(
     Column("organisation_id", ForeignKey("organisations.id"), nullable=False, index=True),
     Column("opened_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
+    Column("merged_into", Integer),  # the id of the thread that goes on for this one
 )
 
 raw_messages = Table(
@@ -270,7 +271,7 @@ message_ids = Table(
     metadata,
     Column("message_id", Text, primary_key=True),  # header Message-ID without angle brackets
     Column("thread_id", ForeignKey("threads.id"), primary_key=True),
-    Column("direction", String(3), primary_key=True),
+    Column("direction", String(3), primary_key=True),  # threads.model.Direction
 )
 
 timeline = Table(

@@ -109,7 +109,10 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A conversation with one organisation; ``reference`` is what people see, such as INC-000001."""
+    """A conversation with one organisation; ``reference`` is what people see, such as INC-000001.
+
+    ``merged_into`` is the thread that goes on for this one, never one that was merged itself.
+    """
 
     id: int
     kind: ThreadKind
@@ -121,6 +124,7 @@ class Thread:
     organisation_id: int
     opened_at: datetime
     updated_at: datetime
+    merged_into: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

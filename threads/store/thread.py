@@ -217,6 +217,7 @@ def thread_of(row: Row[Any]) -> Thread:
         row.organisation_id,
         row.opened_at,
         row.updated_at,
+        merged_into=row.merged_into,
     )
 
 
