@@ -24,6 +24,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -82,6 +83,16 @@ organisations = Table(
     Column("name", Text, nullable=False),
     Column("name_key", Text, nullable=False, unique=True),  # lower case
     Column("created_at", UtcTime, nullable=False),
+    # An intruder may read and write its mail, as somebody decided; empty: nobody did.
+    Column("untrusted_at", UtcTime),
+    Column("untrusted_by", Text),
+    Column("untrusted_reason", Text),
+    # Nothing of it may be erased, as somebody decided; empty: nobody did.
+    Column("hold_at", UtcTime),
+    Column("hold_by", Text),
+    Column("hold_reason", Text),
+    Column("retention_days", Integer),  # of resolved threads' content; empty: no end
+    Column("erased_at", UtcTime),  # a shell is left, so that no number of its is ever given to somebody else
 )
 
 organisation_domains = Table(
@@ -91,6 +102,8 @@ organisation_domains = Table(
     Column("organisation_id", ForeignKey("organisations.id"), nullable=False, index=True),
     Column("verified", Boolean, nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    Column("verified_by", Text),
+    Column("verified_at", UtcTime),
 )
 
 contacts = Table(
@@ -105,6 +118,9 @@ contacts = Table(
     Column("language", String(35), nullable=False),  # RFC 5646 4.4.1: 35 characters hold every sensible tag
     Column("phone", Text),
     Column("created_at", UtcTime, nullable=False),
+    Column("form", String(16), nullable=False, server_default="person"),
+    Column("external", Boolean, nullable=False, server_default=false()),
+    Column("left_at", UtcTime),  # speaks for nobody since; what was said stays tied to the row
     UniqueConstraint("organisation_id", "address_key", "kind"),
 )
 
@@ -129,6 +145,41 @@ threads = Table(
     Column("opened_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     Column("merged_into", Integer),  # the id of the thread that goes on for this one
+    Column("classification", String(40)),
+    Column("about_id", Integer),  # the incident that an inquiry is about
+    Column("emptied_at", UtcTime),  # when its content was removed
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("thread_id", ForeignKey("threads.id"), nullable=False),
+    Column("number", Integer, nullable=False),  # on its thread, from 1
+    Column("title", Text, nullable=False),
+    Column("source", String(40), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("updated_by", Text, nullable=False),
+    UniqueConstraint("thread_id", "number"),
+)
+
+# Rows are added and, once, erased (salt and content); triggers of its migration refuse every other change. A later
+# migration that has SQLite copy this table has to make the triggers anew.
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", UtcTime, nullable=False),
+    Column("act", String(48), nullable=False),
+    Column("organisation_id", Integer, index=True),  # no foreign key: the trail outlives what it tells of
+    Column("previous", String(64), nullable=False, unique=True),  # two rows after one would be a fork
+    Column("seal", String(64), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("salt", String(64)),
+    Column("content", Text),  # JSON
 )
 
 raw_messages = Table(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from threads.model.audit import AuditRow, Broken, Chain
 from threads.model.conversation import (
+    ActorKind,
     Assignee,
+    Classification,
     Contact,
+    ContactForm,
     ContactKind,
+    Decision,
     Direction,
     EntryKind,
     Mark,
@@ -39,14 +44,22 @@ from threads.model.matching import (
     ThreadKeys,
     ThreadMatch,
 )
+from threads.model.tasks import Task, TaskSource, TaskStatus
 
 __all__ = [
+    "ActorKind",
     "Arrival",
     "Assignee",
+    "AuditRow",
+    "Broken",
     "Candidates",
+    "Chain",
+    "Classification",
     "Contact",
+    "ContactForm",
     "ContactKind",
     "DamagedCopy",
+    "Decision",
     "Direction",
     "Disposition",
     "EntryKind",
@@ -69,6 +82,9 @@ __all__ = [
     "State",
     "StoredCopy",
     "Strength",
+    "Task",
+    "TaskSource",
+    "TaskStatus",
     "Thread",
     "ThreadKeys",
     "ThreadKind",

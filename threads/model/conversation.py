@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 
 class ContactKind(StrEnum):
@@ -15,6 +16,13 @@ class ContactKind(StrEnum):
 
     INCIDENT_NOTIFICATION = "incident-notification"
     SERVICE_REVIEW = "service-review"
+
+
+class ContactForm(StrEnum):
+    """Who reads a contact's mail."""
+
+    PERSON = "person"
+    TEAM = "team"
 
 
 class ThreadKind(StrEnum):
@@ -43,6 +51,14 @@ class Severity(StrEnum):
     INFORMATIONAL = "Informational"
 
 
+class Classification(StrEnum):
+    """What an incident turned out to be."""
+
+    TRUE_POSITIVE = "True positive"
+    FALSE_POSITIVE = "False positive"
+    EXPECTED_ACTIVITY = "Informational, expected activity"
+
+
 class Assignee(StrEnum):
     """Who has the next move."""
 
@@ -56,8 +72,19 @@ class EntryKind(StrEnum):
 
     MAIL_IN = "mail-in"
     MAIL_OUT = "mail-out"
+    CHAT = "chat"
     STATE = "state"
+    CALL = "call"
     NOTE = "note"
+
+
+class ActorKind(StrEnum):
+    """Who acted or spoke, whatever the name."""
+
+    EXPERT = "expert"
+    VIRTUAL_ASSISTANT = "virtual assistant"
+    AUTOMATION = "automation"
+    CUSTOMER = "customer"
 
 
 class Mark(StrEnum):
@@ -66,8 +93,22 @@ class Mark(StrEnum):
     VERIFIED = "verified"  # an authenticated, aligned contact
     NOT_LISTED = "not listed"  # authenticated, from a verified domain of that organisation, but no contact
     UNVERIFIED = "unverified"  # released by an expert; a release proves nothing
+    REPORTED = "reported"  # a customer's words in a chat or a call, written down by an expert
     EXPERT = "expert"
+    ASSISTANT = "assistant"  # the virtual assistant
     AUTOMATION = "automation"
+
+    @property
+    def actor_kind(self) -> ActorKind:
+        """Who speaks in an entry with this mark."""
+        return _SPEAKERS.get(self, ActorKind.CUSTOMER)
+
+
+_SPEAKERS: Final = {
+    Mark.EXPERT: ActorKind.EXPERT,
+    Mark.ASSISTANT: ActorKind.VIRTUAL_ASSISTANT,
+    Mark.AUTOMATION: ActorKind.AUTOMATION,
+}
 
 
 class Direction(StrEnum):
@@ -78,25 +119,47 @@ class Direction(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """What somebody decided about an organisation, which holds until somebody ends it."""
+
+    at: datetime
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Organisation:
-    """A customer."""
+    """A customer.
+
+    ``untrusted`` says that an intruder may read and write its mail: it is held, and what goes to it says nothing.
+    ``legal_hold`` keeps all of it from being erased. ``retention_days`` is how long the content of a resolved thread is
+    kept; None: without an end.
+    """
 
     id: int
     name: str
+    untrusted: Decision | None = None
+    legal_hold: Decision | None = None
+    retention_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OrganisationDomain:
-    """A mail domain of an organisation: lower case, A-labels; only a ``verified`` one lets its users speak."""
+    """A mail domain of an organisation: lower case, A-labels; only a ``verified`` one lets its users speak.
+
+    Who verified it and when is None for one that is not, and for those verified before that was recorded.
+    """
 
     organisation_id: int
     domain: str
     verified: bool
+    verified_by: str | None = None
+    verified_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A person or a team mailbox; ``address`` as it was entered. May be outside the organisation."""
+    """A person or a team mailbox; ``address`` as it was entered. ``external``: outside the organisation, such as an MSSP's."""
 
     id: int
     organisation_id: int
@@ -105,13 +168,16 @@ class Contact:
     kind: ContactKind
     language: str = "en"
     phone: str | None = None
+    form: ContactForm = ContactForm.PERSON
+    external: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Thread:
     """A conversation with one organisation; ``reference`` is what people see, such as INC-000001.
 
-    ``merged_into`` is the thread that goes on for this one, never one that was merged itself.
+    ``merged_into`` is the thread that goes on for this one, never one that was merged itself. ``about_id`` is the incident
+    that an inquiry is about. ``emptied_at`` is when its content was removed, if it was.
     """
 
     id: int
@@ -125,6 +191,9 @@ class Thread:
     opened_at: datetime
     updated_at: datetime
     merged_into: int | None = None
+    classification: Classification | None = None
+    about_id: int | None = None
+    emptied_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

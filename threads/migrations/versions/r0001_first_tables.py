@@ -279,3 +279,24 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_timeline_copy_id"), "timeline", ["copy_id"], unique=False)
     op.create_index(op.f("ix_timeline_thread_id_id"), "timeline", ["thread_id", "id"], unique=False)
+
+
+def downgrade() -> None:
+    """Drop every table, those first that refer to others."""
+    for table in (
+        "timeline",
+        "evidence",
+        "deliveries",
+        "automatic_orders",
+        "attempts",
+        "outgoing",
+        "messages",
+        "message_ids",
+        "threads",
+        "organisation_domains",
+        "contacts",
+        "reference_numbers",
+        "raw_messages",
+        "organisations",
+    ):
+        op.drop_table(table)

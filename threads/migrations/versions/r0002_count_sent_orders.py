@@ -23,3 +23,10 @@ def upgrade() -> None:
     for name, columns in _INDEXES.items():
         op.drop_index(op.f(name), table_name=_TABLE)
         op.create_index(op.f(name), _TABLE, columns, sqlite_where=counted, postgresql_where=counted)
+
+
+def downgrade() -> None:
+    """Let the indexes hold all orders again."""
+    for name, columns in _INDEXES.items():
+        op.drop_index(op.f(name), table_name=_TABLE)
+        op.create_index(op.f(name), _TABLE, columns)

@@ -33,3 +33,11 @@ def upgrade() -> None:
     )
     op.add_column("outgoing", sa.Column("body_sha256", sa.String(length=64)))
     op.create_index(op.f("ix_outgoing_body_sha256"), "outgoing", ["body_sha256"])
+
+
+def downgrade() -> None:
+    """Forget signatures and keys that were seen, and the digests of sent bodies."""
+    op.drop_index(op.f("ix_outgoing_body_sha256"), table_name="outgoing")
+    op.drop_column("outgoing", "body_sha256")
+    op.drop_table("archived_keys")
+    op.drop_table("seen_signatures")

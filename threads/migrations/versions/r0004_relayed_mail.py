@@ -45,3 +45,14 @@ def upgrade() -> None:
     )
     op.add_column("outgoing", sa.Column("next_hop", sa.Text()))
     op.add_column("outgoing", sa.Column("dsn_to", sa.Text()))
+
+
+def downgrade() -> None:
+    """Forget what was relayed. Relayed mail that waits is given up: the older program would take it for our own."""
+    relayed = "(SELECT id FROM outgoing WHERE next_hop IS NOT NULL)"
+    for table in ("attempts", "deliveries"):
+        op.execute(f"DELETE FROM {table} WHERE outgoing_id IN {relayed}")
+    op.execute("DELETE FROM outgoing WHERE next_hop IS NOT NULL")
+    op.drop_column("outgoing", "dsn_to")
+    op.drop_column("outgoing", "next_hop")
+    op.drop_table("relayed_messages")

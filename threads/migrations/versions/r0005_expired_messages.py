@@ -50,3 +50,8 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_expired_messages_sha256"), "expired_messages", ["sha256"], unique=False)
     op.create_index(op.f("ix_expired_messages_expired_at"), "expired_messages", ["expired_at"], unique=False)
+
+
+def downgrade() -> None:
+    """Forget the traces."""
+    op.drop_table("expired_messages")
