@@ -118,7 +118,9 @@ def _sealed(salt: str, content: str, seal: str) -> bool:
 def told(rows: Iterable[AuditRow]) -> Iterator[dict[str, str | int | None]]:
     """Each row in words, for lists: what is erased is None."""
     for row in rows:
-        said = {"by": None, "subject": None, "detail": None} if row.content is None else json.loads(row.content)
+        said = (
+            {"by": None, "subject": None, "detail": None} if row.content is None else json.loads(row.content)
+        )
         yield {
             "number": row.number,
             "at": row.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),

@@ -8,12 +8,22 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from threads.model import Contact, ContactKind, Organisation, OrganisationDomain
+from threads.model import (
+    Contact,
+    ContactForm,
+    ContactKind,
+    Decision,
+    Organisation,
+    OrganisationDomain,
+)
 from threads.schema import contacts, organisation_domains, organisations
 from threads.store.errors import RefusedRecord, UnknownRecord
 from threads.store.values import MAX_LINE, address_key, storable
 
 _DOMAIN = re.compile(r"[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+", re.ASCII)
+_LANGUAGE = re.compile(
+    r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}", re.ASCII
+)  # RFC 5646 2.1, what people use of it
 _MAX_DOMAIN = 253  # RFC 1035 2.3.4, without the root's dot
 # Plain mailboxes only (RFC 5322 3.4.1 dot-atom, RFC 6531 beyond ASCII): what our verifier gives as an author.
 _ADDRESS = re.compile(r"[^\s\x00-\x20\x7f@\"(),:;<>\[\\\]]{1,64}@[^\s\x00-\x20\x7f@\"(),:;<>\[\\\]]{1,253}")
@@ -34,12 +44,54 @@ def add_organisation(conn: Connection, name: str, at: datetime) -> Organisation:
     return Organisation(made, name)
 
 
+def rename_organisation(conn: Connection, organisation_id: int, name: str) -> Organisation:
+    """Give an organisation another name; RefusedRecord when it is empty or another one's."""
+    name = storable(name.strip(), MAX_LINE)
+    if not name:
+        raise RefusedRecord("An organisation needs a name.")
+    other = find_organisation(conn, name)
+    if other is not None and other.id != organisation_id:
+        raise RefusedRecord(f"There is an organisation named {other.name} already.")
+    conn.execute(
+        update(organisations)
+        .where(organisations.c.id == organisation_id)
+        .values(name=name, name_key=name.lower())
+    )
+    return organisation(conn, organisation_id)
+
+
+def organisation_of(row: Row[Any]) -> Organisation:
+    """A row of the organisations table as a value."""
+    return Organisation(
+        row.id,
+        row.name,
+        _decision(row.untrusted_at, row.untrusted_by, row.untrusted_reason),
+        _decision(row.hold_at, row.hold_by, row.hold_reason),
+        row.retention_days,
+    )
+
+
+def _decision(at: datetime | None, by: str | None, reason: str | None) -> Decision | None:
+    return None if at is None else Decision(at, by or "", reason or "")
+
+
 def find_organisation(conn: Connection, name: str) -> Organisation | None:
-    """The organisation of that name, case aside."""
+    """The organisation of that name, case aside; an erased one has none."""
     row = conn.execute(
-        select(organisations).where(organisations.c.name_key == storable(name.strip(), MAX_LINE).lower())
+        select(organisations).where(
+            organisations.c.name_key == storable(name.strip(), MAX_LINE).lower(),
+            organisations.c.erased_at.is_(None),
+        )
     ).one_or_none()
-    return None if row is None else Organisation(row.id, row.name)
+    return None if row is None else organisation_of(row)
+
+
+def organisation_named(conn: Connection, name: str) -> Organisation:
+    """The same, where there has to be one: UnknownRecord."""
+    found = find_organisation(conn, name)
+    if found is None:
+        raise UnknownRecord(f"There is no customer named {storable(name, 80)}; see `expertmail orgs list`.")
+    return found
 
 
 def organisation(conn: Connection, organisation_id: int) -> Organisation:
@@ -47,19 +99,25 @@ def organisation(conn: Connection, organisation_id: int) -> Organisation:
     row = conn.execute(select(organisations).where(organisations.c.id == organisation_id)).one_or_none()
     if row is None:
         raise UnknownRecord(f"There is no organisation number {organisation_id}.")
-    return Organisation(row.id, row.name)
+    return organisation_of(row)
 
 
 def list_organisations(conn: Connection) -> tuple[Organisation, ...]:
-    """All customers by name."""
-    rows = conn.execute(select(organisations).order_by(organisations.c.name_key))
-    return tuple(Organisation(row.id, row.name) for row in rows)
+    """All customers by name, without those that were erased."""
+    query = select(organisations).where(organisations.c.erased_at.is_(None))
+    return tuple(map(organisation_of, conn.execute(query.order_by(organisations.c.name_key))))
 
 
 def add_domain(
-    conn: Connection, organisation_id: int, domain: str, at: datetime, *, verified: bool
+    conn: Connection,
+    organisation_id: int,
+    domain: str,
+    at: datetime,
+    *,
+    verified: bool,
+    by: str | None = None,
 ) -> OrganisationDomain:
-    """Record a mail domain (A-labels) of an organisation, or change whether it is verified.
+    """Record a mail domain (A-labels) of an organisation, or change whether it is verified, and by whom.
 
     RefusedRecord when it is not a domain, or another organisation has it.
     """
@@ -69,17 +127,18 @@ def add_domain(
     organisation(conn, organisation_id)
     table = organisation_domains
     owner = conn.execute(select(table.c.organisation_id).where(table.c.domain == domain)).scalar()
+    verified_by = None if by is None or not verified else storable(by, MAX_LINE)
+    verified_at = at if verified else None
+    values = {"verified": verified, "verified_by": verified_by, "verified_at": verified_at}
     if owner is None:
         conn.execute(
-            insert(table).values(
-                domain=domain, organisation_id=organisation_id, verified=verified, created_at=at
-            )
+            insert(table).values(domain=domain, organisation_id=organisation_id, created_at=at, **values)
         )
     elif owner == organisation_id:
-        conn.execute(update(table).where(table.c.domain == domain).values(verified=verified))
+        conn.execute(update(table).where(table.c.domain == domain).values(**values))
     else:
         raise RefusedRecord(f"The domain {domain} belongs to {organisation(conn, owner).name}.")
-    return OrganisationDomain(organisation_id, domain, verified)
+    return OrganisationDomain(organisation_id, domain, verified, verified_by, verified_at)
 
 
 def list_domains(conn: Connection, organisation_id: int | None = None) -> tuple[OrganisationDomain, ...]:
@@ -88,7 +147,8 @@ def list_domains(conn: Connection, organisation_id: int | None = None) -> tuple[
     if organisation_id is not None:
         query = query.where(organisation_domains.c.organisation_id == organisation_id)
     return tuple(
-        OrganisationDomain(row.organisation_id, row.domain, row.verified) for row in conn.execute(query)
+        OrganisationDomain(row.organisation_id, row.domain, row.verified, row.verified_by, row.verified_at)
+        for row in conn.execute(query)
     )
 
 
@@ -113,43 +173,118 @@ def add_contact(
     kind: ContactKind = ContactKind.INCIDENT_NOTIFICATION,
     language: str = "en",
     phone: str | None = None,
+    form: ContactForm = ContactForm.PERSON,
+    external: bool | None = None,
 ) -> Contact:
     """Record a person or team mailbox that speaks for an organisation; the address may be outside its domains.
 
-    RefusedRecord when the address is malformed or is on record for that organisation and kind.
+    ``external`` of None: outside if the organisation has verified domains and none is the address's. One who had left comes
+    back. RefusedRecord when the address or the language is malformed, or the address is on record for that organisation and
+    kind.
     """
     address = address.strip()
     if not _ADDRESS.fullmatch(address) or storable(address) != address:
         raise RefusedRecord(f"{storable(address, 80)!r} is not an address; write it like alex@contoso.com.")
     organisation(conn, organisation_id)
     key = address_key(address)
-    taken = conn.execute(
-        select(contacts.c.id).where(
+    if external is None:
+        own = [one.domain for one in list_domains(conn, organisation_id) if one.verified]
+        external = bool(own) and key.rpartition("@")[2] not in own
+    there = conn.execute(
+        select(contacts.c.id, contacts.c.left_at).where(
             contacts.c.organisation_id == organisation_id,
             contacts.c.address_key == key,
             contacts.c.kind == kind.value,
         )
-    ).first()
-    if taken is not None:
+    ).one_or_none()
+    if there is not None and there.left_at is None:
         raise RefusedRecord(f"{address} is a contact of that organisation already.")
     values: dict[str, Any] = {
         "organisation_id": organisation_id,
         "address": address,
         "name": storable(name.strip(), MAX_LINE),
         "kind": kind.value,
-        "language": storable(language, 35),
-        "phone": None if phone is None else storable(phone, MAX_LINE),
+        "language": _language(language),
+        "phone": None if phone is None else storable(phone.strip(), MAX_LINE) or None,
+        "form": form.value,
+        "external": external,
     }
-    made = conn.execute(
-        insert(contacts).values(**values, address_key=key, created_at=at).returning(contacts.c.id)
-    ).scalar_one()
-    return Contact(made, **{**values, "kind": kind})
+    if there is None:
+        made = conn.execute(
+            insert(contacts).values(**values, address_key=key, created_at=at).returning(contacts.c.id)
+        ).scalar_one()
+    else:
+        made = there.id
+        conn.execute(update(contacts).where(contacts.c.id == made).values(**values, left_at=None))
+    return Contact(made, **{**values, "kind": kind, "form": form})
+
+
+def _language(tag: str) -> str:
+    tag = tag.strip()
+    if not _LANGUAGE.fullmatch(tag):
+        raise RefusedRecord(
+            f"{storable(tag, 40)!r} is not a language tag; write it like en, es, ja or pt-BR."
+        )
+    return tag
+
+
+def change_contact(
+    conn: Connection,
+    before: Contact,
+    *,
+    name: str | None = None,
+    kind: ContactKind | None = None,
+    language: str | None = None,
+    phone: str | None = None,
+    form: ContactForm | None = None,
+    external: bool | None = None,
+) -> Contact:
+    """Change what is recorded of a contact; None leaves a thing as it is, an empty phone takes it away.
+
+    RefusedRecord for a malformed language, and for a kind that the address has at that organisation already.
+    """
+    if kind is not None and kind is not before.kind:
+        taken = select(contacts.c.id).where(
+            contacts.c.organisation_id == before.organisation_id,
+            contacts.c.address_key == address_key(before.address),
+            contacts.c.kind == kind.value,
+        )
+        if conn.execute(taken).first() is not None:
+            raise RefusedRecord(
+                f"{before.address} is or was a {kind} contact of that organisation; add it as such."
+            )
+    wanted = {
+        "name": None if name is None else storable(name.strip(), MAX_LINE),
+        "kind": None if kind is None else kind.value,
+        "language": None if language is None else _language(language),
+        "form": None if form is None else form.value,
+        "external": external,
+    }
+    values: dict[str, Any] = {column: value for column, value in wanted.items() if value is not None}
+    if phone is not None:
+        values["phone"] = storable(phone.strip(), MAX_LINE) or None
+    if values:
+        conn.execute(update(contacts).where(contacts.c.id == before.id).values(**values))
+    return contact(conn, before.id)
+
+
+def remove_contact(conn: Connection, one: Contact, at: datetime) -> None:
+    """Let a contact speak for its organisation no more. What was said stays, and stays tied to the name."""
+    conn.execute(update(contacts).where(contacts.c.id == one.id).values(left_at=at))
 
 
 def contact_of(row: Row[Any]) -> Contact:
     """A row of the contacts table as a value."""
     return Contact(
-        row.id, row.organisation_id, row.address, row.name, ContactKind(row.kind), row.language, row.phone
+        row.id,
+        row.organisation_id,
+        row.address,
+        row.name,
+        ContactKind(row.kind),
+        row.language,
+        row.phone,
+        ContactForm(row.form),
+        row.external,
     )
 
 
@@ -162,18 +297,21 @@ def contact(conn: Connection, contact_id: int) -> Contact:
 
 
 def find_contacts(conn: Connection, address: str) -> tuple[Contact, ...]:
-    """Every contact with that address, of any organisation, oldest first."""
+    """Every contact with that address, of any organisation, oldest first, without those who left."""
     found = conn.execute(
         select(contacts)
-        .where(contacts.c.address_key == storable(address_key(address), MAX_LINE))
+        .where(
+            contacts.c.address_key == storable(address_key(address), MAX_LINE), contacts.c.left_at.is_(None)
+        )
         .order_by(contacts.c.id)
     )
     return tuple(map(contact_of, found))
 
 
 def list_contacts(conn: Connection, organisation_id: int | None = None) -> tuple[Contact, ...]:
-    """Contacts of one organisation or of all, by address."""
-    query = select(contacts).order_by(contacts.c.address_key, contacts.c.id)
+    """Contacts of one organisation or of all, by address, without those who left."""
+    query = select(contacts).where(contacts.c.left_at.is_(None))
+    query = query.order_by(contacts.c.address_key, contacts.c.id)
     if organisation_id is not None:
         query = query.where(contacts.c.organisation_id == organisation_id)
     return tuple(map(contact_of, conn.execute(query)))

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from threads.model import (
     Assignee,
+    Classification,
     Direction,
     EntryKind,
     Mark,
@@ -18,7 +19,7 @@ from threads.model import (
     ThreadKind,
     TimelineEntry,
 )
-from threads.schema import message_ids, messages, reference_numbers, threads, timeline
+from threads.schema import message_ids, messages, organisations, reference_numbers, threads, timeline
 from threads.store.errors import RefusedRecord, UnknownRecord
 from threads.store.people import organisation
 from threads.store.prepared import Prepared
@@ -75,17 +76,31 @@ def open_incident(
 
 
 def open_inquiry(
-    conn: Connection, organisation_id: int, title: str, at: datetime, *, actor: str = "gateway"
+    conn: Connection,
+    organisation_id: int,
+    title: str,
+    at: datetime,
+    *,
+    actor: str = "gateway",
+    mark: Mark = Mark.AUTOMATION,
 ) -> Thread:
     """Open a question to the experts, as a customer's new mail does; an empty title becomes "(no subject)"."""
-    return _open(conn, ThreadKind.INQUIRY, organisation_id, title.strip() or "(no subject)", at, actor=actor)
+    title = title.strip() or "(no subject)"
+    return _open(conn, ThreadKind.INQUIRY, organisation_id, title, at, actor=actor, mark=mark)
 
 
 def open_service(
-    conn: Connection, organisation_id: int, title: str, at: datetime, *, actor: str = "gateway"
+    conn: Connection,
+    organisation_id: int,
+    title: str,
+    at: datetime,
+    *,
+    actor: str = "gateway",
+    mark: Mark = Mark.AUTOMATION,
 ) -> Thread:
     """Open a thread of the service delivery manager; an empty title becomes "(no subject)"."""
-    return _open(conn, ThreadKind.SERVICE, organisation_id, title.strip() or "(no subject)", at, actor=actor)
+    title = title.strip() or "(no subject)"
+    return _open(conn, ThreadKind.SERVICE, organisation_id, title, at, actor=actor, mark=mark)
 
 
 def _open(
@@ -218,6 +233,9 @@ def thread_of(row: Row[Any]) -> Thread:
         row.opened_at,
         row.updated_at,
         merged_into=row.merged_into,
+        classification=None if row.classification is None else Classification(row.classification),
+        about_id=row.about_id,
+        emptied_at=row.emptied_at,
     )
 
 
@@ -247,8 +265,14 @@ def list_threads(
     state: State | None = None,
     limit: int = 1_000,
 ) -> tuple[Thread, ...]:
-    """Threads, the one with the latest news first."""
-    query = select(threads).order_by(threads.c.updated_at.desc(), threads.c.id.desc()).limit(limit)
+    """Threads, the one with the latest news first; the shells of erased organisations' are left out."""
+    gone = select(organisations.c.id).where(organisations.c.erased_at.is_not(None))
+    query = (
+        select(threads)
+        .where(threads.c.organisation_id.not_in(gone))
+        .order_by(threads.c.updated_at.desc(), threads.c.id.desc())
+        .limit(limit)
+    )
     if kind is not None:
         query = query.where(threads.c.kind == kind.value)
     if organisation_id is not None:

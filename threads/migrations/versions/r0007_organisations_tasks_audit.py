@@ -72,7 +72,9 @@ def upgrade() -> None:
     for table, columns in _COLUMNS.items():
         for name, kind in columns:
             op.add_column(table, sa.Column(name, kind))
-    op.add_column("contacts", sa.Column("form", sa.String(length=16), nullable=False, server_default="person"))
+    op.add_column(
+        "contacts", sa.Column("form", sa.String(length=16), nullable=False, server_default="person")
+    )
     op.add_column("contacts", sa.Column("external", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.create_table(
         "tasks",
