@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -340,3 +341,23 @@ timeline = Table(
     Column("copy_id", ForeignKey("messages.id"), index=True),
     Index(None, "thread_id", "id"),
 )
+
+search_documents = Table(
+    "search_documents",
+    metadata,
+    # When it was received, in microseconds since 1970: by this number what was found is in the order of time.
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("copy_id", ForeignKey("messages.id", ondelete="CASCADE"), nullable=False, unique=True),
+    Column("judged", Integer, nullable=False),  # the judgement (evidence) as of which it stands in the index
+)
+
+search_progress = Table(
+    "search_progress",
+    metadata,
+    Column("id", Integer, primary_key=True),  # one row
+    Column("done_to", BigInteger, nullable=False),  # all judgements up to this one are in the index
+    # PostgreSQL only: up to this one, too, once every transaction before ``next_after`` has ended.
+    Column("next_to", BigInteger, nullable=False),
+    Column("next_after", BigInteger, nullable=False),
+)
+# The words themselves are in ``search_words``: FTS5 on SQLite, a tsvector on PostgreSQL; made by the migration.

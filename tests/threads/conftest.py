@@ -27,6 +27,11 @@ from threads.model import (
 )
 
 AT = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+# How the declared tables are compared with those that are there: the words to search in are each database's own.
+COMPARED = {
+    "compare_type": True,
+    "include_name": lambda name, kind, _parents: kind != "table" or not name.startswith("search_words"),
+}
 NOTHING = ThreadMatch(None, MatchRule.NONE, "nothing in it names a thread")
 
 

@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import outbound.schema  # noqa: F401 -- its tables belong to the same chain
-from tests.threads.conftest import World
+from tests.threads.conftest import COMPARED, World
 from threads import store
 from threads.migrations.run import configuration
 from threads.schema import metadata
@@ -21,7 +21,7 @@ from threads.store import migration
 
 def test_migrated_and_declared_schema_are_equal(database: store.Database) -> None:
     with database.reading() as conn:
-        context = MigrationContext.configure(conn, opts={"compare_type": True})
+        context = MigrationContext.configure(conn, opts=COMPARED)
         assert compare_metadata(context, metadata) == []
 
 
@@ -41,7 +41,7 @@ def test_a_database_of_an_older_revision_is_told_of_and_brought_up_to_date(
     assert store.check(database) == ("The schema is not up to date; run `expertmail db upgrade`.",)
     assert store.upgrade(database)
     with database.reading() as conn:
-        context = MigrationContext.configure(conn, opts={"compare_type": True})
+        context = MigrationContext.configure(conn, opts=COMPARED)
         assert compare_metadata(context, metadata) == []
     database.close()
 

@@ -37,7 +37,7 @@ from outbound.store import (
 )
 from outbound.store.ledger import sent_mails
 from tests.outbound.test_store import heard
-from tests.threads.conftest import AT, World, arrival, filing, populate
+from tests.threads.conftest import AT, COMPARED, World, arrival, filing, populate
 from threads import store
 from threads.model import Disposition, Mark, Outcome, StandingKind, ThreadKeys
 from threads.schema import metadata
@@ -118,7 +118,7 @@ def world(server: str) -> Iterator[World]:
 
 def test_migrated_and_declared_schema_are_equal(world: World) -> None:
     with world.database.reading() as conn:
-        context = MigrationContext.configure(conn, opts={"compare_type": True})
+        context = MigrationContext.configure(conn, opts=COMPARED)
         assert compare_metadata(context, metadata) == []
     assert store.check(world.database) == ()
 
