@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from expertmail.dmarc_mode import suffixes_for
 from expertmail.identities import own_identity
@@ -45,7 +45,11 @@ def office_of(world: World) -> Office:
         ask_address=mail.query_address,
         reply_domain=mail.reply_domain,
     )
-    return Office(letterhead, load_templates(), world.replies.mint, world.settings.hostname)
+
+    def reply_address(thread_id: int, contact_id: int | None) -> str:
+        return world.replies.mint(thread_id, contact_id, datetime.now(UTC).date())
+
+    return Office(letterhead, load_templates(), reply_address, world.settings.hostname)
 
 
 def signer_of(world: World) -> Signer:

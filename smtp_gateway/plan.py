@@ -33,13 +33,17 @@ _ROBOT_LOCALS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """What the plan goes by, beside the record. ``answerable`` is whether an automatic answer could be sent at all."""
+    """What the plan goes by, beside the record. ``answerable`` is whether an automatic answer could be sent at all.
+
+    ``returned`` is mail with the empty return path (RFC 5321 4.5.5), which no person's mail has.
+    """
 
     route: Route
     report: Report
     kind: MessageKind
     answerable: bool
     treatment: Treatment = TAKEN
+    returned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +126,15 @@ def _entitled(arrived: Arrived, match: ThreadMatch, standing: Standing, candidat
 
 
 def _resumes(arrived: Arrived, standing: Standing, thread: Thread) -> bool:
-    """A verified contact's own words end the wait for the customer; a robot's or an unlisted person's do not."""
-    return (
-        standing.kind is StandingKind.CONTACT
-        and arrived.kind is MessageKind.HUMAN
-        and thread.state is State.AWAITING_CUSTOMER
-    )
+    """A person's own words reopen what was resolved, and a verified contact's end the wait for the customer.
+
+    A robot's do neither: no absence, no bounce, nothing with an empty return path.
+    """
+    if arrived.kind is not MessageKind.HUMAN or arrived.returned:
+        return False
+    if thread.state is State.RESOLVED:
+        return True
+    return standing.kind is StandingKind.CONTACT and thread.state is State.AWAITING_CUSTOMER
 
 
 def _not_entitled(arrived: Arrived, match: ThreadMatch, standing: Standing, candidates: Candidates) -> Plan:

@@ -33,6 +33,7 @@ from threads.model import (
     ThreadKind,
     ThreadMatch,
 )
+from threads.signals import unknown_ancestors
 from threads.standing import may_speak
 from threads.store import (
     Connection,
@@ -94,6 +95,7 @@ class _Decided:
     standing: Standing
     candidates: Candidates
     earlier: StoredCopy | None
+    keys: ThreadKeys
 
 
 def record(conn: Connection, intake: Intake, caps: AutomaticCaps) -> tuple[Recorded, ...]:
@@ -132,10 +134,17 @@ def _decide(conn: Connection, intake: Intake, arrival: Arrival, copy: Copy, open
     author = intake.report.author
     address = None if author is None else author.address
     found = candidates(conn, copy.keys, address)
-    matched = match(copy.keys, found)
+    matched = match(copy.keys, found, arrival.received_at)
     standing = may_speak(intake.report, found, found.thread(matched.thread_id))
     planned = plan(
-        Arrived(copy.route, intake.report, intake.arrival.kind, intake.answerable, intake.treatment),
+        Arrived(
+            copy.route,
+            intake.report,
+            intake.arrival.kind,
+            intake.answerable,
+            intake.treatment,
+            returned=not intake.arrival.mail_from,
+        ),
         matched,
         standing,
         found,
@@ -143,7 +152,7 @@ def _decide(conn: Connection, intake: Intake, arrival: Arrival, copy: Copy, open
     if planned.opens is not None and opened is not None:
         planned = replace(planned, thread_id=opened, opens=None, acknowledges=False)
     earlier = find_copy(conn, arrival.sha256, arrival.mail_from, arrival.rcpt_to)
-    return _Decided(planned, matched, standing, found, earlier)
+    return _Decided(planned, matched, standing, found, earlier, copy.keys)
 
 
 def _carry_out(
@@ -163,6 +172,8 @@ def _carry_out(
         thread_id=None if thread is None else thread.id,
         text=intake.text,
         quoted=intake.quoted,
+        own_ids=decided.keys.own_ids,
+        ancestors=unknown_ancestors(decided.keys, decided.candidates),
     )
     stored = store_copy(conn, arrival, filing, decided.earlier)
     remember_signatures(conn, intake.signatures, arrival.rcpt_to, arrival.received_at)

@@ -1,13 +1,16 @@
 """Which thread does a message belong to? Pure; who may speak on it is another question (``standing``).
 
 In this order: our own reply address, Message-IDs that we sent or stored (RFC 5322 3.6.4), a tag such as
-[INC-000001] in the subject. Reply addresses and references to mail that we sent are proofs; when proofs
-name different threads nothing is guessed and a person decides.
+[INC-000001] in the subject or an ancestor that a mail on record shares. ``signals`` finds and ranks them; here one is followed,
+and of each other one it is said why not. Signals of one strength that name different threads are a conflict: nothing is guessed
+and a person decides.
 """
 
 from __future__ import annotations
 
 import re
+from datetime import datetime
+from typing import Final
 
 from threads.model import (
     Candidates,
@@ -15,9 +18,11 @@ from threads.model import (
     MatchRule,
     ReplyToken,
     Signal,
+    SignalStrength,
     ThreadKeys,
     ThreadMatch,
 )
+from threads.signals import Signals, signals
 from verifier.encoded_word import decode
 from verifier.message import Message
 
@@ -33,7 +38,19 @@ MAX_SUBJECT = 2_000
 
 # No character of an ID is looked at twice: "<" cannot stand inside one.
 _MESSAGE_ID = re.compile(r"<([^<>]*)>")
-_TAG = re.compile(r"\[\s{0,3}((?:INC|INQ|SVC)-[0-9]{1,10})\s{0,3}\]", re.IGNORECASE | re.ASCII)
+# Programs of East Asian languages widen the brackets, and some the hyphen.
+_TAG = re.compile(
+    r"[\[［【〔]\s{0,3}((?:INC|INQ|SVC)[-‐‑－][0-9]{1,10})\s{0,3}[\]］】〕]", re.IGNORECASE | re.ASCII
+)
+_HYPHENS: Final = str.maketrans("‐‑－", "---")
+# Servers that give a message another Message-ID keep the one that its author's program wrote: Exchange and Outlook.com,
+# Gmail, and what others call it. An answer may refer to either.
+_OWN_IDS: Final = (
+    b"x-microsoft-original-message-id",
+    b"x-google-original-message-id",
+    b"x-original-message-id",
+    b"original-message-id",
+)
 
 
 def message_ids(value: bytes) -> tuple[str, ...]:
@@ -55,13 +72,16 @@ def subject_tags(subject: str) -> tuple[str, ...]:
     """References in square brackets, as they are shown: INC-000001."""
     tags: dict[str, None] = {}
     for hit in _TAG.findall(subject[:MAX_SUBJECT]):
-        prefix, _, number = hit.upper().partition("-")
+        prefix, _, number = hit.upper().translate(_HYPHENS).partition("-")
         tags[f"{prefix}-{int(number):06d}"] = None
     return tuple(tags)[:MAX_TAGS]
 
 
 def thread_keys(message: Message, reply: ReplyToken | None = None) -> ThreadKeys:
-    """What a message carries that may name its thread; ``reply`` is what its recipient address said."""
+    """What a message carries that may name its thread; ``reply`` is what its recipient address said.
+
+    Of a field that occurs twice (RFC 5322 3.6 allows one) the first counts.
+    """
     in_reply_to: list[str] = []
     references: list[str] = []
     for field in message.named(b"in-reply-to")[:1]:
@@ -71,60 +91,147 @@ def thread_keys(message: Message, reply: ReplyToken | None = None) -> ThreadKeys
     tags: tuple[str, ...] = ()
     for field in message.named(b"subject")[:1]:
         tags = subject_tags(decode(field.value[: MAX_SUBJECT * 4].decode("utf-8", "replace")))
-    return ThreadKeys(reply, tuple(in_reply_to), tuple(references), tags)
+    own_ids: list[str] = []
+    for name in _OWN_IDS:
+        if name in message.by_name:
+            own_ids += message_ids(message.by_name[name][0].value)[:1]
+    return ThreadKeys(reply, tuple(in_reply_to), tuple(references), tags, tuple(own_ids))
 
 
-def match(keys: ThreadKeys, candidates: Candidates) -> ThreadMatch:
-    """The thread that the keys name, with every signal; a conflict of proofs names none."""
-    address, sent, stored, tagged = _signals(keys, candidates)
-    signals = (*address, *sent, *stored, *tagged)
-    proven = {signal.thread_id for signal in (*address, *sent)}
-    if len(proven) > 1:
-        names = " and ".join(sorted(candidates.threads[number].reference for number in proven))
-        return ThreadMatch(
-            None, MatchRule.CONFLICT, f"its reply address and references name {names}", signals
-        )
-    if address:
-        return _found(address[0], "it was sent to the reply address of {}", candidates, signals)
-    if sent:
-        return _found(sent[0], "it answers a mail of ours on {}", candidates, signals)
-    for found, reason in (
-        (stored, "it answers a mail on record on {}"),
-        (tagged, "its subject names {}"),
-    ):
-        named = {signal.thread_id for signal in found}
-        if len(named) == 1:
-            return _found(found[0], reason, candidates, signals)
-        if named:
-            names = " and ".join(sorted(candidates.threads[number].reference for number in named))
-            return ThreadMatch(None, MatchRule.CONFLICT, f"it names {names}", signals)
-    return ThreadMatch(None, MatchRule.NONE, "nothing in it names a thread")
+def match(keys: ThreadKeys, candidates: Candidates, at: datetime | None = None) -> ThreadMatch:
+    """The thread that the keys name, with every signal and what became of it; a conflict names none.
 
-
-def _found(signal: Signal, reason: str, candidates: Candidates, signals: tuple[Signal, ...]) -> ThreadMatch:
-    reference = candidates.threads[signal.thread_id].reference
-    return ThreadMatch(signal.thread_id, signal.rule, reason.format(reference), signals)
-
-
-def _signals(
-    keys: ThreadKeys, candidates: Candidates
-) -> tuple[list[Signal], list[Signal], list[Signal], list[Signal]]:
-    address: list[Signal] = []
-    if keys.reply is not None and keys.reply.thread_id in candidates.threads:
-        address.append(Signal(MatchRule.REPLY_ADDRESS, "reply address", keys.reply.thread_id))
-    sent: list[Signal] = []
-    stored: list[Signal] = []
-    for message_id in keys.message_ids:
-        known = [hit for hit in candidates.known.get(message_id, ()) if hit.thread_id in candidates.threads]
-        ours = [hit for hit in known if hit.direction is Direction.OUT]
-        # A customer may put any Message-ID on a mail, one of ours too: then only ours counts.
-        for hit in ours or known:
-            (sent if ours else stored).append(
-                Signal(MatchRule.REFERENCES, message_id, hit.thread_id, hit.direction)
-            )
-    tagged = [
-        Signal(MatchRule.SUBJECT_TAG, tag, candidates.tagged[tag])
-        for tag in keys.tags
-        if tag in candidates.tagged
+    ``at`` is when the message came: reply addresses have their time.
+    """
+    if not candidates.threads:
+        return _NOTHING
+    found = signals(keys, candidates, at)
+    every = found.all
+    if not every:
+        return _NOTHING
+    if any(signal.direction is Direction.MOVED for signal in found.chain):
+        return _moved(found, candidates)
+    proofs = [signal for signal in every if signal.strength is SignalStrength.PROOF]
+    if proofs:
+        return _decided(proofs, found, candidates)
+    own = _organisations(candidates)
+    records = [signal for signal in found.chain if signal.strength is SignalStrength.RECORD]
+    if records:
+        return _decided(_of_the_author(records, candidates, own), found, candidates)
+    ancestors = [signal for signal in found.chain if signal.rule is MatchRule.ANCESTOR]
+    # The nearest ancestor that is known of says most, and nothing of a conversation that several customers take part in.
+    ancestors = [
+        signal
+        for signal in ancestors
+        if signal.key == ancestors[0].key and candidates.threads[signal.thread_id].organisation_id in own
     ]
-    return address, sent, stored, tagged
+    if len(ancestors) > 1:
+        ancestors = []
+    hints = [*_of_the_author(list(found.tags), candidates, own), *ancestors]
+    if hints:
+        return _decided(hints, found, candidates)
+    return ThreadMatch(None, MatchRule.NONE, _NOT_ENOUGH, _settled(every, None, ""))
+
+
+_NOTHING: Final = ThreadMatch(None, MatchRule.NONE, "nothing in it names a thread")
+_NOT_ENOUGH: Final = "nothing in it names a thread for certain"
+_REASONS = {
+    MatchRule.REPLY_ADDRESS: "it was sent to the reply address of {}",
+    MatchRule.ANCESTOR: "it refers to the same earlier message as a mail on {}",
+    MatchRule.SUBJECT_TAG: "its subject names {}",
+}
+_BY_DIRECTION = {
+    Direction.MOVED: "it answers a mail that an expert moved to {}",
+    Direction.OUT: "it answers a mail of ours on {}",
+    Direction.HOP: "it answers a mail of ours on {}, by the Message-ID that our smarthost gave it",
+    Direction.IN: "it answers a mail on record on {}",
+}
+
+
+def _decided(leading: list[Signal], found: Signals, candidates: Candidates) -> ThreadMatch:
+    """Follow the first of ``leading``, which are of one strength, unless they name different threads."""
+    named = {signal.thread_id for signal in leading}
+    if len(named) > 1:
+        names = " and ".join(sorted(candidates.threads[number].reference for number in named))
+        whose = "its reply address and references name" if _has_proof(leading) else "it names"
+        note = f"signals of this strength name {names}"
+        return ThreadMatch(
+            None, MatchRule.CONFLICT, f"{whose} {names}", _settled(found.all, None, note, leading)
+        )
+    return _follow(leading[0], found, candidates, _STRONGER[leading[0].strength])
+
+
+_STRONGER = {
+    SignalStrength.PROOF: "{} is named by a proof",
+    SignalStrength.RECORD: "{} is named by a reference to a mail on record",
+    SignalStrength.HINT: "{} is named by what is nearer, or is of the author's own organisation",
+}
+
+
+def _moved(found: Signals, candidates: Candidates) -> ThreadMatch:
+    """An expert moved a part of this conversation: where its nearest mail stands now, it goes on.
+
+    That overrides the address and the mails of a thread which the conversation came from, and of no other one.
+    """
+    own = _organisations(candidates)
+    known = [signal for signal in found.chain if signal.strength is not SignalStrength.HINT]
+    nearest = _of_the_author([s for s in known if s.key == known[0].key], candidates, own)
+    came_by = {signal.thread_id for signal in found.chain} | found.left
+    address = found.address
+    if address is not None and address.strength is SignalStrength.PROOF and address.thread_id not in came_by:
+        return _decided([address, *nearest], found, candidates)
+    if len({signal.thread_id for signal in nearest}) > 1:
+        return _decided(nearest, found, candidates)
+    return _follow(nearest[0], found, candidates, "an expert moved the conversation on to {}")
+
+
+def _follow(signal: Signal, found: Signals, candidates: Candidates, otherwise: str) -> ThreadMatch:
+    reference = candidates.threads[signal.thread_id].reference
+    reason = _REASONS.get(signal.rule)
+    if reason is None:
+        reason = _BY_DIRECTION[signal.direction or Direction.IN]
+    return ThreadMatch(
+        signal.thread_id,
+        signal.rule,
+        reason.format(reference),
+        _settled(found.all, signal.thread_id, otherwise.format(reference)),
+    )
+
+
+def _settled(
+    every: tuple[Signal, ...], thread_id: int | None, note: str, disputed: list[Signal] | None = None
+) -> tuple[Signal, ...]:
+    """Each signal with what became of it: followed, or why not."""
+    settled: list[Signal] = []
+    for one in every:
+        followed = one.thread_id == thread_id and not one.note
+        why = one.note
+        if not followed and not why:
+            why = note
+            if disputed is not None and one not in disputed:
+                why = (
+                    "stronger signals name several threads"
+                    if one.strength is not disputed[0].strength
+                    else note
+                )
+            if thread_id is None and disputed is None:
+                why = "it names a thread of another customer, or several"
+        settled.append(Signal(one.rule, one.key, one.thread_id, one.direction, one.strength, followed, why))
+    return tuple(settled)
+
+
+def _organisations(candidates: Candidates) -> set[int]:
+    """Whom the author's address or domain belongs to, whether or not it is proven that the author wrote this."""
+    return {contact.organisation_id for contact in candidates.contacts} | set(candidates.domain_organisations)
+
+
+def _of_the_author(found: list[Signal], candidates: Candidates, own: set[int]) -> list[Signal]:
+    """Of signals that name several threads those of the author's own organisation, if only they can be meant."""
+    if len({signal.thread_id for signal in found}) <= 1:
+        return found
+    mine = [s for s in found if candidates.threads[s.thread_id].organisation_id in own]
+    return mine or found
+
+
+def _has_proof(leading: list[Signal]) -> bool:
+    return any(signal.strength is SignalStrength.PROOF for signal in leading)

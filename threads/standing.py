@@ -3,11 +3,13 @@
 Only an authenticated author speaks: DMARC passed for the author domain, or a DKIM or SPF pass for exactly
 that domain where no DMARC policy says otherwise. The envelope sender is never the author. An author who is
 a contact of the thread's organisation is verified, one from a verified domain of it is "not listed", and
-everybody else has to wait for an expert.
+everybody else has to wait for an expert. Another form of a contact's address is that contact only where ``mailbox_name``
+says that nobody else can have it, and only by a signature: SPF of a provider's shared servers does not tell its users apart.
 """
 
 from __future__ import annotations
 
+from threads.mailbox_name import same_mailbox
 from threads.model import Candidates, Contact, Standing, StandingKind, Strength, Thread
 from verifier.reason_codes import ReasonCode
 from verifier.report import AuthResult, Report
@@ -60,9 +62,17 @@ def may_speak(report: Report, candidates: Candidates, thread: Thread | None) -> 
     author = report.author
     if author is None or strength is Strength.NONE:
         return Standing(StandingKind.UNAUTHENTICATED, f"not authenticated: {why}")
-    contacts = [
-        c for c in candidates.contacts if thread is None or c.organisation_id == thread.organisation_id
-    ]
+    contacts = _of_thread(candidates.contacts, thread)
+    unsure = ""
+    if not contacts:
+        alike = _of_thread(candidates.mailbox_contacts, thread)
+        contacts = [
+            c for c in alike if strength is Strength.STRONG and same_mailbox(author.address, c.address)
+        ]
+        if contacts:
+            why = f"{why}; another form of {contacts[0].address}"
+        elif alike:
+            unsure = f" (nor is it proven to be the mailbox of {alike[0].address})"
     if contacts:
         chosen: Contact | None = contacts[0]
         organisation: int | None = contacts[0].organisation_id
@@ -83,12 +93,18 @@ def may_speak(report: Report, candidates: Candidates, thread: Thread | None) -> 
         only = organisations[0] if len(set(organisations)) == 1 else None
         return Standing(
             StandingKind.LISTED_DOMAIN,
-            f"{author.domain} is a verified domain of the customer, but {author.address} is no contact; {why}",
+            f"{author.domain} is a verified domain of the customer, but {author.address} is no contact{unsure}; {why}",
             None,
             only,
             strength,
         )
     whose = "anybody on record" if thread is None else f"the organisation of {thread.reference}"
     return Standing(
-        StandingKind.UNKNOWN, f"{author.address} does not belong to {whose}; {why}", strength=strength
+        StandingKind.UNKNOWN,
+        f"{author.address} does not belong to {whose}{unsure}; {why}",
+        strength=strength,
     )
+
+
+def _of_thread(contacts: tuple[Contact, ...], thread: Thread | None) -> list[Contact]:
+    return [c for c in contacts if thread is None or c.organisation_id == thread.organisation_id]

@@ -112,10 +112,14 @@ _SPEAKERS: Final = {
 
 
 class Direction(StrEnum):
-    """Whether a Message-ID was ours or came in."""
+    """What a Message-ID on record is to a thread. Three letters each: the column holds no more."""
 
-    IN = "in"
-    OUT = "out"
+    IN = "in"  # of a mail that came in
+    OUT = "out"  # of a mail of ours
+    HOP = "hop"  # by which our own smarthost passed a mail of ours on, having replaced the one we wrote
+    REF = "ref"  # named as an ancestor by a mail on the thread; we never saw its message
+    MOVED = "mov"  # an expert moved the message here
+    WAS = "was"  # it stood here until an expert moved it
 
 
 @dataclass(frozen=True, slots=True)

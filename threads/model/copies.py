@@ -77,7 +77,11 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Filing:
-    """What to do with an arrival. ``text`` and ``quoted`` are what the timeline shows of it once filed."""
+    """What to do with an arrival. ``text`` and ``quoted`` are what the timeline shows of it once filed.
+
+    ``own_ids`` are Message-IDs that it had before, ``ancestors`` those that it refers to and nobody ever saw: once it is
+    filed, both let later mail find its thread.
+    """
 
     disposition: Disposition
     reason: str
@@ -86,6 +90,8 @@ class Filing:
     thread_id: int | None = None  # the thread to file on; for a held copy the one it seems to belong to
     text: str = ""
     quoted: str = ""
+    own_ids: tuple[str, ...] = ()
+    ancestors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

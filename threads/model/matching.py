@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
 from threads.model.conversation import Contact, Direction, Mark, Thread
@@ -14,9 +15,18 @@ class MatchRule(StrEnum):
 
     REPLY_ADDRESS = "reply-address"
     REFERENCES = "references"
+    ANCESTOR = "shared-ancestor"  # it refers to a message that we never saw, as another one on record does
     SUBJECT_TAG = "subject-tag"
     CONFLICT = "conflict"  # proofs name different threads: nothing is guessed
     NONE = "none"
+
+
+class SignalStrength(StrEnum):
+    """How much a signal says."""
+
+    PROOF = "proof"  # only who has a mail of ours can bring it, or an expert decided so
+    RECORD = "record"  # it names a mail that came in and is on record
+    HINT = "hint"  # anybody can write it
 
 
 class StandingKind(StrEnum):
@@ -38,10 +48,14 @@ class Strength(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReplyToken:
-    """What one of our reply addresses says; ``contact_id`` is None for an address made for no one person."""
+    """What one of our reply addresses says; ``contact_id`` is None for an address made for no one person.
+
+    ``made_on`` is the day (UTC) on which it was made, None for an address of the older form, which does not tell.
+    """
 
     thread_id: int
     contact_id: int | None
+    made_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +63,15 @@ class ThreadKeys:
     """What a message carries that may name its thread. Message-IDs without angle brackets, capped.
 
     ``in_reply_to`` and ``references`` in the order of the fields; ``tags`` are references such as
-    INC-000001 from the subject, upper case.
+    INC-000001 from the subject, upper case. ``own_ids`` are Message-IDs that the message itself had before a server
+    on its way gave it another one.
     """
 
     reply: ReplyToken | None = None
     in_reply_to: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    own_ids: tuple[str, ...] = ()
 
     @property
     def message_ids(self) -> tuple[str, ...]:
@@ -65,7 +81,7 @@ class ThreadKeys:
 
 @dataclass(frozen=True, slots=True)
 class KnownMessage:
-    """A Message-ID on record: the thread it stands on, and whether we sent it."""
+    """A Message-ID on record: a thread, and what it is to that thread."""
 
     thread_id: int
     direction: Direction
@@ -75,11 +91,12 @@ class KnownMessage:
 class Candidates:
     """What the record knows about the keys and the author of one message."""
 
-    threads: Mapping[int, Thread]  # every thread that any key names
+    threads: Mapping[int, Thread]  # every thread that any key names; a merged one's number leads to its survivor
     known: Mapping[str, tuple[KnownMessage, ...]]  # by Message-ID
     tagged: Mapping[str, int]  # subject tag -> thread id
     contacts: tuple[Contact, ...] = ()  # contacts with the author's address, of any organisation
     domain_organisations: tuple[int, ...] = ()  # organisations with the author's domain verified
+    mailbox_contacts: tuple[Contact, ...] = ()  # contacts by another form of the author's address, where it is no contact
 
     def thread(self, thread_id: int | None) -> Thread | None:
         """The thread with that id, if any key named it and it exists."""
@@ -88,12 +105,18 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One key that named a thread: by which rule, the key itself, and whether we sent that message."""
+    """One key that named a thread: by which rule, the key itself, and how much it says.
+
+    ``followed`` tells whether it led to the thread that was chosen; if not, ``note`` says why.
+    """
 
     rule: MatchRule
     key: str
     thread_id: int
     direction: Direction | None = None
+    strength: SignalStrength = SignalStrength.HINT
+    followed: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
+from threads.mailbox_name import other_forms
 from threads.model import (
     Arrival,
     Candidates,
@@ -45,9 +46,12 @@ from threads.schema import (
 from threads.store.errors import RefusedRecord
 from threads.store.people import contact_of
 from threads.store.prepared import Prepared
-from threads.store.statements import insert_or_keep, insert_row
+from threads.store.statements import insert_or_keep, insert_or_keep_each, insert_row
 from threads.store.thread import append, know_message_id, thread_of
 from threads.store.values import MAX_ID, MAX_LINE, MAX_PATH, address_key, storable
+
+MAX_ANCESTORS: Final = 10
+"""Unknown ancestors of one message that are kept: a conversation has one root, and each mail in it names its parents."""
 
 _RANK = {
     StandingKind.UNAUTHENTICATED: 0,
@@ -153,19 +157,32 @@ def candidates(conn: Connection, keys: ThreadKeys, author: str | None) -> Candid
         for row in conn.execute(_TAGGED, {"tags": keys.tags}):
             found[row.id] = thread_of(row)
             tagged[row.reference] = row.id
+    merged = {one.merged_into for one in found.values() if one.merged_into is not None}
+    if merged:
+        survivors = {row.id: thread_of(row) for row in conn.execute(_NAMED, {"ids": sorted(merged)})}
+        found = {
+            number: one if one.merged_into is None else survivors.get(one.merged_into, one)
+            for number, one in found.items()
+        } | survivors
     by_address: tuple[Contact, ...] = ()
+    by_mailbox: tuple[Contact, ...] = ()
     organisations: tuple[int, ...] = ()
     if author is not None:
         key = storable(address_key(author), MAX_LINE)
         by_address = tuple(map(contact_of, _CONTACTS.rows(conn, {"key": key})))
         domain = key.rpartition("@")[2]
         organisations = tuple(row.organisation_id for row in _DOMAIN.rows(conn, {"domain": domain}))
+        if not by_address:
+            by_mailbox = tuple(
+                contact_of(row) for form in other_forms(key) for row in _CONTACTS.rows(conn, {"key": form})
+            )
     return Candidates(
         threads=found,
         known={message_id: tuple(hits) for message_id, hits in known.items()},
         tagged=tagged,
         contacts=by_address,
         domain_organisations=organisations,
+        mailbox_contacts=by_mailbox,
     )
 
 
@@ -219,6 +236,8 @@ def _file(
     message_id = stored_message_id(arrival.message_id)
     if message_id is not None:
         know_message_id(conn, message_id, thread_id, Direction.IN)
+    if filing.own_ids or filing.ancestors:
+        _know_relatives(conn, filing, thread_id)
     if earlier is not None:
         there = conn.execute(
             select(timeline.c.id).where(timeline.c.copy_id == copy_id, timeline.c.thread_id == thread_id)
@@ -239,6 +258,23 @@ def _file(
         quoted=filing.quoted,
         message_id=message_id,
         copy_id=copy_id,
+    )
+
+
+def _know_relatives(conn: Connection, filing: Filing, thread_id: int) -> None:
+    """Let mail that refers to the same find the thread. Of many ancestors the oldest and the nearest ones say most."""
+    ancestors = filing.ancestors
+    if len(ancestors) > MAX_ANCESTORS:
+        ancestors = (*ancestors[:1], *ancestors[1 - MAX_ANCESTORS :])
+    rows = [(message_id, Direction.IN) for message_id in filing.own_ids]
+    rows += [(message_id, Direction.REF) for message_id in ancestors]
+    insert_or_keep_each(
+        conn,
+        message_ids,
+        [
+            {"message_id": storable(message_id), "thread_id": thread_id, "direction": direction.value}
+            for message_id, direction in sorted(rows)
+        ],
     )
 
 
@@ -290,7 +326,15 @@ def _signals(match: ThreadMatch) -> str:
         return "[]"
     return json.dumps(
         [
-            {"rule": s.rule, "key": s.key, "thread": s.thread_id, "direction": s.direction}
+            {
+                "rule": s.rule,
+                "key": s.key,
+                "thread": s.thread_id,
+                "direction": s.direction,
+                "strength": s.strength,
+                "followed": s.followed,
+                "note": s.note,
+            }
             for s in match.signals
         ]
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -22,6 +22,12 @@ def _keeping(table: Table, dialect: str, columns: tuple[str, ...], *, told: bool
 def insert_or_keep(conn: Connection, table: Table, values: Mapping[str, Any]) -> None:
     """Insert a row unless its key is taken."""
     _keeping(table, conn.dialect.name, tuple(values), told=False).run(conn, values)
+
+
+def insert_or_keep_each(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows unless their keys are taken, in one go. Rows in one order everywhere keep writers out of each other's way."""
+    make = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
+    conn.execute(make(table).on_conflict_do_nothing(), list(rows))
 
 
 def inserted(conn: Connection, table: Table, values: Mapping[str, Any]) -> bool:
