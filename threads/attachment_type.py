@@ -111,7 +111,7 @@ NOT_LISTED: Final = frozenset(
     {
         *(RAR, SEVEN_ZIP, "application/vnd.ms-cab-compressed", "application/x-bzip2", "application/x-xz"),
         *("application/zstd", "application/x-lzip", "application/x-compress", "application/x-arj"),
-        *("application/x-ace-compressed", "application/x-lzh-compressed"),
+        *("application/x-ace-compressed", "application/x-lzh-compressed", "application/ms-tnef"),
         *DISK_IMAGES,
     }
 )

@@ -22,6 +22,7 @@ from threads.attachment_name import (
     safe_name,
     turns_direction,
 )
+from threads.attachment_octets import octets_of
 from threads.attachment_type import (
     DISK_IMAGES,
     EXECUTABLE,
@@ -35,15 +36,15 @@ from threads.attachment_type import (
     pdf_is_encrypted,
     type_of,
 )
-from verifier.message import Message
-from verifier.parts import Part, body_bytes
+from verifier.message import Message, read_message
+from verifier.parts import Part, is_attached_message, walk
 
 
 class FileFlag(StrEnum):
     """What speaks against a file, or should be known before it is opened."""
 
     EXECUTABLE = "executable"  # a double click runs or installs it, by content, name or declared type
-    EXECUTABLE_INSIDE = "executable-inside"  # an archive lists one
+    EXECUTABLE_INSIDE = "executable-inside"  # an archive lists one, or an attached message holds one
     DISK_IMAGE = "disk-image"
     MACROS = "macros"
     SCRIPT = "script"  # a page or drawing with a script in it
@@ -82,6 +83,9 @@ class AttachedFile:
         return not _RUNS.isdisjoint(self.flags)
 
 
+MAX_MESSAGES_DEEP: Final = 5
+"""Attached messages inside each other that are looked into: a forward of a forward has two."""
+_NOTHING: Final[frozenset[FileFlag]] = frozenset()
 _RUNS: Final = frozenset({FileFlag.EXECUTABLE, FileFlag.EXECUTABLE_INSIDE, FileFlag.DISK_IMAGE})
 
 # Texts of reports and the reports themselves: they are read as what they are (RFC 3464, RFC 5965, RFC 8098).
@@ -114,14 +118,22 @@ def is_file(part: Part) -> bool:
     return not part.content_type.startswith("text/")
 
 
-def attached_files(message: Message, parts: tuple[Part, ...]) -> tuple[AttachedFile, ...]:
-    """All attached files; ``parts`` are the message's own. There are as many as parts are opened (``verifier.parts``)."""
+def has_files(parts: tuple[Part, ...]) -> bool:
+    """Whether a message has attached files at all."""
+    return any(map(is_file, parts))
+
+
+def attached_files(message: Message, parts: tuple[Part, ...], depth: int = 0) -> tuple[AttachedFile, ...]:
+    """All attached files; ``parts`` are the message's own. There are as many as parts are opened (``verifier.parts``).
+
+    An attached message is one file, with the flags of the files in it; ``depth`` counts messages around this one.
+    """
     found: list[AttachedFile] = []
     for part in parts:
         if is_file(part):
-            data = body_bytes(message, part)
+            data = octets_of(message, part)
             if data or part.filename is not None:
-                found.append(_described(len(found) + 1, part, data))
+                found.append(_described(len(found) + 1, part, data, depth))
     return tuple(found)
 
 
@@ -130,7 +142,7 @@ def file_octets(message: Message, parts: tuple[Part, ...], number: int) -> bytes
     count = 0
     for part in parts:
         if is_file(part):
-            data = body_bytes(message, part)
+            data = octets_of(message, part)
             if data or part.filename is not None:
                 count += 1
                 if count == number:
@@ -143,12 +155,13 @@ def archive_entries(data: bytes) -> tuple[Entry, ...]:
     return listing_of(data, type_of(data)).entries
 
 
-def _described(number: int, part: Part, data: bytes) -> AttachedFile:
+def _described(number: int, part: Part, data: bytes, depth: int) -> AttachedFile:
     name = part.filename or ""
     found = type_of(data)
     listing = listing_of(data, found)
     if found == ZIP:
         found = _zip_type(data, listing)
+    carried = _carried(data, depth) if is_attached_message(part) else _NOTHING
     return AttachedFile(
         number=number,
         part=part.number,
@@ -157,11 +170,29 @@ def _described(number: int, part: Part, data: bytes) -> AttachedFile:
         type=found,
         size=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
-        flags=_flags(part, name, data, found, listing),
+        flags=_flags(part, name, data, found, listing, carried),
     )
 
 
-def _flags(part: Part, name: str, data: bytes, found: str, listing: Listing) -> tuple[FileFlag, ...]:
+def _carried(data: bytes, depth: int) -> frozenset[FileFlag]:
+    """What an attached message's own files bring with them."""
+    message = read_message(data)
+    parts = walk(message)
+    if not has_files(parts):
+        return _NOTHING
+    if depth >= MAX_MESSAGES_DEEP:
+        return frozenset({FileFlag.NOT_LISTED})
+    flags: set[FileFlag] = set()
+    for file in attached_files(message, parts, depth + 1):
+        flags.update(file.flags)
+    if not _RUNS.isdisjoint(flags):
+        flags.add(FileFlag.EXECUTABLE_INSIDE)
+    return frozenset(flags - {FileFlag.EXECUTABLE, FileFlag.DISK_IMAGE})
+
+
+def _flags(  # noqa: PLR0917 - one call, each argument a different type
+    part: Part, name: str, data: bytes, found: str, listing: Listing, carried: frozenset[FileFlag]
+) -> tuple[FileFlag, ...]:
     ending = extension(name)
     flags = {
         FileFlag.EXECUTABLE: found in EXECUTABLE or is_program(part),
@@ -179,7 +210,8 @@ def _flags(part: Part, name: str, data: bytes, found: str, listing: Listing) -> 
         FileFlag.DAMAGED: listing.damaged,
         FileFlag.EXPANDS: listing.expands,
     }
-    return tuple(flag for flag in FileFlag if flags.get(flag, False) or flag in _inside(listing))
+    more = carried | _inside(listing)
+    return tuple(flag for flag in FileFlag if flags.get(flag, False) or flag in more)
 
 
 def _inside(listing: Listing) -> frozenset[FileFlag]:

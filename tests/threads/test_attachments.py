@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import io
 import os
+import quopri
 import random
 import struct
 import tarfile
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from threads import attachment_octets
 from threads.archive_listing import MAX_ENTRIES, listing_of
 from threads.attachment_name import (
     MAX_NAME_BYTES,
@@ -25,10 +28,11 @@ from threads.attachment_name import (
     runs_by_name,
     safe_name,
 )
+from threads.attachment_octets import octets_of
 from threads.attachment_type import type_of
-from threads.attachments import AttachedFile, archive_entries, attached_files, file_octets
+from threads.attachments import MAX_MESSAGES_DEEP, AttachedFile, archive_entries, attached_files, file_octets
 from verifier.message import read_message
-from verifier.parts import walk
+from verifier.parts import body_bytes, walk
 
 PE = b"MZ\x90\x00\x03\x00\x00\x00\x04\x00\x00\x00\xff\xff\x00\x00" + bytes(100)
 ELF = b"\x7fELF\x02\x01\x01" + bytes(60)
@@ -308,6 +312,46 @@ def test_a_messages_own_text_is_no_attachment_and_an_attached_message_is_one():
     ]
     plain = read_message(b"From: a@b.test\r\n\r\nhello\r\n")
     assert attached_files(plain, walk(plain)) == ()
+
+
+def forwarded(name: str, content: bytes, times: int) -> bytes:
+    """A file in a message, attached to another message, and so on."""
+    mail = EmailMessage()
+    mail.set_content("see attached\n")
+    mail.add_attachment(content, maintype="application", subtype="octet-stream", filename=name)
+    for _ in range(times):
+        outer = EmailMessage()
+        outer.set_content("forwarded\n")
+        outer.add_attachment(mail)
+        mail = outer
+    return mail.as_bytes().replace(b"\n", b"\r\n")
+
+
+@pytest.mark.parametrize(
+    ("times", "flags"),
+    [(1, {"executable-inside"}), (3, {"executable-inside"}), (MAX_MESSAGES_DEEP + 1, {"not-listed"})],
+)
+def test_a_program_in_a_forwarded_message_is_seen_as_deep_as_is_looked(times, flags):
+    message = read_message(forwarded("setup.exe", PE, times))
+    (found,) = attached_files(message, walk(message))
+    assert {flag.value for flag in found.flags} == flags
+    assert found.runs == ("executable-inside" in flags)
+
+
+@pytest.mark.parametrize("encoding", ["base64", "quoted-printable"])
+@pytest.mark.as_source
+def test_a_large_file_decoded_in_pieces_is_the_same_as_in_one(encoding, monkeypatch):
+    chance = random.Random(7)
+    for _ in range(300):
+        monkeypatch.setattr(attachment_octets, "PIECE", chance.randrange(5, 60))
+        content = bytes(chance.choice(b"ab=\r\n 0123456789ABCDEF=") for _ in range(chance.randrange(400)))
+        body = content
+        if chance.random() < 0.7:
+            body = base64.encodebytes(content) if encoding == "base64" else quopri.encodestring(content)
+        raw = b"Content-Transfer-Encoding: " + encoding.encode() + b"\r\n\r\n" + body
+        message = read_message(raw)
+        (part,) = walk(message)
+        assert octets_of(message, part) == body_bytes(message, part)
 
 
 SEEDS = [content for _, content in BY_CONTENT] + [content for _, content, _, _ in FLAGS] + [zipped(files) for _, files in ZIPS]
