@@ -38,6 +38,7 @@ class MailKind(StrEnum):
 
     REQUEST_FOR_CONTEXT = "request-for-context"
     REPLY = "reply"
+    PORTAL_NOTICE = "portal-notice"  # tells that there is news in the portal, and nothing of it
     ACKNOWLEDGEMENT = "acknowledgement"
     VERDICT_REPORT = "verdict-report"
     DELIVERY_STATUS = "delivery-status"  # RFC 3464; its form is the standard's

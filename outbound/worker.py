@@ -32,6 +32,7 @@ from outbound.model import (
 )
 from outbound.retry import decide
 from outbound.store import (
+    WHY,
     close_order,
     lease_due,
     next_orders,
@@ -43,6 +44,7 @@ from outbound.store import (
     work_waits,
 )
 from threads.model import Contact, Thread
+from threads.store.circumstances import untrusted_recipient
 from threads.store.engine import Database
 from threads.store.errors import StorageFull, StoreError, StoreUnavailable, UnknownRecord
 from threads.store.people import contact
@@ -208,6 +210,8 @@ class OutboundWorker:
     def _parties(self, leased: LeasedOrder) -> tuple[Thread | None, Contact | None]:
         order = leased.order
         with self._database.reading() as conn:
+            if untrusted_recipient(conn, order.address, order.contact_id) is not None:
+                raise ComposeError(f"{WHY}.")
             return (
                 None if order.thread_id is None else thread_by_id(conn, order.thread_id),
                 None if order.contact_id is None else contact(conn, order.contact_id),

@@ -31,6 +31,7 @@ from outbound.store.queue import (
 )
 from outbound.store.relay import queue_relayed
 from outbound.store.rows import LEASE, LIST_LIMIT
+from outbound.store.untrusted import WHY, refuse_untrusted, withhold_waiting
 
 __all__ = [
     "CAPS",
@@ -38,6 +39,7 @@ __all__ = [
     "LIST_LIMIT",
     "RECHECK",
     "RECHECK_FOR",
+    "WHY",
     "cancel",
     "close_order",
     "count_outbox",
@@ -51,9 +53,11 @@ __all__ = [
     "queue_relayed",
     "record_attempt",
     "record_check",
+    "refuse_untrusted",
     "release",
     "retry_now",
     "set_aside",
     "show_outbox",
+    "withhold_waiting",
     "work_waits",
 ]

@@ -28,6 +28,7 @@ from outbound.store.rows import (
     read_each,
     state_of,
 )
+from outbound.store.untrusted import refuse_untrusted
 from threads.store.errors import RefusedRecord
 from threads.store.row_reading import well_typed
 from threads.store.values import MAX_LINE, storable
@@ -144,13 +145,14 @@ def retry_now(conn: Connection, outgoing_id: int, now: datetime) -> None:
     """Make a mail due at once: a waiting one, a failed one (for one more try), or a withheld one.
 
     A withheld mail is judged by our own verifier again before anything is sent. RefusedRecord for one that
-    is delivered or being sent.
+    is delivered or being sent, or may not go to its recipient's organisation.
     """
     mail = outgoing_row(conn, outgoing_id)
     state = state_of(conn, outgoing_id)
     if state in (DeliveryState.DELIVERED, DeliveryState.LEASED):
         word = "delivered already" if state is DeliveryState.DELIVERED else "being sent right now"
         raise RefusedRecord(f"Outgoing mail {mail.id} is {word}.")
+    refuse_untrusted(conn, mail.kind, mail.rcpt_to, mail.contact_id)
     change(conn, outgoing_id, now, state=DeliveryState.QUEUED.value, next_attempt_at=now)
 
 

@@ -34,7 +34,9 @@ from outbound.store.rows import (
     put_in_queue,
     queued_before,
     read_each,
+    state_of,
 )
+from outbound.store.untrusted import refuse_untrusted
 from threads.model import Mark, State
 from threads.schema import threads
 from threads.store.row_reading import well_typed
@@ -57,12 +59,14 @@ def queue_outgoing(
 
     A genuine one is due at once, its Message-ID is known for its thread, and the timeline has what it says;
     any other is withheld with the reason, and the timeline says so; one that could not be judged for now
-    waits to be judged again. A known key changes nothing.
+    waits to be judged again. A known key changes nothing. RefusedRecord for mail that may not go to its recipient's
+    organisation (``outbound.store.untrusted``).
     """
     mail = signed.rendered
     before = queued_before(conn, idempotency_key)
     if before is not None:
         return before
+    refuse_untrusted(conn, mail.kind, mail.rcpt_to, mail.contact_id)
     values = {
         "idempotency_key": idempotency_key,
         "raw": signed.raw,
@@ -101,9 +105,12 @@ def record_check(conn: Connection, outgoing_id: int, checked: SelfCheck, now: da
     """Record what our own verifier said of a mail: it may be sent from now on, or is withheld, or waits.
 
     A request that may be sent lets its thread await the customer. Returns what stands: a mail that could not
-    be judged for ``RECHECK_FOR`` is withheld. A check after which nothing is sent is no try.
+    be judged for ``RECHECK_FOR`` is withheld, one that was withheld meanwhile stays so. A check after which nothing is
+    sent is no try.
     """
     mail = outgoing_row(conn, outgoing_id)
+    if state_of(conn, outgoing_id) is DeliveryState.WITHHELD:
+        return replace(checked, genuine=False, temporary=False, reason="it was withheld meanwhile")
     if checked.temporary and now - mail.created_at >= RECHECK_FOR:
         hours = RECHECK_FOR // timedelta(hours=1)
         checked = replace(
