@@ -86,3 +86,25 @@ automatic_orders = Table(
     Index(None, "domain_key", "ordered_at", sqlite_where=NOT_CAPPED, postgresql_where=NOT_CAPPED),
     Index(None, "state", "id"),
 )
+
+# What experts were told of. Alerts are worked out from the record itself; these say how far.
+alert_progress = Table(
+    "alert_progress",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # one row
+    Column("seen_to", UtcTime, nullable=False),  # everything that is older was told
+)
+
+alert_told = Table(
+    "alert_told",
+    metadata,
+    Column("event", String(64), primary_key=True),
+    Column("at", UtcTime, nullable=False, index=True),  # of the event; those before ``seen_to`` are forgotten
+)
+
+alert_turns = Table(
+    "alert_turns",
+    metadata,
+    Column("destination", Text, primary_key=True),
+    Column("last_at", UtcTime, nullable=False),  # when mail to it was ordered last
+)

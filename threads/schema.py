@@ -191,6 +191,20 @@ raw_messages = Table(
     Column("raw", LargeBinary, nullable=False),  # DATA exactly as it was received
 )
 
+attachments = Table(
+    "attachments",
+    metadata,
+    Column("raw_sha256", ForeignKey("raw_messages.sha256", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),  # from 1, in the order of the message
+    Column("part", Integer, nullable=False),  # the MIME part that holds it: the octets are kept nowhere else
+    Column("name", Text, nullable=False),  # safe to write under
+    Column("declared", String(255), nullable=False),
+    Column("type", String(255), nullable=False),  # by content
+    Column("size", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False, index=True),  # of the decoded file
+    Column("flags", Text, nullable=False),  # words with blanks between
+)
+
 messages = Table(
     "messages",
     metadata,
