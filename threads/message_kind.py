@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from threads.delivery_report import Bounce, read_plain, read_report
+from threads.bounce_text import broken_body, completed, read_plain
+from threads.delivery_report import Bounce, read_report
 from threads.model import MessageKind
 from threads.subject import base_subject
 from verifier.charset import to_text
@@ -12,12 +13,8 @@ from verifier.message import Message
 from verifier.parts import Part
 
 # RFC 3834 5: anything but "no" is automatic. The others are older habits.
-_AUTO_FIELDS = (
-    b"x-autoreply",
-    b"x-autorespond",
-    b"x-autoresponder",
-    b"x-auto-reply-from",
-    b"x-mail-autoreply",
+_AUTO_FIELDS = frozenset(
+    {b"x-autoreply", b"x-autorespond", b"x-autoresponder", b"x-auto-reply-from", b"x-mail-autoreply"}
 )
 _AUTO_SUBJECT = re.compile(
     r"(?:re:\s*)?(?:auto(?:matic|mated|matische)?[ -]?(?:reply|response|re|antwort|respuesta)?\s?:|automatic reply|auto[- ]?reply"
@@ -43,74 +40,144 @@ _DELAY_SUBJECT = re.compile(
 _MAILER = re.compile(
     r"mailer[-_]?daemon|post_?master|mail delivery (?:sub)?system|mail[- ]?system|mdaemon", re.IGNORECASE
 )
+_DISPOSITION_TYPES = frozenset(
+    {"message/disposition-notification", "message/global-disposition-notification"}
+)
+_COMPLAINT = re.compile(r"complaint about message from [0-9a-f.:]{3,45}$", re.IGNORECASE)
+# How the envelope's empty path stands in saved mail.
+_NULL_PATHS = frozenset({"<>", "<MAILER-DAEMON>", "MAILER-DAEMON"})
+_ROBOT = re.compile(r"no[-_]?reply@|do[-_]?not[-_]?reply@", re.IGNORECASE)
+# Lists answer strangers in the words of a bounce (RFC 2369, ezmlm).
+_LIST_FIELDS = frozenset({b"list-subscribe", b"mailing-list"})
+# Characters in which a mailer says that it is one and that mail did not arrive.
+_MAX_BOUNCE_TEXT = 4_000
+_UNDELIVERED = re.compile(
+    r"(?:not|n't) (?:be )?deliver|undeliver|unable to deliver|delivery (?:to|of) .{0,80}failed|did not reach the following"
+    r"|delivery failed|had (?:permanent )?(?:fatal |delivery )?(?:errors|problems)|automatic bounce"
+    r"|transcript of session follows|recipient addresses that were|you are not a member of|invalid user address"
+    r"|error (?:delivering|sending) your|was rejected",
+    re.IGNORECASE,
+)
+_DELAY_TEXT = re.compile(
+    r"has not yet been delivered|(?:is|been) delayed|will be retried|will (?:continue|keep) trying|will retry"
+    r"|still (?:being )?(?:trying|tried|retried)|do not need to resend|only a temporary failure"
+    r"|delivery attempts will continue|no action is required on your part",
+    re.IGNORECASE,
+)
+_GIVEN_UP = re.compile(r"permanent|given up|giving up|will not be retried|returned to you", re.IGNORECASE)
+# A subject that names a failure, or says that the mail comes back, is no delay's, whatever else it quotes.
+_NO_DELAY = re.compile(r"fail|returned mail|undeliver", re.IGNORECASE)
 _UNSUBSCRIBE = re.compile(
     r"(?:please )?(?:unsubscribe(?: me)?|remove me|abmelden|désabonner|cancelar suscripción)\W{0,3}",
     re.IGNORECASE,
 )
 # A body longer than this is more than the word "unsubscribe".
 _MAX_UNSUBSCRIBE = 100
-_ACTION_KINDS = {"delayed": MessageKind.DELAY, "failed": MessageKind.BOUNCE}
 
 
 def kind_of(
-    message: Message, parts: tuple[Part, ...], subject: str, text: str
+    message: Message, parts: tuple[Part, ...], subject: str, text: str, *, null_path: bool = False
 ) -> tuple[MessageKind, Bounce | None]:
-    """The kind, and for reports on deliveries what they say. ``subject`` and ``text`` are decoded."""
+    """The kind, and for reports on deliveries what they say. ``subject`` and ``text`` are decoded.
+
+    ``null_path``: the envelope's sender is known to be empty (RFC 5321 4.5.5), so that no person sent it.
+    """
     report = read_report(message, parts)
     if report is not None:
-        return _reported(report), report
-    if (kind := _by_type(parts)) is not None:
-        return kind, None
-    if _from_mailer(message, subject):
-        delayed = _DELAY_SUBJECT.search(subject) and "fail" not in subject.lower()
-        return MessageKind.DELAY if delayed else MessageKind.BOUNCE, read_plain(message, parts, text)
+        kind = _reported(report)
+        if report.recipient is None or report.status is None:
+            report = completed(report, read_plain(message, parts, text, passing=kind is MessageKind.DELAY))
+        return kind, report
+    if parts[0].multipart and (typed := _by_type(parts, subject)) is not None:
+        return typed, None
+    if _from_mailer(message, subject, text, null_path=null_path):
+        passing = _is_delay(subject, text)
+        kind = MessageKind.DELAY if passing else MessageKind.BOUNCE
+        return kind, read_plain(message, parts, text, passing=passing)
     if _automatic(message, subject):
         return MessageKind.AUTO_REPLY, None
-    if any(part.content_type == "text/calendar" and part.parameter("method") for part in parts):
-        return MessageKind.CALENDAR, None
-    return MessageKind.UNSUBSCRIBE if _asks_to_unsubscribe(subject, text) else MessageKind.HUMAN, None
+    kind = _by_content(parts, subject, text)
+    return MessageKind.AUTO_REPLY if null_path and kind is MessageKind.HUMAN else kind, None
+
+
+def _by_content(parts: tuple[Part, ...], subject: str, text: str) -> MessageKind:
+    for part in parts:
+        if part.content_type == "text/calendar" and part.parameter("method"):
+            return MessageKind.CALENDAR
+    return MessageKind.UNSUBSCRIBE if _asks_to_unsubscribe(subject, text) else MessageKind.HUMAN
 
 
 def _reported(report: Bounce) -> MessageKind:
-    """By the action word (RFC 3464 2.3.3), or the status where it is missing."""
-    if report.action is not None:
-        return _ACTION_KINDS.get(report.action, MessageKind.DELIVERED)
-    return MessageKind.DELAY if (report.status or "").startswith("4") else MessageKind.BOUNCE
+    """By the action words (RFC 3464 2.3.3), or the status where they are missing: one failure is a bounce."""
+    if any(fate.failed for fate in report.recipients):
+        return MessageKind.BOUNCE
+    return MessageKind.DELAY if any(fate.delayed for fate in report.recipients) else MessageKind.DELIVERED
 
 
-def _by_type(parts: tuple[Part, ...]) -> MessageKind | None:
+def _by_type(parts: tuple[Part, ...], subject: str) -> MessageKind | None:
     """By the types of RFC 5965 (complaints) and RFC 8098 (read receipts)."""
     types = {part.content_type for part in parts}
     report_type = (parts[0].parameter("report-type") or "").lower()
     if "message/feedback-report" in types or report_type == "feedback-report":
         return MessageKind.FEEDBACK_REPORT
-    if "message/disposition-notification" in types or report_type == "disposition-notification":
+    if not types.isdisjoint(_DISPOSITION_TYPES) or report_type == "disposition-notification":
         return MessageKind.DISPOSITION
+    # Outlook.com's complaints are older than RFC 5965: a sentence in the subject, and the mail attached.
+    if "message/rfc822" in types and _COMPLAINT.match(subject) is not None:
+        return MessageKind.FEEDBACK_REPORT
     return None
 
 
 def _value(message: Message, name: bytes) -> str | None:
-    found = message.named(name)
+    found = message.by_name.get(name)
     return to_text(found[0].value[:1_000], None)[0].strip() if found else None
 
 
-def _from_mailer(message: Message, subject: str) -> bool:
-    if message.named(b"x-failed-recipients"):
+def _from_mailer(message: Message, subject: str, text: str, *, null_path: bool) -> bool:
+    """A bounce or delay without fields: from a mailer, or on a null path, and it says that mail did not arrive."""
+    names = message.by_name
+    if b"x-failed-recipients" in names:
         return True
     author = _value(message, b"from") or ""
-    sender = _value(message, b"return-path")
-    mailer = _MAILER.search(author) is not None or sender == "<>"
-    return mailer and _BOUNCE_SUBJECT.search(subject) is not None
+    if null_path or _MAILER.search(author) is not None or author == "<>" or _null(message):
+        if _BOUNCE_SUBJECT.search(subject) is not None:
+            return True
+        return _says_undelivered(text or broken_body(message))
+    if _ROBOT.search(author) is not None or not _LIST_FIELDS.isdisjoint(names):
+        return _says_undelivered(text)
+    return False
+
+
+def _null(message: Message) -> bool:
+    return b"return-path" in message.by_name and _value(message, b"return-path") in _NULL_PATHS
+
+
+def _says_undelivered(text: str) -> bool:
+    return _UNDELIVERED.search(text[:_MAX_BOUNCE_TEXT]) is not None
+
+
+def _is_delay(subject: str, text: str) -> bool:
+    """By what it says will happen, or by a subject that says no worse."""
+    words = text[:_MAX_BOUNCE_TEXT]
+    if _DELAY_TEXT.search(words) is not None:
+        return True
+    if _NO_DELAY.search(subject) is not None:
+        return False
+    return _DELAY_SUBJECT.search(subject) is not None and _GIVEN_UP.search(words) is None
 
 
 def _automatic(message: Message, subject: str) -> bool:
-    submitted = _value(message, b"auto-submitted")
-    if submitted is not None and submitted.partition(";")[0].strip().lower() != "no":
+    names = message.by_name
+    if b"auto-submitted" in names:
+        submitted = _value(message, b"auto-submitted") or ""
+        if submitted.partition(";")[0].strip().lower() != "no":
+            return True
+    if not _AUTO_FIELDS.isdisjoint(names):
         return True
-    if any(message.named(name) for name in _AUTO_FIELDS):
-        return True
-    if (_value(message, b"precedence") or "").lower() in ("auto_reply", "auto-reply"):
-        return True
+    if b"precedence" in names:
+        precedence = _value(message, b"precedence") or ""
+        if precedence.lower() in ("auto_reply", "auto-reply"):
+            return True
     return _AUTO_SUBJECT.match(subject.strip()) is not None
 
 
