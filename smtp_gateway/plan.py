@@ -24,6 +24,9 @@ from threads.model import (
 from verifier.message import Field, Message
 from verifier.report import Report, Verdict
 
+UNTRUSTED = "the customer's mail is marked untrusted: an intruder may have written it; ask by telephone"
+"""Why what comes from a compromised customer is held."""
+
 _LIST_FIELDS = frozenset({b"list-id", b"list-unsubscribe", b"list-post", b"list-help", b"mailing-list"})
 _BULK = frozenset({b"bulk", b"list", b"junk"})
 _ROBOT_LOCALS = frozenset(
@@ -100,10 +103,27 @@ def plan(arrived: Arrived, match: ThreadMatch, standing: Standing, candidates: C
         return Plan(Disposition.TRIAGE, f"mail for {arrived.route.kind}")
     if arrived.treatment.action is Action.HOLD:
         return Plan(Disposition.HELD, arrived.treatment.cause, match.thread_id)
+    if candidates.untrusted and _untrusted(arrived, match, standing, candidates):
+        return Plan(Disposition.HELD, UNTRUSTED, match.thread_id)
     planned = _planned(arrived, match, standing, candidates)
     if arrived.treatment.action is Action.TAG:
         return replace(planned, reason=f"{planned.reason}; marked: {arrived.treatment.cause}")
     return planned
+
+
+def _untrusted(arrived: Arrived, match: ThreadMatch, standing: Standing, candidates: Candidates) -> bool:
+    """Whether an intruder may have written it: from the mail of an organisation that an expert marked.
+
+    That of the thread or of the author's standing, or the one whose domain it comes from, whatever it is about. An answer of
+    the verify mailbox would go out by itself, so there any organisation that the author speaks for counts.
+    """
+    thread = candidates.thread(match.thread_id)
+    concerned = {*candidates.domain_organisations, standing.organisation_id}
+    if thread is not None:
+        concerned.add(thread.organisation_id)
+    if arrived.route.kind is RouteKind.VERIFY:
+        concerned.update(one.organisation_id for one in candidates.contacts)
+    return not candidates.untrusted.isdisjoint(concerned)
 
 
 def _planned(arrived: Arrived, match: ThreadMatch, standing: Standing, candidates: Candidates) -> Plan:
