@@ -8,16 +8,16 @@ nobody can suppress a message by sending its bytes first.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Integer, Row, Select, bindparam, select, type_coerce, update
 
 from threads.mailbox_name import other_forms
 from threads.model import (
     Arrival,
     Candidates,
-    Contact,
     Direction,
     Disposition,
     EntryKind,
@@ -39,6 +39,7 @@ from threads.schema import (
     message_ids,
     messages,
     organisation_domains,
+    organisations,
     raw_messages,
     threads,
     timeline,
@@ -68,16 +69,34 @@ _FIND = Prepared(
         messages.c.rcpt_to == bindparam("rcpt_to"),
     )
 )
-_KNOWN = select(message_ids).where(message_ids.c.message_id.in_(bindparam("ids", expanding=True)))
-_NAMED = select(threads).where(threads.c.id.in_(bindparam("ids", expanding=True)))
-_TAGGED = select(threads).where(threads.c.reference.in_(bindparam("tags", expanding=True)))
+AT_ONCE: Final = 16
+"""Rows that SQLite is asked for one by one by a prepared statement, which is faster until it is several dozens."""
+
+# Each by one key, prepared, and by several in one question.
+_KNOWN = (
+    Prepared(select(message_ids).where(message_ids.c.message_id == bindparam("key"))),
+    select(message_ids).where(message_ids.c.message_id.in_(bindparam("keys", expanding=True))),
+)
+_NAMED = (
+    Prepared(select(threads).where(threads.c.id == bindparam("key"))),
+    select(threads).where(threads.c.id.in_(bindparam("keys", expanding=True))),
+)
+_TAGGED = (
+    Prepared(select(threads).where(threads.c.reference == bindparam("key"))),
+    select(threads).where(threads.c.reference.in_(bindparam("keys", expanding=True))),
+)
+# Whether an organisation's mail is trusted comes with what is asked anyway. As an integer: it needs no conversion.
+_UNTRUSTED = type_coerce(organisations.c.untrusted_at.is_not(None), Integer).label("untrusted")
 _CONTACTS = Prepared(
-    select(contacts).where(contacts.c.address_key == bindparam("key")).order_by(contacts.c.id)
+    select(contacts, _UNTRUSTED)
+    .join(organisations, organisations.c.id == contacts.c.organisation_id)
+    .where(contacts.c.address_key == bindparam("key"), contacts.c.left_at.is_(None))
+    .order_by(contacts.c.id)
 )
 _DOMAIN = Prepared(
-    select(organisation_domains.c.organisation_id).where(
-        organisation_domains.c.domain == bindparam("domain"), organisation_domains.c.verified.is_(True)
-    )
+    select(organisation_domains.c.organisation_id, _UNTRUSTED)
+    .join(organisations, organisations.c.id == organisation_domains.c.organisation_id)
+    .where(organisation_domains.c.domain == bindparam("domain"), organisation_domains.c.verified.is_(True))
 )
 
 
@@ -144,7 +163,7 @@ def candidates(conn: Connection, keys: ThreadKeys, author: str | None) -> Candid
     """What the record knows of a message's thread keys and of its author (an address, or None)."""
     known: dict[str, list[KnownMessage]] = {}
     if keys.message_ids:
-        for row in conn.execute(_KNOWN, {"ids": keys.message_ids}):
+        for row in _rows(conn, _KNOWN, keys.message_ids):
             known.setdefault(row.message_id, []).append(KnownMessage(row.thread_id, Direction(row.direction)))
     named = {hit.thread_id for hits in known.values() for hit in hits}
     if keys.reply is not None:
@@ -152,38 +171,48 @@ def candidates(conn: Connection, keys: ThreadKeys, author: str | None) -> Candid
     found: dict[int, Thread] = {}
     tagged: dict[str, int] = {}
     if named:
-        found = {row.id: thread_of(row) for row in conn.execute(_NAMED, {"ids": sorted(named)})}
+        found = {row.id: thread_of(row) for row in _rows(conn, _NAMED, sorted(named))}
     if keys.tags:
-        for row in conn.execute(_TAGGED, {"tags": keys.tags}):
+        for row in _rows(conn, _TAGGED, keys.tags):
             found[row.id] = thread_of(row)
             tagged[row.reference] = row.id
     merged = {one.merged_into for one in found.values() if one.merged_into is not None}
     if merged:
-        survivors = {row.id: thread_of(row) for row in conn.execute(_NAMED, {"ids": sorted(merged)})}
+        survivors = {row.id: thread_of(row) for row in _rows(conn, _NAMED, sorted(merged))}
         found = {
             number: one if one.merged_into is None else survivors.get(one.merged_into, one)
             for number, one in found.items()
         } | survivors
-    by_address: tuple[Contact, ...] = ()
-    by_mailbox: tuple[Contact, ...] = ()
-    organisations: tuple[int, ...] = ()
+    by_address: list[Any] = []
+    by_mailbox: list[Any] = []
+    by_domain: list[Any] = []
     if author is not None:
         key = storable(address_key(author), MAX_LINE)
-        by_address = tuple(map(contact_of, _CONTACTS.rows(conn, {"key": key})))
-        domain = key.rpartition("@")[2]
-        organisations = tuple(row.organisation_id for row in _DOMAIN.rows(conn, {"domain": domain}))
+        by_address = _CONTACTS.rows(conn, {"key": key})
+        by_domain = _DOMAIN.rows(conn, {"domain": key.rpartition("@")[2]})
         if not by_address:
-            by_mailbox = tuple(
-                contact_of(row) for form in other_forms(key) for row in _CONTACTS.rows(conn, {"key": form})
-            )
+            by_mailbox = [row for form in other_forms(key) for row in _CONTACTS.rows(conn, {"key": form})]
     return Candidates(
         threads=found,
         known={message_id: tuple(hits) for message_id, hits in known.items()},
         tagged=tagged,
-        contacts=by_address,
-        domain_organisations=organisations,
-        mailbox_contacts=by_mailbox,
+        contacts=tuple(map(contact_of, by_address)),
+        domain_organisations=tuple(row.organisation_id for row in by_domain),
+        mailbox_contacts=tuple(map(contact_of, by_mailbox)),
+        untrusted=frozenset(
+            row.organisation_id for row in (*by_address, *by_mailbox, *by_domain) if row.untrusted
+        ),
     )
+
+
+def _rows(
+    conn: Connection, asked: tuple[Prepared, Select[Any]], keys: Sequence[str] | Sequence[int]
+) -> Iterable[Any]:
+    """The rows of some keys, in one turn to a server and in few steps from a file."""
+    one, several = asked
+    if len(keys) == 1 or (len(keys) <= AT_ONCE and conn.dialect.name == "sqlite"):
+        return [row for key in keys for row in one.rows(conn, {"key": key})]
+    return conn.execute(several, {"keys": list(keys)})
 
 
 def store_message(conn: Connection, arrival: Arrival, filing: Filing) -> Stored:
