@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 from threads.schema import UtcTime, metadata
 
@@ -85,6 +97,25 @@ automatic_orders = Table(
     Index(None, "address_key", "ordered_at", sqlite_where=NOT_CAPPED, postgresql_where=NOT_CAPPED),
     Index(None, "domain_key", "ordered_at", sqlite_where=NOT_CAPPED, postgresql_where=NOT_CAPPED),
     Index(None, "state", "id"),
+)
+
+# What machines told of mail that was sent: bounces, delays, absences, receipts, complaints.
+mail_events = Table(
+    "mail_events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(24), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("copy_id", ForeignKey("messages.id"), nullable=False),  # the machine's mail
+    Column("thread_id", ForeignKey("threads.id"), nullable=False, index=True),
+    Column("contact_id", ForeignKey("contacts.id")),
+    Column("outgoing_id", ForeignKey("outgoing.id"), index=True),  # empty: several mails of ours may be meant
+    Column("recipient", Text),
+    Column("status", String(16)),  # RFC 3463
+    Column("action", String(32)),
+    Column("diagnostic", Text),
+    UniqueConstraint("copy_id", "thread_id"),
+    Index(None, "kind", "at"),
 )
 
 # What experts were told of. Alerts are worked out from the record itself; these say how far.

@@ -106,7 +106,7 @@ def read_report(message: Message, parts: tuple[Part, ...]) -> Bounce | None:
 def fates_in(text: str) -> tuple[RecipientFate, ...]:
     """The per-recipient groups of fields (RFC 3464 2.3) in a text, each address once, as far as the cap."""
     found: dict[tuple[str | None, str | None], RecipientFate] = {}
-    for group in _groups(text):
+    for group in field_groups(text):
         if "final-recipient" not in group and "original-recipient" not in group:
             continue
         fate = _fate(group)
@@ -162,7 +162,7 @@ def _fate(group: dict[str, str]) -> RecipientFate:
     )
 
 
-def _groups(text: str) -> list[dict[str, str]]:
+def field_groups(text: str) -> list[dict[str, str]]:
     """Groups of fields by lower-case name, folded lines joined; the first of a name counts.
 
     A blank line ends a group (RFC 3464 2.1), and so does a second recipient: some reporters forget the line.
