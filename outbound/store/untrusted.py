@@ -7,6 +7,7 @@ ordered, queued or on its way.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 
@@ -47,7 +48,7 @@ def withhold_waiting(conn: Connection, organisation_id: int, now: datetime) -> t
             deliveries.c.state.in_(_WAITING),
             outgoing.c.next_hop.is_(None),
             outgoing.c.kind != MailKind.PORTAL_NOTICE.value,
-            _to(organisation_id, outgoing.c.contact_id, func.lower(outgoing.c.rcpt_to)),
+            to_organisation(organisation_id, outgoing.c.contact_id, func.lower(outgoing.c.rcpt_to)),
         )
         .order_by(outgoing.c.id)
     )
@@ -71,15 +72,15 @@ def withhold_waiting(conn: Connection, organisation_id: int, now: datetime) -> t
         update(table)
         .where(
             table.c.state == OrderState.ORDERED.value,
-            or_(of_thread, _to(organisation_id, table.c.contact_id, table.c.address_key)),
+            or_(of_thread, to_organisation(organisation_id, table.c.contact_id, table.c.address_key)),
         )
         .values(state=OrderState.REFUSED.value, reason=WHY, lease_owner=None, lease_until=None)
     )
     return len(numbers), refused.rowcount
 
 
-def _to(
-    organisation_id: int, contact_id: ColumnElement[int | None], address: ColumnElement[str]
+def to_organisation(
+    organisation_id: int, contact_id: ColumnElement[Any], address: ColumnElement[Any]
 ) -> ColumnElement[bool]:
     """Whether a mail goes to a contact of the organisation, or to an address of a verified domain of it."""
     mine = select(contacts.c.id).where(contacts.c.organisation_id == organisation_id)

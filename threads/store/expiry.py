@@ -32,6 +32,7 @@ from sqlalchemy import (
 from threads.model import DamagedCopy, Disposition, EntryKind, ExpiredMessage, Mark, MessageKind, StoredCopy
 from threads.retention import counts_from
 from threads.schema import UtcTime, evidence, expired_messages, messages, raw_messages, timeline
+from threads.store.belonging import on_legal_hold
 from threads.store.errors import RefusedRecord
 from threads.store.held import WAITING
 from threads.store.intake import copy_of
@@ -62,12 +63,13 @@ _SINCE: Final = MappingProxyType(
 )
 """The columns of ``counts_from``."""
 _WORDS: Final = MappingProxyType({"kind": MessageKind, "disposition": Disposition})
+_ON_HOLD: Final = on_legal_hold(messages.c.author, messages.c.thread_id)
 _MOVED: Final = tuple(column.name for column in expired_messages.c if column.name in messages.c)
 
 
 def due(conn: Connection, before: datetime) -> tuple[Key, ...]:
-    """Keys of the copies whose time began before a moment, the longest waiting first."""
-    query = select(messages.c.id).where(_began_before(before))
+    """Keys of the copies whose time began before a moment, the longest waiting first; none under a legal hold."""
+    query = select(messages.c.id).where(_began_before(before), ~_ON_HOLD)
     return keys_of(conn, messages, query.order_by(messages.c.received_at, messages.c.id))
 
 
@@ -104,7 +106,7 @@ def expire(
     locked = (
         select(key_of(conn, messages))
         .select_from(messages)
-        .where(key_of(conn, messages).in_(keys), _began_before(before))
+        .where(key_of(conn, messages).in_(keys), _began_before(before), ~_ON_HOLD)
         .with_for_update(skip_locked=True)
     )
     copies = tuple(due_copies(conn, tuple(conn.execute(locked).scalars()), before))
@@ -185,7 +187,10 @@ def forget_traces(conn: Connection, now: datetime, kept_for: timedelta = TRACE_K
     """Forget traces that are too old, at most ``AT_ONCE``; returns how many."""
     old = (
         select(expired_messages.c.id)
-        .where(expired_messages.c.expired_at < now - kept_for)
+        .where(
+            expired_messages.c.expired_at < now - kept_for,
+            ~on_legal_hold(expired_messages.c.author, expired_messages.c.thread_id),
+        )
         .order_by(expired_messages.c.expired_at)
         .limit(AT_ONCE)
     )

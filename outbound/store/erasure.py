@@ -1,0 +1,50 @@
+"""Outgoing mail and orders of an organisation that is erased: those to its people and about its threads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, or_, select
+
+from outbound.schema import automatic_orders, outgoing
+from outbound.store.untrusted import to_organisation
+from threads.schema import threads
+from threads.store.row_references import delete_rows, references_of
+
+
+def count_outgoing(conn: Connection, organisation_id: int) -> int:
+    """How many mails of ours went, or wait to go, to the organisation or out of its threads."""
+    return len(conn.execute(select(outgoing.c.id).where(_mail(organisation_id))).all())
+
+
+def erase_outgoing(conn: Connection, organisation_id: int) -> int:
+    """Remove them with their deliveries and tries, and the orders; returns how many mails. The send ledger forgets them, too."""
+    references = references_of(conn)
+    orders = select(automatic_orders.c.id).where(
+        _concerns(
+            organisation_id,
+            automatic_orders.c.thread_id,
+            automatic_orders.c.contact_id,
+            automatic_orders.c.address_key,
+        )
+    )
+    delete_rows(conn, references, "automatic_orders", "id", conn.execute(orders).scalars().all())
+    mails = conn.execute(select(outgoing.c.id).where(_mail(organisation_id))).scalars().all()
+    delete_rows(conn, references, "outgoing", "id", mails)
+    return len(mails)
+
+
+def _mail(organisation_id: int) -> ColumnElement[bool]:
+    return _concerns(
+        organisation_id, outgoing.c.thread_id, outgoing.c.contact_id, func.lower(outgoing.c.rcpt_to)
+    )
+
+
+def _concerns(
+    organisation_id: int,
+    thread_id: ColumnElement[Any],
+    contact_id: ColumnElement[Any],
+    address: ColumnElement[Any],
+) -> ColumnElement[bool]:
+    mine = select(threads.c.id).where(threads.c.organisation_id == organisation_id)
+    return or_(thread_id.in_(mine), to_organisation(organisation_id, contact_id, address))

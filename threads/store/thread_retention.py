@@ -1,0 +1,75 @@
+"""The end of resolved threads' content, for organisations that have set a time for it.
+
+A resolved thread counts from its last news. When its time is over, its mail (what came and what went), its entries and its
+tasks go; the thread stays, with a note, and can be found and reopened. What waits for an expert has a time of its own
+(``threads.retention``). Nothing goes under a legal hold.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, or_, select, update
+
+from threads.model import Disposition, EntryKind, Mark, State
+from threads.schema import messages, organisations, threads
+from threads.store.audit import record_act
+from threads.store.erasure import COPIES_AT_ONCE, EMPTIED, erasable, overwrite_deleted, remove_copies
+from threads.store.row_references import delete_referring, references_of
+from threads.store.thread import append, thread_by_id
+
+_WAITING: Final = (Disposition.HELD.value, Disposition.TRIAGE.value)
+
+
+def threads_past_time(conn: Connection, now: datetime) -> tuple[int, ...]:
+    """Resolved threads whose time is over, by their numbers; none of an organisation under a legal hold."""
+    with_time = select(organisations.c.id, organisations.c.retention_days).where(
+        organisations.c.retention_days.is_not(None), organisations.c.hold_at.is_(None)
+    )
+    found: list[int] = []
+    for row in conn.execute(with_time).all():
+        over = (
+            select(threads.c.id)
+            .where(
+                threads.c.organisation_id == row.id,
+                threads.c.state == State.RESOLVED.value,
+                threads.c.updated_at < now - timedelta(days=row.retention_days),
+                or_(threads.c.emptied_at.is_(None), threads.c.emptied_at < threads.c.updated_at),
+            )
+            .order_by(threads.c.id)
+        )
+        found += conn.execute(over).scalars()
+    return tuple(found)
+
+
+def empty_thread(
+    conn: Connection, thread_id: int, now: datetime, *, by: str, at_once: int = COPIES_AT_ONCE
+) -> bool:
+    """Remove some of a thread's messages, and with the last ones all of its content; returns whether it is done.
+
+    A thread whose time is not over, any more or yet, is left alone and done.
+    """
+    if thread_id not in threads_past_time(conn, now):
+        return True
+    thread = thread_by_id(conn, thread_id)
+    erasable(conn, thread.organisation_id)
+    overwrite_deleted(conn)
+    query = select(messages.c.id, messages.c.sha256).where(
+        messages.c.thread_id == thread_id, messages.c.disposition.not_in(_WAITING)
+    )
+    if remove_copies(conn, conn.execute(query.limit(at_once)).all()) == at_once:
+        return False
+    delete_referring(conn, references_of(conn), "threads", [thread_id], frozenset({"messages"}))
+    told = "The content of this thread was removed: its customer's content is not kept longer."
+    append(conn, thread_id, now, EntryKind.NOTE, actor=by, mark=Mark.AUTOMATION, text=told)
+    conn.execute(update(threads).where(threads.c.id == thread_id).values(title=EMPTIED, emptied_at=now))
+    record_act(
+        conn,
+        "thread-emptied",
+        now,
+        by=by,
+        subject=thread.reference,
+        organisation_id=thread.organisation_id,
+    )
+    return True
