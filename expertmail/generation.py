@@ -208,4 +208,5 @@ def _intake(
         suffixes=suffixes_for(settings.verifier.dmarc_mode),
         records=lasting.records,
         relay=relay_of(world, lasting.writer, lasting.taken, check),
+        other_way=settings.mail.submission_channel is not None,
     )

@@ -20,6 +20,7 @@ from outbound.file_delivery import FileTransport
 from outbound.model import AutomaticCaps, Letterhead, SelfCheck, Sender
 from outbound.mx import MxTransport
 from outbound.selfcheck import self_check
+from outbound.template import hosts_in
 from outbound.template_files import load_templates
 from verifier.driver import Budget
 from verifier.evidence import Answer, Question
@@ -44,6 +45,8 @@ def office_of(world: World) -> Office:
         verify_address=mail.verify_address,
         ask_address=mail.query_address,
         reply_domain=mail.reply_domain,
+        link_hosts=hosts_in(mail.submission_channel or ""),
+        submission_channel=mail.submission_channel or "",
     )
 
     def reply_address(thread_id: int, contact_id: int | None) -> str:

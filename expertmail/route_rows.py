@@ -64,6 +64,8 @@ def _row(row: RouteRow, number: int, base: RoutePolicy, settings: Settings) -> R
         on_dmarc_none=_action(row.on_dmarc_none, base.on_dmarc_none),
         on_temperror=_action(row.on_temperror, base.on_temperror),
         on_program=_action(row.on_program, base.on_program),
+        on_encrypted=_action(row.on_encrypted, base.on_encrypted),
+        on_macros=_action(row.on_macros, base.on_macros),
         max_message_bytes=row.max_message_bytes,
     )
     try:

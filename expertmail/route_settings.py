@@ -45,7 +45,15 @@ class RouteRow(BaseModel):
         default=None, description="Where a needed DNS answer could not be had. `reject` means `defer`: the next try may find it."
     )
     on_program: ActionWord | None = Field(
-        default=None, description="Where a file is attached that a double click would run, by its name or type."
+        default=None,
+        description="Where a file is attached that a double click would run, by name, declared type or content, also in an archive that can be listed or in an attached message. A held message's known author is told of `mail.submission_channel`; the same goes for the next two.",
+    )
+    on_encrypted: ActionWord | None = Field(
+        default=None,
+        description="Where an attached archive or document is encrypted, so that nobody on the way can look into it.",
+    )
+    on_macros: ActionWord | None = Field(
+        default=None, description="Where an attached Office document holds macros."
     )
     max_message_bytes: int | None = Field(
         default=None, ge=1_024, description="Largest message of this route; unset means `smtp.max_message_bytes`."

@@ -200,6 +200,11 @@ class MailSettings(_Section):
     service_address: Address = Field(
         default="service@experts.test", description="Where customers write to their service delivery manager."
     )
+    submission_channel: Line | None = Field(
+        default=None,
+        max_length=300,
+        description="The way for files that mail is not the way for, in words for customers, such as `the upload page https://upload.experts.example/`. A known contact whose message a route's `on_program`, `on_encrypted` or `on_macros` holds is told of it once. Unset means that nobody is told. It is the same for everybody: write nothing secret into it.",
+    )
 
 
 class DatabaseSettings(_Section):

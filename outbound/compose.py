@@ -135,8 +135,8 @@ def compose_automatic(
     """
     if not order.kind.automatic:
         raise ComposeError(f"A {order.kind.value} mail is never sent automatically.")
-    if contact is None and order.kind is MailKind.VERDICT_REPORT:
-        raise ComposeError("A verdict goes to a known contact only.")
+    if contact is None and order.kind in (MailKind.VERDICT_REPORT, MailKind.ATTACHMENT_HELD):
+        raise ComposeError(f"A {order.kind.value} mail goes to a known contact only.")
     if contact is not None and contact.address.lower() != order.address.lower():
         raise ComposeError("The order's address is not that of its contact.")
     if thread is None and order.kind is MailKind.ACKNOWLEDGEMENT:
@@ -156,7 +156,7 @@ def compose_automatic(
         reply_to=reply_to,
         # Without a thread nobody waits for the bounce: the empty path, which no robot answers (RFC 3834 3.3).
         mail_from="" if thread is None else reply_to,
-        variables=_facts(order),
+        variables=_facts(order, letterhead),
         language=language,
         in_reply_to=order.in_reply_to,
         references=() if order.in_reply_to is None else (order.in_reply_to,),
@@ -164,12 +164,16 @@ def compose_automatic(
     return render(draft, office.templates.get(order.kind, language), letterhead, one)
 
 
-def _facts(order: AutomaticOrder) -> Mapping[str, Value]:
+def _facts(order: AutomaticOrder, letterhead: Letterhead) -> Mapping[str, Value]:
     try:
         if order.kind is MailKind.VERDICT_REPORT:
             return {"examined": examined_in(order.params), "findings": findings_of(order.params)}
     except OrderError as error:
         raise ComposeError(str(error)) from error
     if order.params:
-        raise ComposeError("An acknowledgement states no facts.")
+        raise ComposeError(f"A {order.kind.value} mail states no facts.")
+    if order.kind is MailKind.ATTACHMENT_HELD:
+        if not letterhead.submission_channel:
+            raise ComposeError("No way for such files is named in the settings any more.")
+        return {"channel": letterhead.submission_channel}
     return {}

@@ -41,13 +41,19 @@ class MailKind(StrEnum):
     PORTAL_NOTICE = "portal-notice"  # tells that there is news in the portal, and nothing of it
     ACKNOWLEDGEMENT = "acknowledgement"
     VERDICT_REPORT = "verdict-report"
+    ATTACHMENT_HELD = "attachment-held"  # to a known sender: files of this kind take another way
     DELIVERY_STATUS = "delivery-status"  # RFC 3464; its form is the standard's
     RELAYED = "relayed"  # somebody else's, on its way to a next hop
 
     @property
     def automatic(self) -> bool:
         """Whether no person stands behind the single mail (RFC 3834 2)."""
-        return self in (MailKind.ACKNOWLEDGEMENT, MailKind.VERDICT_REPORT, MailKind.DELIVERY_STATUS)
+        return self in (
+            MailKind.ACKNOWLEDGEMENT,
+            MailKind.VERDICT_REPORT,
+            MailKind.ATTACHMENT_HELD,
+            MailKind.DELIVERY_STATUS,
+        )
 
     @property
     def templated(self) -> bool:
@@ -105,6 +111,7 @@ class Letterhead:
 
     ``verify_address`` is the mailbox that tells whether a mail is ours, ``ask_address`` takes new questions,
     ``reply_domain`` is where HMAC reply addresses live, ``link_hosts`` are the only hosts a body may link to.
+    ``submission_channel`` names the way for files that mail is not the way for; empty: there is none.
     """
 
     sender: Sender
@@ -113,6 +120,7 @@ class Letterhead:
     ask_address: str
     reply_domain: str
     link_hosts: frozenset[str] = frozenset()
+    submission_channel: str = ""
 
 
 @dataclass(frozen=True, slots=True)

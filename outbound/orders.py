@@ -54,6 +54,30 @@ def acknowledgement(
     )
 
 
+def attachment_held(
+    *,
+    thread_id: int | None,
+    contact_id: int,
+    address: str,
+    idempotency_key: str,
+    ordered_at: datetime,
+    in_reply_to: str | None = None,
+) -> AutomaticOrder:
+    """The order to tell a known contact that a file waits for an expert, and which way such files should take.
+
+    ``address`` is the authenticated, aligned author. Which file it is, is not said: its name is the sender's text.
+    """
+    return AutomaticOrder(
+        kind=MailKind.ATTACHMENT_HELD,
+        thread_id=thread_id,
+        contact_id=contact_id,
+        address=address,
+        idempotency_key=idempotency_key,
+        ordered_at=ordered_at,
+        in_reply_to=in_reply_to,
+    )
+
+
 def verdict_report(
     *,
     contact_id: int,

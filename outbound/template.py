@@ -184,14 +184,21 @@ def _bounded(variable: Variable, value: str, hosts: frozenset[str]) -> str:
         raise ComposeError(f"{variable.name!r} is empty.")
     if len(value) > variable.max:
         raise ComposeError(f"{variable.name!r} is longer than {variable.max} characters.")
-    for found in _LINK.finditer(value):
-        host = found[0].rpartition("/")[2].rpartition("@")[2].partition(":")[0].rstrip(".,;)]}").lower()
+    for host in hosts_in(value):
         if host not in hosts:
             raise ComposeError(
                 f"{variable.name!r} links to {host[:80]!r}; our mail links to configured hosts only,"
                 " so write it defanged (hxxps://example[.]com)."
             )
     return value
+
+
+def hosts_in(text: str) -> frozenset[str]:
+    """The hosts that links in a text lead to."""
+    return frozenset(
+        found[0].rpartition("/")[2].rpartition("@")[2].partition(":")[0].rstrip(".,;)]}").lower()
+        for found in _LINK.finditer(text)
+    )
 
 
 def wrapped(text: str) -> str:

@@ -15,6 +15,7 @@ import structlog
 
 from outbound.model import AutomaticCaps
 from smtp_gateway import replies
+from smtp_gateway.attachment_listing import FileLister
 from smtp_gateway.authentication_results import forged_fields, write_field
 from smtp_gateway.envelope import Envelope, copy_id
 from smtp_gateway.gateway_settings import GatewaySettings
@@ -27,6 +28,7 @@ from smtp_gateway.relay import Relay, Rule
 from smtp_gateway.replies import SmtpRefusal, SmtpReply
 from smtp_gateway.route_policy import Action, Treatment, treatment
 from smtp_gateway.routes import RouteKind
+from threads.attachments import AttachedFile, has_files
 from threads.match import thread_keys
 from threads.model import Arrival, Disposition, Outcome
 from threads.store import Connection
@@ -79,10 +81,12 @@ class MailIntake:
         suffixes: PublicSuffixes | None = None,
         records: HasRecords | None = None,
         relay: Relay | None = None,
+        other_way: bool = False,
     ) -> None:
         """``own_domains``: those we operate or take replies at; their addresses are never answered automatically.
 
         With ``suffixes`` DMARC is evaluated by RFC 7489 and that list. ``relay`` is for routes with a next hop.
+        ``other_way``: there is a way for files that is not mail, to be named to a known sender whose files are held.
         """
         self._settings = settings
         self._identities = identities
@@ -94,11 +98,14 @@ class MailIntake:
         self._observer: Observer = observer or NobodyWatching()
         self._caps = caps or AutomaticCaps()
         self._seconds = settings.limits.judging_seconds
+        self._other_way = other_way
+        self._lister = FileLister()
         self._judge = Judge(resolver, opinion, budget or Budget(seconds=min(20.0, self._seconds)))
 
     def close(self) -> None:
         """End the judging threads."""
         self._judge.close()
+        self._lister.close()
 
     async def take(self, envelope: Envelope) -> SmtpReply:
         """Judge and store; positive only after the commit. Never raises: every fault is a reply and a log entry."""
@@ -110,10 +117,13 @@ class MailIntake:
             # Let the messages that came together be judged one after the other: the same code on each while it is at
             # hand in the processor's caches saves a twelfth of a message's time.
             await asyncio.sleep(0)
-            treated = self._treated(envelope, judged)
+            files: tuple[AttachedFile, ...] = ()
+            if has_files(judged.parts):
+                files = await self._files(envelope, judged)
+            treated = self._treated(envelope, judged, files)
             recorded = await self._passed_on(envelope, judged, treated, log)
             if recorded is None:
-                recorded = await self._recorded(envelope, judged, treated, log)
+                recorded = await self._recorded(envelope, judged, treated, files, log)
         except SmtpRefusal as refused:
             log.info("not accepted", reply=str(refused.reply), cause=refused.cause)
             self._count(refused.reply)
@@ -160,14 +170,22 @@ class MailIntake:
         if route.kind is RouteKind.BOUNCE and not envelope.mail_from.empty:
             raise SmtpRefusal(replies.BOUNCES_ONLY, "no returned mail")
 
+    async def _files(self, envelope: Envelope, judged: Judged) -> tuple[AttachedFile, ...]:
+        """What is attached; of mail that is only relayed it is asked where the route has a rule for it."""
+        route = envelope.recipients[0].route
+        if route.next_hop is not None and not route.policy.about_files:
+            return ()
+        return await self._lister.files(judged.message, judged.parts)
+
     @staticmethod
-    def _treated(envelope: Envelope, judged: Judged) -> Treatment:
+    def _treated(envelope: Envelope, judged: Judged, files: tuple[AttachedFile, ...]) -> Treatment:
         """What the route does with the message; raises SmtpRefusal where it does not take it."""
         route = envelope.recipients[0].route
         treated = treatment(
             judged.report,
             route.policy,
             judged.parts,
+            files,
             bounce=envelope.mail_from.empty,
             relays=route.next_hop is not None,
         )
@@ -208,14 +226,21 @@ class MailIntake:
         envelope: Envelope,
         judged: Judged,
         treated: Treatment,
+        files: tuple[AttachedFile, ...],
         log: structlog.typing.FilteringBoundLogger,
     ) -> tuple[Recorded, ...]:
         self._tell_forged(judged, log)
-        intake = self._intake(envelope, judged, treated)
+        intake = self._intake(envelope, judged, treated, files)
         size = len(envelope.raw) + ROW_OVERHEAD
         return await self._writer.submit(partial(record, intake=intake, caps=self._caps), size_hint=size)
 
-    def _intake(self, envelope: Envelope, judged: Judged, treated: Treatment) -> Intake:
+    def _intake(
+        self,
+        envelope: Envelope,
+        judged: Judged,
+        treated: Treatment,
+        files: tuple[AttachedFile, ...] = (),
+    ) -> Intake:
         reading, report = judged.reading, judged.report
         keys = thread_keys(judged.message)
         copies = tuple(
@@ -265,6 +290,8 @@ class MailIntake:
             quoted=reading.body.quoted[:TIMELINE_TEXT_MAX],
             signatures=passing_signatures(report.dkim),
             keys=published_keys(report.dkim, judged.evidence),
+            files=files,
+            other_way=self._other_way,
         )
 
     def _trace(self, envelope: Envelope, report: Report) -> str:

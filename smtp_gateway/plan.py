@@ -54,7 +54,8 @@ class Plan:
     """What to do with an accepted copy.
 
     ``opens`` is the kind of thread to open for ``standing.organisation_id``; ``acknowledges`` orders the
-    confirmation of it, ``answers`` the verdict report; ``resumes`` sets the thread In progress.
+    confirmation of it, ``answers`` the verdict report; ``resumes`` sets the thread In progress; ``redirects`` orders the
+    note that names the way for files that mail is not the way for.
     """
 
     disposition: Disposition
@@ -64,6 +65,7 @@ class Plan:
     acknowledges: bool = False
     answers: bool = False
     resumes: bool = False
+    redirects: bool = False
 
 
 def may_be_answered(
@@ -102,7 +104,13 @@ def plan(arrived: Arrived, match: ThreadMatch, standing: Standing, candidates: C
     if arrived.route.role:
         return Plan(Disposition.TRIAGE, f"mail for {arrived.route.kind}")
     if arrived.treatment.action is Action.HOLD:
-        return Plan(Disposition.HELD, arrived.treatment.cause, match.thread_id)
+        known = standing.kind is StandingKind.CONTACT and arrived.answerable and not candidates.untrusted
+        return Plan(
+            Disposition.HELD,
+            arrived.treatment.cause,
+            match.thread_id,
+            redirects=known and arrived.treatment.about_files,
+        )
     if candidates.untrusted and _untrusted(arrived, match, standing, candidates):
         return Plan(Disposition.HELD, UNTRUSTED, match.thread_id)
     planned = _planned(arrived, match, standing, candidates)

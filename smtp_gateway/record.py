@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from outbound.model import AutomaticCaps, AutomaticOrder, Finding
-from outbound.orders import acknowledgement, verdict_report
+from outbound.orders import acknowledgement, attachment_held, verdict_report
 from outbound.store import order_automatic
 from smtp_gateway.envelope import copy_id
 from smtp_gateway.plan import Arrived, Plan, plan
 from smtp_gateway.route_policy import Treatment
 from smtp_gateway.routes import Route, RouteKind
+from threads.attachments import AttachedFile
 from threads.match import match
 from threads.model import (
     Arrival,
@@ -46,6 +47,7 @@ from threads.store import (
     supersedes,
     thread_by_id,
 )
+from threads.store.attachments import store_files
 from threads.store.errors import UnknownRecord
 from threads.store.signatures import archive_keys, remember_signatures
 from verifier.report import Report
@@ -64,7 +66,10 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """All that one SMTP transaction wants recorded. ``arrival`` is the first copy's; the others differ in recipient."""
+    """All that one SMTP transaction wants recorded. ``arrival`` is the first copy's; the others differ in recipient.
+
+    ``other_way``: there is a way for files that is not mail, which a known sender may be told of.
+    """
 
     arrival: Arrival
     copies: tuple[Copy, ...]
@@ -75,6 +80,8 @@ class Intake:
     quoted: str
     signatures: tuple[str, ...] = ()  # hashes of those that hold
     keys: tuple[tuple[str, str], ...] = ()  # the key records that they hold by, by name
+    files: tuple[AttachedFile, ...] = ()
+    other_way: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +185,8 @@ def _carry_out(
     stored = store_copy(conn, arrival, filing, decided.earlier)
     remember_signatures(conn, intake.signatures, arrival.rcpt_to, arrival.received_at)
     archive_keys(conn, intake.keys, arrival.received_at)
+    if intake.files:
+        store_files(conn, arrival.sha256, intake.files)
     if planned.resumes and thread is not None:
         set_state(
             conn,
@@ -227,6 +236,15 @@ def _order(
             contact_id=decided.standing.contact_id,
             address=author.address,
             idempotency_key=f"acknowledgement:{stored_id}",
+            ordered_at=arrival.received_at,
+            in_reply_to=arrival.message_id,
+        )
+    if decided.plan.redirects and intake.other_way and decided.standing.contact_id is not None:
+        return attachment_held(
+            thread_id=decided.plan.thread_id,
+            contact_id=decided.standing.contact_id,
+            address=author.address,
+            idempotency_key=f"attachment-held:{stored_id}",
             ordered_at=arrival.received_at,
             in_reply_to=arrival.message_id,
         )

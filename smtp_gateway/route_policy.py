@@ -1,4 +1,4 @@
-"""What a route does with a judged message: one action for its verdict, for DMARC, for programs attached. Pure.
+"""What a route does with a judged message: one action for its verdict, for DMARC, for what is attached. Pure.
 
 Defaults of the design: what is doubtful is held, seldom refused. A forgery is refused only where two independent
 reasons prove it, whatever a route says; neither DMARC ``p=reject`` alone (RFC 9989 7.4) nor a display name alone does.
@@ -12,6 +12,7 @@ from typing import Final
 
 from smtp_gateway import replies
 from smtp_gateway.replies import SmtpReply
+from threads.attachments import AttachedFile, FileFlag, is_program
 from verifier.part import Part
 from verifier.report import AuthResult, DmarcMode, Effect, Report, Verdict
 
@@ -34,7 +35,9 @@ class RoutePolicy:
     """One route's actions. ``on_temperror`` applies where a temporary error left the author unproven.
 
     ``on_forged`` REJECT holds what only one reason speaks against. ``on_dmarc_fail`` applies where the author's domain
-    asks for more than "none". ``on_program`` applies to attached files that a double click would run.
+    asks for more than "none". ``on_program`` applies to attached files that a double click would run, also in a listed
+    archive or an attached message; ``on_encrypted`` to those that nobody can look into; ``on_macros`` to documents with
+    programs of their own.
     """
 
     on_genuine: Action = Action.ACCEPT
@@ -47,7 +50,15 @@ class RoutePolicy:
     on_dmarc_none: Action = Action.ACCEPT
     on_temperror: Action = Action.ACCEPT
     on_program: Action = Action.ACCEPT
+    on_encrypted: Action = Action.ACCEPT
+    on_macros: Action = Action.ACCEPT
     max_message_bytes: int | None = None  # None: the gateway's own cap
+
+    @property
+    def about_files(self) -> bool:
+        """Whether it has to be known what is attached."""
+        accept = Action.ACCEPT
+        return not (self.on_program is accept and self.on_encrypted is accept and self.on_macros is accept)
 
 
 BY_DEFAULT: Final = RoutePolicy()
@@ -57,20 +68,32 @@ TAKES_ALL: Final = RoutePolicy(on_forged=Action.ACCEPT)
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """What a route does with one message, and why. ``reply`` is set where the message is not taken."""
+    """What a route does with one message, and why. ``reply`` is set where the message is not taken.
+
+    ``about_files``: an attached file is the reason, and its sender, once known, may hear of a better way.
+    """
 
     action: Action
     cause: str = ""  # for the log, the timeline and the expert; names no rule to the outside
     reply: SmtpReply | None = None
+    about_files: bool = False
 
 
 TAKEN: Final = Treatment(Action.ACCEPT)
 
 
 def treatment(
-    report: Report, policy: RoutePolicy, parts: tuple[Part, ...], *, bounce: bool, relays: bool = False
+    report: Report,
+    policy: RoutePolicy,
+    parts: tuple[Part, ...],
+    files: tuple[AttachedFile, ...] = (),
+    *,
+    bounce: bool,
+    relays: bool = False,
 ) -> Treatment:
     """The strictest action that applies; ``bounce`` says that MAIL FROM was empty (a bounce may have no author).
+
+    ``files`` are the attached ones, for a policy that is about files.
 
     ``relays``: no plan follows that would hold a forgery which only one reason speaks against, so it is held here.
     """
@@ -78,8 +101,9 @@ def treatment(
         _by_verdict(report, policy, bounce=bounce, relays=relays),
         _by_dmarc(report, policy),
         _by_evidence(report, policy),
-        _by_programs(policy, parts),
     ]
+    if policy.about_files:
+        found += _by_files(policy, parts, files)
     return max(found, key=lambda one: _STRICTNESS[one.action])
 
 
@@ -159,12 +183,28 @@ def _by_evidence(report: Report, policy: RoutePolicy) -> Treatment:
     return Treatment(policy.on_temperror, cause)
 
 
-def _by_programs(policy: RoutePolicy, parts: tuple[Part, ...]) -> Treatment:
-    if policy.on_program is Action.ACCEPT or not any(map(is_program, parts)):
-        return TAKEN
-    cause = "an attached file that a double click would run"
-    reply = {Action.REJECT: replies.PROGRAM_ATTACHED, Action.DEFER: replies.POLICY_DEFERRED}.get(policy.on_program)
-    return Treatment(policy.on_program, cause, reply)
+def _by_files(
+    policy: RoutePolicy, parts: tuple[Part, ...], files: tuple[AttachedFile, ...]
+) -> list[Treatment]:
+    found = []
+    if policy.on_program is not Action.ACCEPT and (
+        any(map(is_program, parts)) or any(file.runs for file in files)
+    ):
+        cause = "an attached file that a double click would run"
+        found.append(_file_treatment(policy.on_program, cause, replies.PROGRAM_ATTACHED))
+    flags = {flag for file in files for flag in file.flags}
+    if policy.on_encrypted is not Action.ACCEPT and FileFlag.ENCRYPTED in flags:
+        cause = "an attached file that is encrypted, so that nobody can look into it"
+        found.append(_file_treatment(policy.on_encrypted, cause, replies.ENCRYPTED_ATTACHED))
+    if policy.on_macros is not Action.ACCEPT and FileFlag.MACROS in flags:
+        cause = "an attached document with macros"
+        found.append(_file_treatment(policy.on_macros, cause, replies.MACROS_ATTACHED))
+    return found
+
+
+def _file_treatment(action: Action, cause: str, refused: SmtpReply) -> Treatment:
+    reply = {Action.REJECT: refused, Action.DEFER: replies.POLICY_DEFERRED}.get(action)
+    return Treatment(action, cause, reply, about_files=True)
 
 
 def _treatment(action: Action, cause: str, report: Report) -> Treatment:
@@ -175,27 +215,3 @@ def _treatment(action: Action, cause: str, report: Report) -> Treatment:
     if action is Action.DEFER:
         return Treatment(action, cause, replies.POLICY_DEFERRED)
     return Treatment(action, cause)
-
-
-# What Windows, macOS and Office run on a double click, as mail providers list it.
-_PROGRAMS: Final = frozenset(
-    ["ade", "adp", "appref-ms", "appx", "bat", "chm", "cmd", "com", "cpl", "diagcab", "dll", "dmg", "exe", "hta", "img", "ins", "iso", "isp", "jar", "jnlp", "js", "jse", "lib", "lnk", "mde", "msc", "msi", "msix", "msp", "mst", "nsh", "pif", "pkg", "ps1", "scr", "sct", "settingcontent-ms", "shb", "sys", "url", "vb", "vbe", "vbs", "vhd", "vhdx", "vxd", "wsc", "wsf", "wsh", "xll"]
-)
-_PROGRAM_TYPES: Final = frozenset(
-    {
-        "application/x-msdownload",
-        "application/x-msdos-program",
-        "application/x-ms-installer",
-        "application/hta",
-        "application/java-archive",
-        "application/x-sh",
-    }
-)
-
-
-def is_program(part: Part) -> bool:
-    """Whether a part is a file that a double click would run, by its last extension or its type."""
-    if part.content_type in _PROGRAM_TYPES:
-        return True
-    name = (part.filename or "").rstrip(". \t").lower()  # Windows drops dots and blanks at the end
-    return name.rpartition(".")[2] in _PROGRAMS and "." in name

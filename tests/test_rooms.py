@@ -26,6 +26,7 @@ SHELLS = {
     "outbound.mx",
     "outbound.template_files",
     "outbound.worker",
+    "smtp_gateway.attachment_listing",
     "smtp_gateway.commands",
     "smtp_gateway.connection",
     "smtp_gateway.greeting",

@@ -247,6 +247,7 @@ async def whole_gateway(
     suffixes: PublicSuffixes | None = None,
     relay: Callable[[Any], Relay] | None = None,
     check: RecipientCheck | None = None,
+    other_way: bool = False,
 ) -> AsyncIterator[World]:
     """Gateway, record and zone together."""
     database = store.open_database(f"sqlite:///{folder / 'record.db'}")
@@ -272,6 +273,7 @@ async def whole_gateway(
         suffixes=suffixes,
         records=records,
         relay=None if relay is None else relay(wrap_writer(writer)),
+        other_way=other_way,
     )
     boxes = replace(BOXES, policy=policy or RoutePolicy(), table=table)
     server = GatewayServer(settings, boxes, intake.take, now, check=check)
