@@ -47,6 +47,9 @@ COMMANDS: dict[str, Entry] = {
     "held": Entry(
         "expertmail.held_command", "Show, release or discard mail that waits for an expert.", _DAILY
     ),
+    "attachments": Entry(
+        "expertmail.attachments_command", "List what came attached, and write one file to disk.", _DAILY
+    ),
     "keys": Entry("expertmail.keys_command", "List, make and rotate DKIM keys.", _OPERATE),
     "dns": Entry("expertmail.dns_command", "Show the DNS records to publish, and check them.", _OPERATE),
     "identity": Entry("expertmail.identity_command", "Show or check the protected identities.", _OPERATE),

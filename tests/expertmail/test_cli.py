@@ -24,6 +24,7 @@ CONTRACT = [
     "compose",
     "outbox",
     "held",
+    "attachments",
     "keys",
     "dns",
     "identity",
