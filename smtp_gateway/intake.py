@@ -29,8 +29,10 @@ from smtp_gateway.replies import SmtpRefusal, SmtpReply
 from smtp_gateway.route_policy import Action, Treatment, treatment
 from smtp_gateway.routes import RouteKind
 from threads.attachments import AttachedFile, has_files
+from threads.machine_mail import machine_mail
 from threads.match import thread_keys
-from threads.model import Arrival, Disposition, Outcome
+from threads.message_kind import kind_of
+from threads.model import Arrival, Disposition, MessageKind, Outcome
 from threads.store import Connection
 from threads.store.errors import StorageFull, StoreError
 from verifier.dmarc_7489 import PublicSuffixes
@@ -50,6 +52,7 @@ ROW_OVERHEAD = 16 * 1024
 """Octets that a message adds to its transaction beside its own: verdict, evidence, texts."""
 
 # Made once: json.dumps makes a new encoder for each call that has options.
+_PERSONAL = frozenset({MessageKind.HUMAN, MessageKind.AUTO_REPLY})
 _COMPACT = json.JSONEncoder(separators=(",", ":")).encode
 
 T = TypeVar("T")
@@ -242,7 +245,18 @@ class MailIntake:
         files: tuple[AttachedFile, ...] = (),
     ) -> Intake:
         reading, report = judged.reading, judged.report
+        kind, told = reading.kind, reading.bounce
+        if envelope.mail_from.empty and kind in _PERSONAL:
+            # The envelope says what the header cannot: no person sent it (RFC 5321 4.5.5).
+            kind, told = kind_of(
+                judged.message, judged.parts, reading.subject, reading.body.text, null_path=True
+            )
         keys = thread_keys(judged.message)
+        machine = None
+        if kind is not MessageKind.HUMAN:
+            machine = machine_mail(judged.message, judged.parts, kind, told)
+        if machine is not None and machine.original_ids:
+            keys = replace(keys, in_reply_to=(*keys.in_reply_to, *machine.original_ids))
         copies = tuple(
             Copy(
                 str(recipient.path),
@@ -266,7 +280,7 @@ class MailIntake:
             message_id=reading.message_id,
             subject=reading.subject,
             author=None if report.author is None else report.author.address,
-            kind=reading.kind,
+            kind=kind,
             verdict=report.verdict.value,
             report=_COMPACT(as_json(report, None)),
             evidence=write_evidence(
@@ -282,14 +296,13 @@ class MailIntake:
             arrival=arrival,
             copies=tokens_shared(copies),
             report=report,
-            answerable=may_be_answered(
-                judged.message, reading.kind, report, self._own_domains, bounce=bounce
-            ),
+            answerable=may_be_answered(judged.message, kind, report, self._own_domains, bounce=bounce),
             treatment=treated,
             text=reading.body.new[:TIMELINE_TEXT_MAX],
             quoted=reading.body.quoted[:TIMELINE_TEXT_MAX],
             signatures=passing_signatures(report.dkim),
             keys=published_keys(report.dkim, judged.evidence),
+            machine=machine,
             files=files,
             other_way=self._other_way,
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from smtp_gateway.route_policy import TAKEN, Action, Treatment
 from smtp_gateway.routes import Route, RouteKind
+from threads.machine_mail import EVENTS
 from threads.model import (
     Candidates,
     Disposition,
@@ -65,6 +66,7 @@ class Plan:
     acknowledges: bool = False
     answers: bool = False
     resumes: bool = False
+    event: bool = False  # a machine's mail about mail of ours: told as what happened, not as somebody's words
     redirects: bool = False
 
 
@@ -139,9 +141,22 @@ def _planned(arrived: Arrived, match: ThreadMatch, standing: Standing, candidate
         return _for_the_verify_mailbox(arrived, standing, candidates)
     if match.conflict:
         return Plan(Disposition.HELD, match.reason)
+    if arrived.kind in EVENTS and _tells_of_our_mail(arrived, match, standing):
+        reason = match.reason if match.proven else standing.reason
+        return Plan(Disposition.FILED, f"{arrived.kind}: {reason}", match.thread_id, event=True)
     if standing.may_speak:
         return _entitled(arrived, match, standing, candidates)
     return _not_entitled(arrived, match, standing, candidates)
+
+
+def _tells_of_our_mail(arrived: Arrived, match: ThreadMatch, standing: Standing) -> bool:
+    """Whether a machine's mail belongs to a thread: by what only who has a mail of ours can bring, or by its author.
+
+    Everybody else's is no event, so that a bounce that was made up says nothing of a contact.
+    """
+    if match.thread_id is None or arrived.report.verdict is Verdict.FORGED:
+        return False
+    return match.proven or standing.may_speak
 
 
 def _entitled(arrived: Arrived, match: ThreadMatch, standing: Standing, candidates: Candidates) -> Plan:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from outbound.mail_event import MailEvent
 from outbound.model import AutomaticCaps, AutomaticOrder, Finding
 from outbound.orders import acknowledgement, attachment_held, verdict_report
-from outbound.store import order_automatic
+from outbound.store import notice_of, order_automatic, record_event
 from smtp_gateway.envelope import copy_id
 from smtp_gateway.plan import Arrived, Plan, plan
 from smtp_gateway.route_policy import Treatment
 from smtp_gateway.routes import Route, RouteKind
 from threads.attachments import AttachedFile
+from threads.machine_mail import MachineMail
 from threads.match import match
 from threads.model import (
     Arrival,
@@ -80,6 +82,7 @@ class Intake:
     quoted: str
     signatures: tuple[str, ...] = ()  # hashes of those that hold
     keys: tuple[tuple[str, str], ...] = ()  # the key records that they hold by, by name
+    machine: MachineMail | None = None  # what a machine's mail tells
     files: tuple[AttachedFile, ...] = ()
     other_way: bool = False
 
@@ -171,6 +174,7 @@ def _carry_out(
 ) -> tuple[Recorded, Thread | None]:
     planned = decided.plan
     thread = _thread_for(conn, arrival, decided)
+    machine = intake.machine if planned.event else None
     filing = Filing(
         disposition=planned.disposition,
         reason=planned.reason,
@@ -180,13 +184,16 @@ def _carry_out(
         text=intake.text,
         quoted=intake.quoted,
         own_ids=decided.keys.own_ids,
-        ancestors=unknown_ancestors(decided.keys, decided.candidates),
+        ancestors=() if machine is not None else unknown_ancestors(decided.keys, decided.candidates),
+        event=None if machine is None else machine.sentence,
     )
     stored = store_copy(conn, arrival, filing, decided.earlier)
     remember_signatures(conn, intake.signatures, arrival.rcpt_to, arrival.received_at)
     archive_keys(conn, intake.keys, arrival.received_at)
     if intake.files:
         store_files(conn, arrival.sha256, intake.files)
+    if machine is not None and thread is not None:
+        record_event(conn, _event(conn, machine, arrival, decided, thread, stored.id))
     if planned.resumes and thread is not None:
         set_state(
             conn,
@@ -204,6 +211,34 @@ def _carry_out(
     is_filed = planned.disposition is Disposition.FILED
     recorded = Recorded(stored.id, planned.disposition, stored.outcome, reference, order is not None)
     return recorded, thread if is_filed else None
+
+
+def _event(  # noqa: PLR0917 -- one call, each argument a different type
+    conn: Connection,
+    machine: MachineMail,
+    arrival: Arrival,
+    decided: _Decided,
+    thread: Thread,
+    stored_id: str,
+) -> MailEvent:
+    """The event, with the mail of ours that it is about where that is certain."""
+    token = decided.keys.reply
+    contact = None if token is None or not decided.match.proven else token.contact_id
+    notice = notice_of(conn, machine.original_ids, thread.id, contact) if decided.match.proven else None
+    if contact is None:
+        contact = notice.contact_id if notice is not None else decided.standing.contact_id
+    return MailEvent(
+        kind=machine.kind,
+        at=arrival.received_at,
+        copy_id=stored_id,
+        thread_id=thread.id,
+        contact_id=contact,
+        outgoing_id=None if notice is None else notice.outgoing_id,
+        recipient=machine.recipient,
+        status=machine.status,
+        action=machine.action,
+        diagnostic=machine.diagnostic,
+    )
 
 
 def _thread_for(conn: Connection, arrival: Arrival, decided: _Decided) -> Thread | None:

@@ -178,7 +178,7 @@ def _told(fates: tuple[RecipientFate, ...], said: str, *, passing: bool) -> list
     general = _said_of(said, passing=passing)
     told = []
     for fate, (at, coded) in zip(fates, places, strict=True):
-        words = ""
+        words = shown = ""
         if at >= 0:
             # What stands before it in its own line belongs to it: "550 <a@b>... User unknown".
             line = max(said.rfind("\n", 0, at) + 1, at - 80)
@@ -186,7 +186,10 @@ def _told(fates: tuple[RecipientFate, ...], said: str, *, passing: bool) -> list
             end = starts[following] if following < len(starts) else len(said)
             if coded:
                 end = min(end, max(said.find("\n", at), at))
-            words = said[line:at] + said[at + len(fate.recipient or "") : end]
+            behind = said[at + len(fate.recipient or "") : end]
+            # Not the address itself, which may hold any word.
+            words = said[line:at] + behind
+            shown = said[line:end] if coded else behind
         status, diagnostic = _why(words, general, passing=passing)
         told.append(
             RecipientFate(
@@ -194,7 +197,7 @@ def _told(fates: tuple[RecipientFate, ...], said: str, *, passing: bool) -> list
                 fate.original_recipient,
                 fate.status or status,
                 fate.action or _action(passing=passing),
-                fate.diagnostic or diagnostic,
+                fate.diagnostic or _diagnostic(shown) or diagnostic,
             )
         )
     return told

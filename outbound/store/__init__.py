@@ -15,6 +15,7 @@ Times are aware datetimes in UTC and come in as arguments.
 
 from __future__ import annotations
 
+from outbound.store.mail_events import events_of, notice_of, record_event, undelivered
 from outbound.store.orders import CAPS, close_order, list_orders, next_orders, order_automatic
 from outbound.store.outbox import cancel, count_outbox, list_outbox, retry_now, show_outbox
 from outbound.store.queue import (
@@ -43,21 +44,25 @@ __all__ = [
     "cancel",
     "close_order",
     "count_outbox",
+    "events_of",
     "lease_due",
     "list_orders",
     "list_outbox",
     "next_orders",
+    "notice_of",
     "order_automatic",
     "queue_ordered",
     "queue_outgoing",
     "queue_relayed",
     "record_attempt",
     "record_check",
+    "record_event",
     "refuse_untrusted",
     "release",
     "retry_now",
     "set_aside",
     "show_outbox",
+    "undelivered",
     "withhold_waiting",
     "work_waits",
 ]

@@ -12,7 +12,7 @@ from outbound.mail_event import MailEvent, Notice, Undelivered
 from outbound.model import MailKind
 from outbound.schema import mail_events, outgoing
 from threads.model import MessageKind
-from threads.schema import threads
+from threads.schema import contacts, threads
 from threads.store.statements import insert_or_keep
 from threads.store.values import MAX_ID, MAX_LINE, MAX_PATH, storable
 
@@ -53,7 +53,13 @@ def _two(conn: Connection, which: ColumnElement[bool]) -> list[Row[Any]]:
 
 
 def record_event(conn: Connection, event: MailEvent) -> None:
-    """Keep an event. The same mail on the same thread again changes nothing."""
+    """Keep an event. The same mail on the same thread again changes nothing.
+
+    A contact who is no longer on record, as an old reply address may name one, is left out.
+    """
+    contact = event.contact_id
+    if contact is not None:
+        contact = conn.execute(select(contacts.c.id).where(contacts.c.id == contact)).scalar()
     insert_or_keep(
         conn,
         mail_events,
@@ -62,7 +68,7 @@ def record_event(conn: Connection, event: MailEvent) -> None:
             "at": event.at,
             "copy_id": event.copy_id,
             "thread_id": event.thread_id,
-            "contact_id": event.contact_id,
+            "contact_id": contact,
             "outgoing_id": event.outgoing_id,
             "recipient": None if event.recipient is None else storable(event.recipient, MAX_PATH),
             "status": None if event.status is None else storable(event.status, MAX_STATUS),

@@ -76,6 +76,7 @@ class EntryKind(StrEnum):
     STATE = "state"
     CALL = "call"
     NOTE = "note"
+    EVENT = "mail-event"  # a machine's mail about a mail of ours: a bounce, an absence, a receipt
 
 
 class ActorKind(StrEnum):

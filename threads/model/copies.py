@@ -80,7 +80,7 @@ class Filing:
     """What to do with an arrival. ``text`` and ``quoted`` are what the timeline shows of it once filed.
 
     ``own_ids`` are Message-IDs that it had before, ``ancestors`` those that it refers to and nobody ever saw: once it is
-    filed, both let later mail find its thread.
+    filed, both let later mail find its thread. ``event`` is what a machine's mail tells: its entry is no message of anybody's.
     """
 
     disposition: Disposition
@@ -92,6 +92,7 @@ class Filing:
     quoted: str = ""
     own_ids: tuple[str, ...] = ()
     ancestors: tuple[str, ...] = ()
+    event: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

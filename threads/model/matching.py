@@ -134,6 +134,14 @@ class ThreadMatch:
         """Whether proofs name different threads, so that a person must choose."""
         return self.rule is MatchRule.CONFLICT
 
+    @property
+    def proven(self) -> bool:
+        """Whether something names the thread that only who has a mail of ours can bring."""
+        for signal in self.signals:
+            if signal.strength is SignalStrength.PROOF and signal.thread_id == self.thread_id:
+                return True
+        return False
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:

@@ -271,11 +271,26 @@ def _file(
         there = conn.execute(
             select(timeline.c.id).where(timeline.c.copy_id == copy_id, timeline.c.thread_id == thread_id)
         ).scalar()
+        if there is not None and filing.event is not None:
+            return int(there)
         if there is not None:
             conn.execute(
                 update(timeline).where(timeline.c.id == there).values(mark=filing.standing.mark.value)
             )
             return int(there)
+    if filing.event is not None:
+        return append(
+            conn,
+            thread_id,
+            arrival.received_at,
+            EntryKind.EVENT,
+            actor=arrival.author or arrival.mail_from or "unknown",
+            mark=Mark.AUTOMATION,
+            text=filing.event,
+            quoted=filing.text,
+            message_id=message_id,
+            copy_id=copy_id,
+        )
     return append(
         conn,
         thread_id,
