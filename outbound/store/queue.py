@@ -22,6 +22,7 @@ from outbound.model import (
     Signed,
     Unreadable,
 )
+from outbound.renamed_id import renamed_id
 from outbound.retry import Decision
 from outbound.schema import attempts, automatic_orders, deliveries, outgoing
 from outbound.store.orders import close_order
@@ -37,10 +38,10 @@ from outbound.store.rows import (
     state_of,
 )
 from outbound.store.untrusted import refuse_untrusted
-from threads.model import Mark, State
+from threads.model import Direction, Mark, State
 from threads.schema import threads
 from threads.store.row_reading import well_typed
-from threads.store.thread import record_outgoing, set_state
+from threads.store.thread import know_message_id, record_outgoing, set_state
 from threads.store.values import MAX_LINE, storable
 from verifier.canonical import BodyHashes
 from verifier.message import read_message
@@ -304,6 +305,9 @@ def record_attempt(
         tell_sender(conn, mail, attempt)
     if held.rowcount and decision.state is DeliveryState.DELIVERED:
         forget_bytes(conn, mail)
+        renamed = renamed_id(attempt.host, attempt.reply.text)
+        if renamed is not None and mail.thread_id is not None:
+            know_message_id(conn, renamed, mail.thread_id, Direction.HOP)
     return held.rowcount > 0
 
 
