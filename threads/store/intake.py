@@ -77,13 +77,15 @@ _KNOWN = (
     Prepared(select(message_ids).where(message_ids.c.message_id == bindparam("key"))),
     select(message_ids).where(message_ids.c.message_id.in_(bindparam("keys", expanding=True))),
 )
+# On PostgreSQL who merges a thread waits until what is filed on it meanwhile is committed, and the other way round.
+_THREADS = select(threads).with_for_update(read=True, key_share=True)
 _NAMED = (
-    Prepared(select(threads).where(threads.c.id == bindparam("key"))),
-    select(threads).where(threads.c.id.in_(bindparam("keys", expanding=True))),
+    Prepared(_THREADS.where(threads.c.id == bindparam("key"))),
+    _THREADS.where(threads.c.id.in_(bindparam("keys", expanding=True))),
 )
 _TAGGED = (
-    Prepared(select(threads).where(threads.c.reference == bindparam("key"))),
-    select(threads).where(threads.c.reference.in_(bindparam("keys", expanding=True))),
+    Prepared(_THREADS.where(threads.c.reference == bindparam("key"))),
+    _THREADS.where(threads.c.reference.in_(bindparam("keys", expanding=True))),
 )
 # Whether an organisation's mail is trusted comes with what is asked anyway. As an integer: it needs no conversion.
 _UNTRUSTED = type_coerce(organisations.c.untrusted_at.is_not(None), Integer).label("untrusted")
