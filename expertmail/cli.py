@@ -47,6 +47,7 @@ COMMANDS: dict[str, Entry] = {
     "held": Entry(
         "expertmail.held_command", "Show, release or discard mail that waits for an expert.", _DAILY
     ),
+    "search": Entry("expertmail.search_command", "Search the messages on record.", _DAILY),
     "attachments": Entry(
         "expertmail.attachments_command", "List what came attached, and write one file to disk.", _DAILY
     ),

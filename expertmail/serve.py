@@ -26,6 +26,7 @@ from expertmail.faults import ExitCode, FaultError
 from expertmail.garbage import spare_what_stays
 from expertmail.generation import Duties, Generation, Lasting
 from expertmail.held_time import retention_of
+from expertmail.indexing import SearchIndexer
 from expertmail.metrics import Metrics
 from expertmail.reload import ONLY_AT_THE_START, Generations, changed
 from expertmail.retention import RetentionKeeper, watch_held
@@ -121,7 +122,8 @@ class _Service:
         self._retention = RetentionKeeper(
             lasting.database, lasting.writer, lasting.metrics, retention=self._retention_in_force, clock=now
         )
-        self._keeping: asyncio.Task[None] | None = None
+        self._indexer = SearchIndexer(lasting.database)
+        self._keeping: asyncio.Future[tuple[None, None]] | None = None
         watch_record(lasting.metrics, lasting.database)
         watch_held(lasting.metrics, lasting.database, self._retention_in_force, now)
         watch_process(lasting.metrics, lasting.writer, self._generations.asked)
@@ -148,7 +150,7 @@ class _Service:
         if self._workers is not None:
             await self._workers.start()
         self._showing = asyncio.create_task(self._web.serve([self._start.sockets.console]))
-        self._keeping = asyncio.create_task(self._retention.run())
+        self._keeping = asyncio.gather(self._retention.run(), self._indexer.run())
 
     async def ended(self, stop: asyncio.Event, again: asyncio.Event) -> bool:
         """Wait for a signal; whether it is the end. A part that ends before ends everything: half a gateway helps nobody."""
@@ -192,6 +194,7 @@ class _Service:
     async def stop(self) -> None:
         """Drain what takes mail; the console shows health until that is done."""
         self._retention.stop()
+        self._indexer.stop()
         try:
             self._listener.close_to_new()
             if self._workers is not None:

@@ -46,7 +46,7 @@ def words_of(text: str, limit: int) -> list[str]:
 
 
 def placed_words(text: str) -> Iterator[tuple[int, int, str]]:
-    """The words with the places in the text, from and to, where each stands; several may come of one place (½, ㈱)."""
+    """The words with the places in the text, from and to, where each stands; several may come of one place (½)."""
     for found in _WORD.finditer(text):
         written = found[0]
         if written.isascii():

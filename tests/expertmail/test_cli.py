@@ -24,6 +24,7 @@ CONTRACT = [
     "compose",
     "outbox",
     "held",
+    "search",
     "attachments",
     "keys",
     "dns",

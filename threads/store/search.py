@@ -91,7 +91,10 @@ def search(
     limit: int = PAGE,
     cursor: str | None = None,
 ) -> Page:
-    """One page of what the index holds (see ``search_index.catch_up``). Raises QueryError for a cursor that is none of ours."""
+    """One page of what the index holds (see ``search_index.catch_up``). Raises QueryError for a cursor that is none of ours.
+
+    A cursor goes on in the order in which it began.
+    """
     filters = filters or Filters()
     limit = min(max(1, limit), MAX_PAGE)
     if conn.dialect.name == "postgresql":
@@ -113,14 +116,15 @@ def search(
 
 
 def _cursor(cursor: str | None, order: Order) -> tuple[Order, int, int]:
+    """Which order, up to which number, after how many: a cursor knows all of it."""
     if cursor is None:
         return order, _LAST, 0
     found = _CURSOR.fullmatch(cursor)
-    if found is None or (found[1] is None) is (order is Order.NEWEST):
+    if found is None:
         raise QueryError("This page's name is not understood; take it as the page before gave it.")
     if found[1] is not None:
-        return order, int(found[2]), 0
-    return order, int(found[4]), int(found[5])
+        return Order.NEWEST, int(found[2]), 0
+    return Order.BEST, int(found[4]), int(found[5])
 
 
 def _window(conn: Connection, filters: Filters, end: int) -> _Window:
@@ -215,15 +219,14 @@ def _values(conn: Connection, asked: str, window: _Window, most: int) -> dict[st
 
 
 def _page(conn: Connection, query: Query, numbers: Sequence[int], cursor: str | None) -> Page:
-    ids = dict(
-        conn.execute(
+    ids = {
+        row[0]: row[1]
+        for row in conn.execute(
             select(search_documents.c.number, search_documents.c.copy_id).where(
                 search_documents.c.number.in_(numbers)
             )
         )
-        .tuples()
-        .all()
-    )
+    }
     keys = keys_of(conn, messages, select(messages.c.id).where(messages.c.id.in_(ids.values())))
     query_rows = select(messages, threads.c.reference.label("thread_reference")).outerjoin(
         threads, threads.c.id == messages.c.thread_id

@@ -91,10 +91,19 @@ def fact(word: str) -> str:
     return FACT + "".join(filter(str.isalnum, word.lower()))
 
 
-def waiting(conn: Connection) -> int:
-    """About how many judgements are not in the index yet; exact where none was removed."""
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """The number of the newest judgement, and about how many are not in the index yet."""
+
+    newest: int
+    waiting: int
+
+
+def backlog(conn: Connection) -> Backlog:
+    """How far the index is behind."""
     newest = select(func.coalesce(func.max(evidence.c.id), 0)).scalar_subquery()
-    return max(0, int(conn.execute(select(newest - search_progress.c.done_to)).scalar_one()))
+    row = conn.execute(select(newest.label("newest"), search_progress.c.done_to)).one()
+    return Backlog(int(row.newest), max(0, int(row.newest) - int(row.done_to)))
 
 
 def index_some(database: Database, at_once: int = AT_ONCE) -> int | None:
@@ -140,7 +149,7 @@ def see_to_gaps(database: Database) -> bool:
     What is there already is not done twice. Takes the time of two counts.
     """
     with database.reading() as conn:
-        behind = waiting(conn)
+        behind = backlog(conn).waiting
         there = conn.execute(select(func.count()).select_from(search_documents)).scalar_one()
         wanted = conn.execute(select(func.count()).select_from(messages)).scalar_one()
     if behind or there >= wanted:
@@ -203,15 +212,14 @@ def _missing(conn: Connection, done_to: int, limit: int) -> Sequence[Any]:
 
 def _entries(conn: Connection, wanted: Sequence[Any]) -> Iterable[_Entry]:
     judged = {row.message_id: row.id for row in wanted}  # the last one of each
-    sizes = dict(
-        conn.execute(
+    sizes = {
+        row[0]: row[1]
+        for row in conn.execute(
             select(messages.c.id, raw_messages.c.size)
             .join(raw_messages, raw_messages.c.sha256 == messages.c.sha256)
             .where(messages.c.id.in_(judged))
         )
-        .tuples()
-        .all()
-    )
+    }
     octets = 0
     for some in _in_parts(list(judged), sizes):
         octets += sum(sizes.get(copy_id, 0) for copy_id in some)
@@ -303,19 +311,17 @@ def _write(conn: Connection, batch: _Batch) -> int:
 
 def _put(conn: Connection, entries: Sequence[_Entry]) -> None:
     ids = [entry.copy_id for entry in entries]
-    earlier = dict(
-        conn.execute(
+    earlier = {
+        row[0]: row[1]
+        for row in conn.execute(
             select(search_documents.c.copy_id, search_documents.c.number).where(
                 search_documents.c.copy_id.in_(ids)
             )
         )
-        .tuples()
-        .all()
-    )
+    }
+    numbers = earlier | _numbers(conn, [e for e in entries if e.copy_id not in earlier])
     if earlier:
         conn.execute(delete(search_documents).where(search_documents.c.copy_id.in_(earlier)))
-    numbers = _numbers(conn, [e for e in entries if e.copy_id not in earlier])
-    numbers |= earlier
     conn.execute(
         insert(search_documents),
         [{"number": numbers[e.copy_id], "copy_id": e.copy_id, "judged": e.judged} for e in entries],
