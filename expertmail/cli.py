@@ -40,8 +40,11 @@ COMMANDS: dict[str, Entry] = {
     "demo": Entry("expertmail.demo_command", "Run the whole main job on loopback and show it.", _START),
     "verify": Entry("expertmail.verify_here", "Give the verdict on saved messages.", _JUDGE),
     "inspect": Entry("expertmail.inspect_command", "Show how the gateway reads a message.", _JUDGE),
-    "incidents": Entry("expertmail.incidents_command", "Open, list and show incidents.", _DAILY),
-    "contacts": Entry("expertmail.contacts_command", "Add, list and show customers' contacts.", _DAILY),
+    "incidents": Entry("expertmail.incidents_command", "Open, list, show and change incidents.", _DAILY),
+    "orgs": Entry("expertmail.orgs_command", "Add, show, change or erase customers.", _DAILY),
+    "contacts": Entry(
+        "expertmail.contacts_command", "Add, list, show, change and remove customers' contacts.", _DAILY
+    ),
     "compose": Entry("expertmail.compose_command", "Write to a customer.", _DAILY),
     "outbox": Entry("expertmail.outbox_command", "Show, retry or cancel mail on its way out.", _DAILY),
     "held": Entry(
@@ -54,7 +57,10 @@ COMMANDS: dict[str, Entry] = {
     "keys": Entry("expertmail.keys_command", "List, make and rotate DKIM keys.", _OPERATE),
     "dns": Entry("expertmail.dns_command", "Show the DNS records to publish, and check them.", _OPERATE),
     "identity": Entry("expertmail.identity_command", "Show or check the protected identities.", _OPERATE),
-    "db": Entry("expertmail.db_command", "Upgrade, check or back up the database.", _OPERATE),
+    "db": Entry("expertmail.db_command", "Upgrade, check, back up or restore the database.", _OPERATE),
+    "audit": Entry(
+        "expertmail.audit_command", "Show who did what, and check that nobody changed it.", _OPERATE
+    ),
     "replay": Entry("expertmail.replay_command", "Judge a stored message again from its evidence.", _OPERATE),
     "bench": Entry("expertmail.bench_command", "Measure the verifier on this machine.", _OPERATE),
 }

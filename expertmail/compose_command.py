@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from expertmail.desk import AsJson, By, Config, Desk, actor, now, open_desk
+from expertmail.desk import AsJson, By, Config, Desk, acted, actor, now, open_desk
 from expertmail.faults import ExitCode, FaultError
 from expertmail.post_room import judging_set, office_of, signer_of
 from expertmail.tables import say, show_json
@@ -21,6 +21,8 @@ from outbound.errors import ComposeError, SigningError
 from outbound.model import MailKind, Rendered, Value
 from outbound.store import queue_outgoing
 from threads.model import Contact, EntryKind, Thread, TimelineEntry
+from threads.store import Connection
+from threads.store.circumstances import phones, untrusted_recipient
 from threads.store.people import find_contacts
 from threads.store.thread import thread_by_reference, timeline_of
 
@@ -80,6 +82,22 @@ def reply(
         _write(desk, letter, preview=preview, as_json=as_json)
 
 
+@commands.command()
+def notice(
+    reference: Reference,
+    *,
+    to: Recipients,
+    preview: Preview = False,
+    by: By = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Tell a contact to see the portal, and nothing else: for a customer whose mail somebody else may read."""
+    with open_desk(config) as desk:
+        letter = _Letter(MailKind.PORTAL_NOTICE, reference, tuple(to), {}, actor(by))
+        _write(desk, letter, preview=preview, as_json=as_json)
+
+
 @dataclass(frozen=True, slots=True)
 class _Letter:
     """What an expert wants to send."""
@@ -95,6 +113,7 @@ def _write(desk: Desk, letter: _Letter, *, preview: bool, as_json: bool) -> None
     with desk.database.reading() as conn:
         thread = thread_by_reference(conn, letter.reference)
         contacts = [_contact(find_contacts(conn, address), address, thread) for address in letter.to]
+        _refuse_untrusted(conn, letter, contacts)
         entries = timeline_of(conn, thread.id)
     try:
         mails = _composed(desk, letter, thread, contacts, entries)
@@ -113,6 +132,21 @@ def _write(desk: Desk, letter: _Letter, *, preview: bool, as_json: bool) -> None
             "Repair that, then: expertmail outbox retry NUMBER",
             ExitCode.CONFIG,
         )
+
+
+def _refuse_untrusted(conn: Connection, letter: _Letter, contacts: Sequence[Contact]) -> None:
+    """Send nobody's words to mailboxes that an intruder may read; say whom to call instead."""
+    if letter.kind is MailKind.PORTAL_NOTICE:
+        return
+    for one in contacts:
+        name = untrusted_recipient(conn, one.address, one.id)
+        if name is not None:
+            calls = " or ".join(f"{c.name} ({c.phone})" for c in phones(conn, one.organisation_id))
+            raise FaultError(
+                f"The mail of {name} is marked untrusted. Write it in the portal, then: expertmail compose notice "
+                f"{letter.reference} --to {one.address}; or call {calls or 'them on a number that you trust'}.",
+                ExitCode.DATA,
+            )
 
 
 def _contact(found: tuple[Contact, ...], address: str, thread: Thread) -> Contact:
@@ -137,6 +171,8 @@ def _composed(
     """One frozen mail for each contact; an answer refers to the customer's last mail."""
     known = [e.message_id for e in entries if e.message_id is not None]
     asked = [e.message_id for e in entries if e.message_id is not None and e.kind is EntryKind.MAIL_IN]
+    if letter.kind is MailKind.PORTAL_NOTICE:  # it answers nothing that may be an intruder's
+        known, asked = [], []
     at = now()
     domain = desk.settings.sender_domain
     return compose(
@@ -161,7 +197,7 @@ def _queue(desk: Desk, letter: _Letter, ready: Sequence[Ready]) -> list[int]:
     """All of them in one transaction."""
     with desk.database.writing() as conn:
         at = now()
-        return [
+        numbers = [
             queue_outgoing(
                 conn,
                 one.signed,
@@ -172,6 +208,19 @@ def _queue(desk: Desk, letter: _Letter, ready: Sequence[Ready]) -> list[int]:
             ).outgoing_id
             for one in ready
         ]
+        thread = thread_by_reference(conn, letter.reference)
+        told = ", ".join(
+            f"mail {number} to {address}" for number, address in zip(numbers, letter.to, strict=False)
+        )
+        acted(
+            conn,
+            f"{letter.kind}-written",
+            letter.actor,
+            thread.reference,
+            told,
+            organisation_id=thread.organisation_id,
+        )
+        return numbers
 
 
 def _show(mails: Sequence[Rendered], *, as_json: bool) -> None:

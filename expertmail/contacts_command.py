@@ -6,23 +6,39 @@ from typing import Annotated
 
 import typer
 
-from expertmail.desk import AsJson, Config, now, open_desk
+from expertmail.desk import AsJson, By, Config, acted, actor, now, open_desk
 from expertmail.faults import ExitCode, FaultError
 from expertmail.tables import plain, say, show_facts, show_json, show_table
-from threads.model import Contact, ContactKind
+from threads.model import Contact, ContactForm, ContactKind
+from threads.store import Connection
 from threads.store.people import (
     add_contact,
     add_domain,
     add_organisation,
+    change_contact,
     find_contacts,
     find_organisation,
     list_contacts,
     list_domains,
     list_organisations,
     organisation,
+    organisation_named,
+    remove_contact,
 )
 
-commands = typer.Typer(no_args_is_help=True, help="Add, list and show customers' contacts.")
+commands = typer.Typer(no_args_is_help=True, help="Add, list, show, change and remove customers' contacts.")
+
+Address = Annotated[str, typer.Argument(help="Mail address of the contact.")]
+OfKind = Annotated[
+    ContactKind | None, typer.Option(help="Which contact, if the address is one of several kinds.")
+]
+External = Annotated[
+    bool | None,
+    typer.Option(
+        "--external/--internal",
+        help="Outside the customer's organisation, such as a service provider; by default told by its domains.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -48,6 +64,9 @@ def add(
     ),
     language: Annotated[str, typer.Option(help="Language of mail to the contact.")] = "en",
     phone: Annotated[str | None, typer.Option(help="Telephone number, for break-glass calls.")] = None,
+    form: Annotated[ContactForm, typer.Option(help="Who reads the mail.")] = ContactForm.PERSON,
+    external: External = None,
+    by: By = None,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
@@ -55,12 +74,35 @@ def add(
     with open_desk(config) as desk:
         with desk.database.writing() as conn:
             at = now()
-            customer = find_organisation(conn, org) or add_organisation(conn, org, at)
+            known = find_organisation(conn, org)
+            customer = known or add_organisation(conn, org, at)
             for one in domain or ():
-                add_domain(conn, customer.id, one, at, verified=True)
+                add_domain(conn, customer.id, one, at, verified=True, by=actor(by))
             made = add_contact(
-                conn, customer.id, address, name, at, kind=kind, language=language, phone=phone
+                conn,
+                customer.id,
+                address,
+                name,
+                at,
+                kind=kind,
+                language=language,
+                phone=phone,
+                form=form,
+                external=external,
             )
+            if known is None:
+                acted(conn, "customer-added", by, customer.name, organisation_id=customer.id)
+            for one in domain or ():
+                acted(
+                    conn,
+                    "domain-added",
+                    by,
+                    one,
+                    f"of {customer.name}, verified",
+                    organisation_id=customer.id,
+                )
+            detail = f"{made.name}, {made.kind} of {customer.name}"
+            acted(conn, "contact-added", by, made.address, detail, organisation_id=customer.id)
         if as_json:
             show_json({**plain(made), "organisation": customer.name})
             return
@@ -80,24 +122,32 @@ def list_(
         names = {one.id: one.name for one in list_organisations(conn)}
         only = None
         if org is not None:
-            found = find_organisation(conn, org)
-            if found is None:
-                raise FaultError(f"There is no customer named {org}.", ExitCode.NO_INPUT)
-            only = found.id
+            only = organisation_named(conn, org).id
         contacts = list_contacts(conn, only)
     if as_json:
         show_json([{**plain(one), "organisation": names[one.organisation_id]} for one in contacts])
         return
     show_table(
-        ("ADDRESS", "NAME", "CUSTOMER", "KIND", "LANGUAGE"),
-        [(c.address, c.name, names[c.organisation_id], c.kind.value, c.language) for c in contacts],
+        ("ADDRESS", "NAME", "CUSTOMER", "KIND", "FORM", "LANGUAGE", "TELEPHONE"),
+        [
+            (
+                c.address,
+                c.name,
+                names[c.organisation_id],
+                c.kind.value,
+                _form(c),
+                c.language,
+                c.phone or "",
+            )
+            for c in contacts
+        ],
         "There are no contacts yet; add one with: expertmail contacts add ADDRESS --name NAME --org CUSTOMER",
     )
 
 
 @commands.command()
 def show(
-    address: Annotated[str, typer.Argument(help="Mail address of the contact.")],
+    address: Address,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
@@ -134,6 +184,90 @@ def _facts(one: Contact) -> dict[str, str]:
         "address": one.address,
         "name": one.name,
         "kind": one.kind.value,
+        "form": _form(one),
         "language": one.language,
         "phone": one.phone or "",
     }
+
+
+def _form(one: Contact) -> str:
+    return f"{one.form}, external" if one.external else one.form.value
+
+
+@commands.command()
+def change(
+    address: Address,
+    *,
+    name: Annotated[str | None, typer.Option(help="Name of the person or team.")] = None,
+    kind: Annotated[ContactKind | None, typer.Option(help="What the contact is there for.")] = None,
+    language: Annotated[str | None, typer.Option(help="Language of mail to the contact.")] = None,
+    phone: Annotated[str | None, typer.Option(help="Telephone number; empty takes it away.")] = None,
+    form: Annotated[ContactForm | None, typer.Option(help="Who reads the mail.")] = None,
+    external: External = None,
+    org: Annotated[
+        str | None, typer.Option(help="The customer, if the address is a contact of several.")
+    ] = None,
+    of_kind: OfKind = None,
+    by: By = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Change what is recorded of a contact."""
+    with open_desk(config) as desk:
+        with desk.database.writing() as conn:
+            before = _one(conn, address, org, of_kind)
+            after = change_contact(
+                conn,
+                before,
+                name=name,
+                kind=kind,
+                language=language,
+                phone=phone,
+                form=form,
+                external=external,
+            )
+            old, new = plain(before), plain(after)
+            told = "; ".join(f"{key}: {old[key]} -> {new[key]}" for key in new if new[key] != old[key])
+            if told:
+                acted(conn, "contact-changed", by, after.address, told, organisation_id=after.organisation_id)
+        if as_json:
+            show_json(after)
+        else:
+            say(f"{after.address}: {told or 'nothing changed'}.")
+
+
+@commands.command()
+def remove(
+    address: Address,
+    org: Annotated[
+        str | None, typer.Option(help="The customer, if the address is a contact of several.")
+    ] = None,
+    of_kind: OfKind = None,
+    by: By = None,
+    config: Config = None,
+) -> None:
+    """Let a contact speak for its customer no more. What was said stays on record."""
+    with open_desk(config) as desk:
+        with desk.database.writing() as conn:
+            one = _one(conn, address, org, of_kind)
+            remove_contact(conn, one, now())
+            acted(conn, "contact-removed", by, one.address, one.name, organisation_id=one.organisation_id)
+        say(f"{one.address} is no contact any more.")
+
+
+def _one(conn: Connection, address: str, org: str | None, kind: ContactKind | None) -> Contact:
+    """The contact meant; a fault where there is none, or several."""
+    found = find_contacts(conn, address)
+    if org is not None:
+        whose = organisation_named(conn, org).id
+        found = tuple(one for one in found if one.organisation_id == whose)
+    if kind is not None:
+        found = tuple(one for one in found if one.kind is kind)
+    if not found:
+        raise FaultError(f"{address} is no such contact; see: expertmail contacts list", ExitCode.NO_INPUT)
+    if len(found) > 1:
+        kinds = ", ".join(f"{one.kind} of {organisation(conn, one.organisation_id).name}" for one in found)
+        raise FaultError(
+            f"{address} is several contacts ({kinds}); name the one with --org and --of-kind.", ExitCode.DATA
+        )
+    return found[0]

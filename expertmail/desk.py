@@ -19,6 +19,8 @@ import typer
 from expertmail.faults import ExitCode, FaultError
 from expertmail.settings import Settings, load
 from expertmail.world import World, database_url, open_world
+from threads.store import Connection
+from threads.store.audit import record_act
 from threads.store.engine import Database, open_database
 from threads.store.errors import RefusedRecord, StorageFull, StoreError, UnknownRecord
 from threads.store.migration import upgrade
@@ -31,7 +33,8 @@ Config = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 By = Annotated[
-    str | None, typer.Option("--by", metavar="NAME", help="Who does this; the account's name by default.")
+    str | None,
+    typer.Option("--by", "--as", metavar="NAME", help="Who does this; the account's name by default."),
 ]
 
 
@@ -116,3 +119,18 @@ def actor(by: str | None) -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return f"user {os.getuid()}"
+
+
+def acted(
+    conn: Connection,
+    act: str,
+    by: str | None,
+    subject: str,
+    detail: str = "",
+    *,
+    organisation_id: int | None = None,
+) -> None:
+    """Write an act into the audit trail: the last thing a command does in its transaction."""
+    record_act(
+        conn, act, now(), by=actor(by), subject=subject, detail=detail, organisation_id=organisation_id
+    )

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from expertmail import held_expire_command
-from expertmail.desk import AsJson, By, Config, Desk, actor, now, open_desk
-from expertmail.faults import ExitCode, FaultError
+from expertmail.desk import AsJson, By, Config, Desk, acted, actor, now, open_desk
+from expertmail.faults import FaultError
 from expertmail.gateway import mailboxes
 from expertmail.held_listing import damaged_json, expired_json, held_json, list_expired, list_held
 from expertmail.held_time import retention_of
@@ -21,7 +21,7 @@ from threads.model import Disposition, ExpiredMessage, HeldItem
 from threads.store import Connection, held
 from threads.store.errors import undecodable
 from threads.store.expiry import find_expired
-from threads.store.people import find_organisation
+from threads.store.people import organisation_named
 from threads.store.read import judgements
 from threads.store.thread import open_inquiry, thread_by_id, thread_by_reference
 
@@ -175,9 +175,7 @@ def release(
         with desk.database.writing() as conn:
             thread_id = None if to is None else thread_by_reference(conn, to).id
             if org is not None:
-                customer = find_organisation(conn, org)
-                if customer is None:
-                    raise FaultError(f"There is no customer named {org}.", ExitCode.NO_INPUT)
+                customer = organisation_named(conn, org)
                 title = held.held_item(conn, identifier).copy.subject
                 thread_id = open_inquiry(conn, customer.id, title, now(), actor=actor(by)).id
             if add_contact is None:
@@ -188,6 +186,9 @@ def release(
                 )
             item = held.held_item(conn, identifier)
             filed = thread_by_id(conn, item.copy.thread_id or 0)
+            made = "" if add_contact is None else f"; {item.copy.author} made a contact"
+            told = f"filed on {filed.reference}{made}"
+            acted(conn, "mail-released", by, identifier, told, organisation_id=filed.organisation_id)
         if as_json:
             show_json(_as_json(desk, item))
             return
@@ -207,6 +208,7 @@ def _pass_on(desk: Desk, identifier: str, by: str) -> HeldItem | None:
             release_to_next_hop(conn, identifier, route.next_hop, border_of(desk.world), now(), by=by)
         except UnfitError as error:
             raise FaultError(f"{identifier} cannot be passed on: {error}.") from error
+        acted(conn, "mail-released", by, identifier, f"to {route.next_hop}")
         return held.held_item(conn, identifier)
 
 
@@ -223,6 +225,10 @@ def discard(
         with desk.database.writing() as conn:
             held.discard(conn, identifier, reason, now(), by=actor(by))
             item = held.find_held(conn, identifier)
+            whose = None
+            if isinstance(item, HeldItem) and item.copy.thread_id is not None:
+                whose = thread_by_id(conn, item.copy.thread_id).organisation_id
+            acted(conn, "mail-discarded", by, identifier, reason, organisation_id=whose)
         if as_json:
             show_json(_as_json(desk, item) if isinstance(item, HeldItem) else damaged_json(item))
         else:

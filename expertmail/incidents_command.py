@@ -6,21 +6,40 @@ from typing import Annotated
 
 import typer
 
-from expertmail.desk import AsJson, By, Config, Desk, actor, now, open_desk
+from expertmail import incident_entries_command, incident_tasks_command
+from expertmail.desk import AsJson, By, Config, Desk, acted, actor, now, open_desk
 from expertmail.faults import ExitCode, FaultError
+from expertmail.orgs_command import say_telephones
 from expertmail.tables import MARK_STYLES, moment, plain, say, show_facts, show_json, show_table
-from threads.model import Assignee, Severity, State, Thread, ThreadKind, TimelineEntry
-from threads.store.people import find_organisation, list_organisations, organisation
+from threads.model import (
+    Assignee,
+    Classification,
+    Mark,
+    Severity,
+    State,
+    Task,
+    Thread,
+    ThreadKind,
+    TimelineEntry,
+)
+from threads.store.circumstances import phones
+from threads.store.people import find_organisation, list_organisations, organisation, organisation_named
+from threads.store.tasks import list_tasks
 from threads.store.thread import (
     add_note,
     list_threads,
     open_incident,
+    open_inquiry,
+    open_service,
     set_state,
+    thread_by_id,
     thread_by_reference,
     timeline_of,
 )
+from threads.store.thread_changes import change_thread
+from threads.transitions import state_refusal
 
-commands = typer.Typer(no_args_is_help=True, help="Open, list and show incidents.")
+commands = typer.Typer(no_args_is_help=True, help="Open, list, show and change incidents.")
 
 Reference = Annotated[
     str, typer.Argument(metavar="REF", help="Such as INC-000001, INQ-000001 or SVC-000001.")
@@ -29,6 +48,8 @@ Reference = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Put the command on an app."""
+    incident_tasks_command.register(commands)
+    incident_entries_command.register(commands)
     app.add_typer(commands, name="incidents")
 
 
@@ -37,6 +58,13 @@ def open_(
     *,
     org: Annotated[str, typer.Option(help="The customer.")],
     title: Annotated[str, typer.Option(help="What it is about, in one line; customers see it.")],
+    kind: Annotated[
+        ThreadKind,
+        typer.Option(help="An incident, a question to the experts, or one about the service itself."),
+    ] = ThreadKind.INCIDENT,
+    about: Annotated[
+        str | None, typer.Option(metavar="REF", help="The incident that an inquiry is about.")
+    ] = None,
     severity: Annotated[Severity, typer.Option(case_sensitive=False)] = Severity.MEDIUM,
     to: Annotated[Assignee, typer.Option(case_sensitive=False, help="Who has the next move.")] = (
         Assignee.DEFENDER_EXPERTS
@@ -45,7 +73,7 @@ def open_(
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Open an incident for a customer."""
+    """Open an incident for a customer, or an inquiry or service thread."""
     with open_desk(config) as desk:
         with desk.database.writing() as conn:
             customer = find_organisation(conn, org)
@@ -55,9 +83,20 @@ def open_(
                     "expertmail contacts add",
                     ExitCode.NO_INPUT,
                 )
-            made = open_incident(
-                conn, customer.id, title, now(), severity=severity, assigned_to=to, actor=actor(by)
-            )
+            who, at = actor(by), now()
+            match kind:
+                case ThreadKind.INCIDENT:
+                    made = open_incident(
+                        conn, customer.id, title, at, severity=severity, assigned_to=to, actor=who
+                    )
+                case ThreadKind.INQUIRY:
+                    made = open_inquiry(conn, customer.id, title, at, actor=who, mark=Mark.EXPERT)
+                case ThreadKind.SERVICE:
+                    made = open_service(conn, customer.id, title, at, actor=who, mark=Mark.EXPERT)
+            if about is not None:
+                incident = thread_by_reference(conn, about)
+                made = change_thread(conn, made, at, actor=who, about=incident)
+            acted(conn, "thread-opened", by, made.reference, made.title, organisation_id=customer.id)
         if as_json:
             show_json({**plain(made), "organisation": customer.name})
         else:
@@ -68,13 +107,15 @@ def open_(
 def list_(
     kind: Annotated[ThreadKind | None, typer.Option(help="Only this kind.")] = None,
     state: Annotated[State | None, typer.Option(case_sensitive=False, help="Only in this state.")] = None,
+    org: Annotated[str | None, typer.Option(help="Only this customer's.")] = None,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
     """List incidents, inquiries and service threads, the latest news first."""
     with open_desk(config) as desk, desk.database.reading() as conn:
         names = {one.id: one.name for one in list_organisations(conn)}
-        found = list_threads(conn, kind=kind, state=state)
+        whose = None if org is None else organisation_named(conn, org).id
+        found = list_threads(conn, kind=kind, state=state, organisation_id=whose)
     if as_json:
         show_json([{**plain(one), "organisation": names[one.organisation_id]} for one in found])
         return
@@ -106,26 +147,65 @@ def show(
     """Show a thread and its timeline: who said what, and how far that is proven."""
     with open_desk(config) as desk, desk.database.reading() as conn:
         thread = thread_by_reference(conn, reference)
-        customer = organisation(conn, thread.organisation_id).name
-        entries = timeline_of(conn, thread.id)
+        customer = organisation(conn, thread.organisation_id)
+        entries, tasks = timeline_of(conn, thread.id), list_tasks(conn, thread.id)
+        about = None if thread.about_id is None else thread_by_id(conn, thread.about_id).reference
+        callable_ = phones(conn, customer.id) if customer.untrusted else ()
     if as_json:
-        show_json({**plain(thread), "organisation": customer, "timeline": plain(entries)})
+        show_json(
+            {
+                **plain(thread),
+                "organisation": customer.name,
+                "mail_untrusted": customer.untrusted is not None,
+                "about": about,
+                "tasks": plain(tasks),
+                "timeline": [{**plain(one), "actor_kind": one.mark.actor_kind.value} for one in entries],
+            }
+        )
         return
-    _show_head(thread, customer)
+    _show_head(thread, customer.name, about)
+    if customer.untrusted:
+        say(f"The mail of {customer.name} is untrusted: {customer.untrusted.reason}", style="red")
+        say_telephones(customer, callable_)
+    _show_tasks(tasks)
     for entry in entries:
         _show_entry(entry, quoted=quoted)
 
 
-def _show_head(thread: Thread, customer: str) -> None:
+def _show_head(thread: Thread, customer: str, about: str | None) -> None:
     say(f"{thread.reference}  {thread.title}", style="bold")
     show_facts(
         {
             "customer": customer,
             "state": thread.state.value,
             "severity": thread.severity.value if thread.severity else "",
+            "classification": thread.classification.value if thread.classification else "",
             "assigned to": thread.assigned_to.value,
+            "about": about or "",
             "opened": moment(thread.opened_at),
+            "content removed": moment(thread.emptied_at),
         }
+    )
+
+
+def _show_tasks(tasks: tuple[Task, ...]) -> None:
+    if not tasks:
+        return
+    say()
+    show_table(
+        ("TASK", "STATUS", "SOURCE", "SINCE", "BY", "WHAT"),
+        [
+            (
+                str(one.number),
+                one.status.value,
+                one.source.value,
+                moment(one.updated_at),
+                one.updated_by,
+                one.title,
+            )
+            for one in tasks
+        ],
+        "",
     )
 
 
@@ -161,7 +241,49 @@ def note(
         with desk.database.writing() as conn:
             thread = thread_by_reference(conn, reference)
             add_note(conn, thread.id, text, now(), actor=actor(by))
+            acted(conn, "note-added", by, thread.reference, organisation_id=thread.organisation_id)
         say(f"Noted on {thread.reference}.")
+
+
+@commands.command()
+def change(
+    reference: Reference,
+    *,
+    title: Annotated[
+        str | None, typer.Option(help="What it is about, in one line; customers see it.")
+    ] = None,
+    severity: Annotated[Severity | None, typer.Option(case_sensitive=False)] = None,
+    classification: Annotated[
+        Classification | None, typer.Option(case_sensitive=False, help="What it turned out to be.")
+    ] = None,
+    to: Annotated[Assignee | None, typer.Option(case_sensitive=False, help="Who has the next move.")] = None,
+    about: Annotated[
+        str | None, typer.Option(metavar="REF", help="The incident that an inquiry is about.")
+    ] = None,
+    by: By = None,
+    config: Config = None,
+) -> None:
+    """Change a thread's title, severity, classification, assignee, or the incident that it is about."""
+    with open_desk(config) as desk:
+        with desk.database.writing() as conn:
+            before = thread_by_reference(conn, reference)
+            after = change_thread(
+                conn,
+                before,
+                now(),
+                actor=actor(by),
+                title=title,
+                severity=severity,
+                classification=classification,
+                assigned_to=to,
+                about=None if about is None else thread_by_reference(conn, about),
+            )
+            if after != before:
+                told = timeline_of(conn, after.id)[-1].text
+                acted(
+                    conn, "thread-changed", by, after.reference, told, organisation_id=after.organisation_id
+                )
+        say(f"{after.reference} is changed." if after != before else f"{after.reference} is so already.")
 
 
 @commands.command()
@@ -178,14 +300,41 @@ def state(
 
 
 @commands.command()
-def resolve(reference: Reference, by: By = None, config: Config = None) -> None:
+def resolve(
+    reference: Reference,
+    classification: Annotated[
+        Classification | None,
+        typer.Option(case_sensitive=False, help="What an incident turned out to be."),
+    ] = None,
+    by: By = None,
+    config: Config = None,
+) -> None:
     """Resolve a thread; the same as: state REF Resolved."""
     with open_desk(config) as desk:
-        _set_state(desk, reference, State.RESOLVED, Assignee.UNASSIGNED, actor(by))
+        _set_state(desk, reference, State.RESOLVED, Assignee.UNASSIGNED, actor(by), classification)
 
 
-def _set_state(desk: Desk, reference: str, to_state: State, to: Assignee | None, who: str) -> None:
+def _set_state(  # noqa: PLR0917 -- each argument a different type
+    desk: Desk,
+    reference: str,
+    to_state: State,
+    to: Assignee | None,
+    who: str,
+    classification: Classification | None = None,
+) -> None:
     with desk.database.writing() as conn:
         thread = thread_by_reference(conn, reference)
+        refused = state_refusal(thread.state, to_state)
+        if refused is not None:
+            raise FaultError(f"{thread.reference} cannot be {to_state}: {refused}.", ExitCode.DATA)
+        if classification is not None:
+            change_thread(conn, thread, now(), actor=who, classification=classification)
         after = set_state(conn, thread.id, to_state, now(), actor=who, assigned_to=to)
+        if after != thread:
+            told = f"{thread.state}, {thread.assigned_to} -> {after.state}, {after.assigned_to}"
+            acted(conn, "state-set", who, after.reference, told, organisation_id=after.organisation_id)
+        pending = [one for one in list_tasks(conn, thread.id) if one.status.pending]
     say(f"{after.reference}: {after.state.value}, assigned to {after.assigned_to.value}.")
+    if after.state is State.RESOLVED and pending:
+        numbers = ", ".join(str(one.number) for one in pending)
+        say(f"Still pending: task {numbers}; see `expertmail incidents show {after.reference}`.")

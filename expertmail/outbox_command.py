@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from expertmail.desk import AsJson, By, Config, actor, now, open_desk
+from expertmail.desk import AsJson, By, Config, acted, actor, now, open_desk
 from expertmail.tables import moment, plain, say, show_facts, show_json, show_table
 from outbound import store
 from outbound.model import DeliveryState, OrderState
@@ -181,11 +181,18 @@ def show(
 
 
 @commands.command()
-def retry(number: Number, config: Config = None) -> None:
+def retry(number: Number, by: By = None, config: Config = None) -> None:
     """Try a mail again now. A withheld one is judged by our own verifier again first."""
     with open_desk(config) as desk:
         with desk.database.writing() as conn:
             store.retry_now(conn, number, now())
+            acted(
+                conn,
+                "mail-retried",
+                by,
+                f"mail {number}",
+                organisation_id=store.organisation_of_mail(conn, number),
+            )
         say(f"Mail {number} is due now; a running `expertmail serve` delivers it.")
 
 
@@ -195,4 +202,11 @@ def cancel(number: Number, by: By = None, config: Config = None) -> None:
     with open_desk(config) as desk:
         with desk.database.writing() as conn:
             store.cancel(conn, number, now(), actor=actor(by))
+            acted(
+                conn,
+                "mail-cancelled",
+                by,
+                f"mail {number}",
+                organisation_id=store.organisation_of_mail(conn, number),
+            )
         say(f"Mail {number} is cancelled.")

@@ -17,7 +17,14 @@ from __future__ import annotations
 
 from outbound.store.mail_events import events_of, notice_of, record_event, undelivered
 from outbound.store.orders import CAPS, close_order, list_orders, next_orders, order_automatic
-from outbound.store.outbox import cancel, count_outbox, list_outbox, retry_now, show_outbox
+from outbound.store.outbox import (
+    cancel,
+    count_outbox,
+    list_outbox,
+    organisation_of_mail,
+    retry_now,
+    show_outbox,
+)
 from outbound.store.queue import (
     RECHECK,
     RECHECK_FOR,
@@ -51,6 +58,7 @@ __all__ = [
     "next_orders",
     "notice_of",
     "order_automatic",
+    "organisation_of_mail",
     "queue_ordered",
     "queue_outgoing",
     "queue_relayed",

@@ -29,6 +29,7 @@ from outbound.store.rows import (
     state_of,
 )
 from outbound.store.untrusted import refuse_untrusted
+from threads.schema import threads
 from threads.store.errors import RefusedRecord
 from threads.store.row_reading import well_typed
 from threads.store.values import MAX_LINE, storable
@@ -154,6 +155,12 @@ def retry_now(conn: Connection, outgoing_id: int, now: datetime) -> None:
         raise RefusedRecord(f"Outgoing mail {mail.id} is {word}.")
     refuse_untrusted(conn, mail.kind, mail.rcpt_to, mail.contact_id)
     change(conn, outgoing_id, now, state=DeliveryState.QUEUED.value, next_attempt_at=now)
+
+
+def organisation_of_mail(conn: Connection, outgoing_id: int) -> int | None:
+    """Whose thread a mail is on; None for one on no thread."""
+    query = select(threads.c.organisation_id).join(outgoing, outgoing.c.thread_id == threads.c.id)
+    return conn.execute(query.where(outgoing.c.id == outgoing_id)).scalar()
 
 
 def cancel(conn: Connection, outgoing_id: int, now: datetime, *, actor: str) -> None:

@@ -20,6 +20,7 @@ CONTRACT = [
     "verify",
     "inspect",
     "incidents",
+    "orgs",
     "contacts",
     "compose",
     "outbox",
@@ -30,6 +31,7 @@ CONTRACT = [
     "dns",
     "identity",
     "db",
+    "audit",
     "replay",
     "bench",
 ]

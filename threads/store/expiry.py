@@ -32,6 +32,7 @@ from sqlalchemy import (
 from threads.model import DamagedCopy, Disposition, EntryKind, ExpiredMessage, Mark, MessageKind, StoredCopy
 from threads.retention import counts_from
 from threads.schema import UtcTime, evidence, expired_messages, messages, raw_messages, timeline
+from threads.store.audit import record_act
 from threads.store.belonging import on_legal_hold
 from threads.store.errors import RefusedRecord
 from threads.store.held import WAITING
@@ -114,6 +115,8 @@ def expire(
         _keep_trace(conn, [copy.id for copy in copies], at, by)
         _remove(conn, copies)
         _tell_threads(conn, copies, at, by)
+        ids = " ".join(copy.id for copy in copies)
+        record_act(conn, "mail-expired", at, by=by, subject=f"messages: {len(copies)}", detail=ids)
     return copies
 
 

@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, true, update
 
 from threads.model import (
     Contact,
@@ -152,15 +152,13 @@ def list_domains(conn: Connection, organisation_id: int | None = None) -> tuple[
     )
 
 
-def remove_domain(conn: Connection, domain: str) -> None:
-    """Forget a domain; UnknownRecord when it is not on record."""
-    gone = conn.execute(
-        delete(organisation_domains).where(
-            organisation_domains.c.domain == domain.strip().rstrip(".").lower()
-        )
-    )
-    if not gone.rowcount:
-        raise UnknownRecord(f"No organisation has the domain {domain}.")
+def remove_domain(conn: Connection, domain: str, organisation_id: int | None = None) -> None:
+    """Forget a domain (of that organisation); UnknownRecord when it is not on record."""
+    named = organisation_domains.c.domain == domain.strip().rstrip(".").lower()
+    theirs = true() if organisation_id is None else organisation_domains.c.organisation_id == organisation_id
+    if not conn.execute(delete(organisation_domains).where(named, theirs)).rowcount:
+        whose = "No organisation has" if organisation_id is None else "That customer does not have"
+        raise UnknownRecord(f"{whose} the domain {storable(domain, 80)}.")
 
 
 def add_contact(
