@@ -35,6 +35,7 @@ from threads.model.held import DamagedCopy, ExpiredMessage, HeldItem
 from threads.model.matching import (
     Candidates,
     KnownMessage,
+    MatchRecord,
     MatchRule,
     ReplyToken,
     Signal,
@@ -70,6 +71,7 @@ __all__ = [
     "Judgement",
     "KnownMessage",
     "Mark",
+    "MatchRecord",
     "MatchRule",
     "MessageKind",
     "Organisation",

@@ -167,3 +167,15 @@ class Standing:
         if self.kind is StandingKind.CONTACT:
             return Mark.VERIFIED
         return Mark.NOT_LISTED if self.kind is StandingKind.LISTED_DOMAIN else Mark.UNVERIFIED
+
+
+@dataclass(frozen=True, slots=True)
+class MatchRecord:
+    """How it was decided where a stored message belongs and whether its author may speak there, as it is on record."""
+
+    copy_id: str
+    rule: str
+    reason: str
+    standing: str
+    standing_reason: str
+    signals: tuple[Signal, ...]

@@ -92,6 +92,14 @@ def held_items(conn: Connection, keys: Sequence[Key]) -> Iterator[HeldItem | Dam
         yield _damage(conn, found) if isinstance(found, Damaged) else found
 
 
+def held_on(conn: Connection, thread_id: int) -> tuple[HeldItem | DamagedCopy, ...]:
+    """What waits and seems to belong to a thread, oldest first."""
+    words = [word.value for word in WAITING]
+    query = select(messages.c.id).where(messages.c.thread_id == thread_id, messages.c.disposition.in_(words))
+    keys = keys_of(conn, messages, query.order_by(messages.c.received_at, messages.c.id))
+    return tuple(held_items(conn, keys))
+
+
 def _damage(conn: Connection, found: Damaged) -> DamagedCopy:
     columns = damaged_columns(conn, messages, found.key, dict(_WORDS))
     return DamagedCopy(readable_id(conn, messages, found.key), columns or ("its bytes",))

@@ -1,12 +1,25 @@
-"""What of our own mail goes along when an expert moves it to another thread."""
+"""Our own mail as a part of a thread: its headers, and what goes along when an expert moves it to another one."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select, update
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy import Connection, func, select, update
 
 from outbound.renamed_id import renamed_id
 from outbound.schema import attempts, outgoing
 from threads.store.values import MAX_ID, storable
+
+HEADER_OCTETS: Final = 64 * 1024
+"""Of one mail that are read for its references; our own headers are far smaller."""
+
+
+def headers_of_thread(conn: Connection, thread_id: int) -> Mapping[str, bytes]:
+    """The beginnings of the mails that we sent on a thread, by their Message-IDs."""
+    header = func.substr(outgoing.c.raw, 1, HEADER_OCTETS).label("header")
+    rows = conn.execute(select(outgoing.c.message_id, header).where(outgoing.c.thread_id == thread_id))
+    return {row.message_id: bytes(row.header) for row in rows}
 
 
 def follow_to_thread(conn: Connection, message_id: str, thread_id: int) -> tuple[str, ...]:
