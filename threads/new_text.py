@@ -13,7 +13,17 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from threads.quote_words import FIELD_NAMES, MARKERS, OPENERS, VERB_PARTS, VERBS
+from threads.quote_heading import (
+    field_name,
+    has_digit,
+    has_time_or_year,
+    has_verb,
+    is_bare_heading,
+    may_end,
+    may_open,
+    opens_by_date,
+)
+from threads.quote_words import MARKERS
 from threads.signature import is_banner, signature_start
 from threads.signature_words import SENT_FROM, SENT_FROM_ENDS
 
@@ -23,26 +33,24 @@ _MAX_HEADING = 400
 _MAX_HEADING_LINES = 6
 # The fields of an Outlook block stand within so many lines (long To: fields wrap).
 _MAX_BLOCK_LINES = 12
-# A field's label is not longer than this, marks and indentation included.
-_MAX_LABEL = 48
 # A signature with more lines than this below its "-- " is taken for text.
 _MAX_SIGNATURE_LINES = 15
 # A telephone's "Sent from …" and its link; longer lines that begin so are prose.
 _MAX_SENT_FROM = 160
 # Programs wrap at 68 to 80 characters; a quoted line and the word after it that fit into fewer were not wrapped.
 _WRAPPED_WIDTH = 68
+# Below a telephone's line that stands alone a message may stand that nothing marks; who writes so much more than this
+# above it does not write on a telephone.
+_MAX_ABOVE_OLD = 300
 _MAX_INDENTED_MARK = 8
 # What servers put above a mail stands within so many lines from its top.
 _MAX_BANNER_LINES = 6
 
-_WORD = re.compile(r"\w+")
-_ISO_DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}\b")
-_TIME_OR_YEAR = re.compile(r"\d[:.h]\d\d|\b(?:19|20)\d\d")
 _DELIMITER = re.compile(r"(?:--|—+|–{2,}|__+|--+|\*\*\*+|####*|~~~+|===+|\+\+\++|ᐧ)\s*", re.ASCII)
 _NAMED_MARK = re.compile(r"[A-Z][A-Za-z]{0,15}>(?:\s|$)")
-_VERB_ENDS = tuple(VERBS)
 _DELIMITER_STARTS = frozenset("-—–_*#~=+ᐧ")
-_LABEL_MARKS = " *_>-|\u00a0\t"
+_RULES = "-_*=‐–—"
+_RULES_AND_BLANKS = _RULES + " >"
 _TRIM = " \t\r\n\u00a0\u200b\u200e\u200f\u202a\u202b\u202c\ufeff"
 # What str.strip leaves of those.
 _UNSEEN = frozenset("\u200b\u200e\u200f\u202a\u202b\u202c\ufeff")
@@ -132,6 +140,8 @@ class _Lines:
                 short = short.strip(_TRIM)
             self.marked.append(bool(short) and _is_marked(line, short))
             self.short.append(short if len(line) <= _MAX_HEADING else None)
+        # What each line's label stands for, once it was asked for.
+        self.field: list[str | None] = [None] * self.count
         # For each line the next one that is not blank, so that nothing is searched twice.
         self.solid = [self.count] * (self.count + 1)
         following = self.count
@@ -159,7 +169,7 @@ class _Lines:
                 continue
             if short.startswith("```"):
                 fenced = not fenced
-            elif not fenced and (":" in short or "：" in short or short[0] in "-_*=" or short[-1] in "-_*="):
+            elif not fenced and (":" in short or "：" in short or short[0] in _RULES or short[-1] in _RULES):
                 if self._starts_original(number):
                     self._mark(self._above(number), self.count, SpanKind.QUOTED)
                     break
@@ -167,7 +177,7 @@ class _Lines:
                 if start >= 0:
                     number = handled = self._attributed(start, number + 1)
                     continue
-            if not fenced and ("@" in short or short[0].isdigit()) and _is_bare_heading(short):
+            if not fenced and ("@" in short or short[0].isdigit()) and is_bare_heading(short):
                 number = handled = self._attributed(number, number + 1)
                 continue
             number += 1
@@ -215,9 +225,12 @@ class _Lines:
         """Marked lines, with blank ones and wrapped ends between them; returns the line after them."""
         number = start
         while number < self.count and self.marked[number]:
+            self.kind[number] = SpanKind.QUOTED
             end = number + 1
+            if end < self.count and self.marked[end]:
+                number = end
+                continue
             following = self.solid[end]
-            self._mark(number, end, SpanKind.QUOTED)
             if self._is_wrapped_end(end):
                 self._mark(end, end + 1, SpanKind.QUOTED)
                 number = end + 1
@@ -252,7 +265,7 @@ class _Lines:
             if not part:
                 return
             joined = part if start == last else f"{part} {joined}"
-            if "@" in joined and _TIME_OR_YEAR.search(joined) is not None and _opens_by_date(part):
+            if "@" in joined and has_time_or_year(joined) and opens_by_date(part):
                 self._mark(start, number, SpanKind.QUOTED)
                 return
 
@@ -270,34 +283,49 @@ class _Lines:
         short = self.short[number]
         if not short:
             return False
-        if short[0] in "-_*=>" or short[-1] in ":：":
-            bare = short.strip(" -_*=>").casefold()
-            if bare.rstrip(":： ") in MARKERS and (len(bare) != len(short) or short[-1] in ":："):
+        if short[0] in _RULES or short[0] == ">" or short[-1] in ":：":
+            bare = short.strip(_RULES_AND_BLANKS)
+            if not bare:
+                return False
+            if (len(bare) != len(short) or short[-1] in ":：") and bare.casefold().rstrip(":： ") in MARKERS:
                 return True
-        return _field_name(short) in ("from", "date") and self._is_field_block(number)
+        return self._field(number) in ("from", "date") and self._is_field_block(number)
+
+    def _field(self, number: int) -> str:
+        found = self.field[number]
+        if found is None:
+            short = self.short[number]
+            found = self.field[number] = field_name(short) if short else ""
+        return found
 
     def _is_field_block(self, number: int) -> bool:
         """From:, Sent:, To:, Subject: in some language, three of them close together."""
         seen: set[str] = set()
         for following in range(number, min(number + _MAX_BLOCK_LINES, self.count)):
-            short = self.short[following]
-            name = _field_name(short) if short else ""
+            name = self._field(following)
             if name in ("from", "date", "to", "subject"):
                 seen.add(name)
                 if len(seen) >= 3:  # noqa: PLR2004 -- three of the four
                     return True
         return False
 
-    def _attribution(self, floor: int, last: int) -> int:
-        """Where the "On … wrote:" begins that ends with this line; -1 where it ends none."""
+    def _attribution(self, floor: int, last: int) -> int:  # noqa: C901 -- one loop that ends for one of several reasons
+        """Where the "On … wrote:" begins that ends with this line; -1 where it ends none.
+
+        Who wrote when: a verb (or an address in angle brackets and a time at the end: Gmail in Japanese, Russian, Hebrew
+        and others has no verb), and a number or an address. Looks at no line that an earlier heading could have ended
+        with, so each line is looked at once.
+        """
         short = self.short[last]
-        if not short or not _may_end(short):
+        if not short or not may_end(short):
             return -1
-        joined = ""
+        bracketed = short.rstrip(" -*_").endswith((">:", ">："))
+        length = 0
+        verb = address = numbered = timed = False
         found = -1
         for start in range(last, max(floor, last - _MAX_HEADING_LINES + 1) - 1, -1):
             part = self.short[start]
-            if part is None or len(joined) + len(part) > _MAX_HEADING:
+            if part is None or length + len(part) > _MAX_HEADING:
                 break
             if start < last and self.marked[start]:
                 break
@@ -305,14 +333,19 @@ class _Lines:
                 if found >= 0:
                     break
                 continue
-            if start < last and part[-1] in ":：" and not _opens_by_date(part):
+            if start < last and part[-1] in ":：":
                 break
-            joined = f"{part} {joined}" if joined else part
-            dated = _opens_by_date(part)
-            if (dated or _may_open(part)) and _is_attribution(joined):
-                found = start
-            if dated:
-                break
+            length += len(part)
+            address = address or "@" in part
+            numbered = numbered or has_digit(part)
+            timed = timed or (bracketed and has_time_or_year(part))
+            verb = verb or has_verb(part)
+            said = verb or (bracketed and address and (timed or part[0].isdigit()))
+            if said and (address or numbered):
+                if opens_by_date(part):
+                    return start
+                if may_open(part):
+                    found = start
         return found
 
     def _signatures(self) -> None:
@@ -367,7 +400,7 @@ class _Lines:
             self._mark(begins, end, SpanKind.SIGNATURE)
             end = begins
         # Below a telephone's line that stands alone, some programs put the message that is answered, unmarked.
-        for number in range(start + 1, end - 2):
+        for number in range(start + 1, min(end - 2, start + _MAX_ABOVE_OLD)):
             short = self.short[number]
             if (
                 short
@@ -387,8 +420,10 @@ class _Lines:
         short = self.short[number]
         if not short or len(short) > _MAX_SENT_FROM:
             return False
+        if _is_delimiter(short):
+            return True
         bare = short.strip("<>()[]{}*_ ").casefold()
-        return bare.startswith(SENT_FROM) or bare.endswith(SENT_FROM_ENDS) or _is_delimiter(short)
+        return bare.startswith(SENT_FROM) or bare.endswith(SENT_FROM_ENDS)
 
 
 def _is_marked(line: str, short: str) -> bool:
@@ -408,64 +443,3 @@ def _is_delimiter(short: str) -> bool:
 def _is_rule(short: str) -> bool:
     """Whether a line sets a signature off: "-- ", or a row of underscores or long dashes."""
     return short == "--" or not short.strip("—") or (len(short) > 1 and not short.strip("_"))
-
-
-def _field_name(short: str) -> str:
-    """What the label at the start of a line stands for, such as "from" or "subject"; empty where it is none."""
-    end = short.find(":", 0, _MAX_LABEL)
-    if end < 0:
-        end = short.find("：", 0, _MAX_LABEL)
-    if end <= 0:
-        return ""
-    return FIELD_NAMES.get(short[:end].strip(_LABEL_MARKS).casefold(), "")
-
-
-def _first_word(short: str) -> str:
-    bare = short[:_MAX_LABEL].lstrip("-*_ \"'[(").casefold()
-    end = bare.find(" ")
-    return (bare if end < 0 else bare[:end]).rstrip(",.")
-
-
-def _opens_by_date(short: str) -> bool:
-    """Whether a heading begins with this line by its date: "On 25 November", "Mi., 25.11.", "2026-11-25"."""
-    first = _first_word(short)
-    if first[:1].isdigit():
-        return len(first) > 1 or _TIME_OR_YEAR.search(short) is not None
-    return first in OPENERS and any(character.isdigit() for character in short)
-
-
-def _may_open(short: str) -> bool:
-    """Whether a heading may begin with this line: a date, a preposition before one, an address, or all of it."""
-    if "@" in short or _may_end(short):
-        return True
-    first = _first_word(short)
-    return first in OPENERS or first[:1].isdigit()
-
-
-def _may_end(short: str) -> bool:
-    """Whether a heading may end with this line: a colon, or "---- On … wrote ----"."""
-    return short[-1] in ":：" or (short[-1] == "-" and short.rstrip("- ").casefold().endswith(_VERB_ENDS))
-
-
-def _is_attribution(joined: str) -> bool:
-    """Whether a joined heading says who wrote when: a verb, a final colon (or dashes), a number or an address."""
-    bare = joined.rstrip(" -*_").casefold()
-    if bare[-1:] not in (":", "：") and joined[0] != "-":
-        return False
-    address = "@" in bare
-    if not address and not any(character.isdigit() for character in bare):
-        return False
-    if address and bare.endswith((">:", ">：")) and (joined[0].isdigit() or _TIME_OR_YEAR.search(bare)):
-        return True  # Gmail in Japanese, Russian, Hebrew and others: date, name, address, no verb
-    return not VERBS.isdisjoint(_WORD.findall(bare)) or any(part in bare for part in VERB_PARTS)
-
-
-def _is_bare_heading(short: str) -> bool:
-    """A heading of one line without a colon: older Gmail's date and name, and Zoho's "On … wrote"."""
-    if _ISO_DATE.match(short):
-        return "GMT" in short or ("<" in short and short[-1] == ">")
-    return (
-        short.casefold().endswith(_VERB_ENDS)
-        and _opens_by_date(short)
-        and _TIME_OR_YEAR.search(short) is not None
-    )

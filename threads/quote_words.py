@@ -13,7 +13,19 @@ VERBS = frozenset(
         *("escreveu", "scritto", "skrev", "skreiv", "skrifaði", "napisał", "napisała", "napisal", "napsal"),
         *("написал", "написала", "писал", "пишет", "пише", "написав", "kirjoitti", "yazdı", "yazmış"),
         *("írta", "scris", "έγραψε", "כתב", "כתבה", "كتب", "كتبت", "viết", "menulis", "skrivo"),
-        *("napísal", "napísala", "napsala", "skrifar", "написали", "written", "escriure", "yazıyor"),
+        *(
+            "napísal",
+            "napísala",
+            "napsala",
+            "skrifar",
+            "написали",
+            "written",
+            "pisze",
+            "napisana",
+            "napisane",
+            "escriure",
+            "yazıyor",
+        ),
     }
 )
 # The same where words are not set apart by blanks.
@@ -34,7 +46,7 @@ VERB_PARTS = (
 OPENERS = frozenset(
     {
         *("on", "le", "am", "el", "em", "il", "op", "den", "dnia", "at", "in", "no", "a", "w", "på", "die"),
-        *("в", "у", "dne", "dana", "pada", "vào", "em", "dia", "from", "tarihinde", "στις", "v", "de", "-on"),
+        *("в", "у", "dne", "dana", "pada", "vào", "em", "dia", "from", "tarihinde", "στισ", "v", "de", "-on"),
         *("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
         *("montag", "dienstag", "mittwoch", "donnerstag", "freitag", "samstag", "sonntag"),
         *("понедельник", "вторник", "среда", "четверг", "пятница", "суббота", "воскресенье"),
@@ -189,7 +201,7 @@ FIELD_NAMES: dict[str, str] = {
         "date",
     ),
     **dict.fromkeys(
-        ("to", "an", "à", "para", "a", "aan", "till", "til", "do", "кому", "vastaanottaja", "kime", "宛先", "收件人", "收件者", "받는 사람", "destinatario", "destinataire", "per", "empfänger", "komu", "címzett", "către", "προς", "אל", "إلى", "đến", "tới", "kepada", "받는사람", "送信先", "destinatário"),
+        ("to", "an", "à", "para", "a", "aan", "till", "til", "do", "кому", "vastaanottaja", "kime", "宛先", "收件人", "收件者", "받는 사람", "destinatario", "destinataire", "per", "empfänger", "komu", "címzett", "către", "προσ", "אל", "إلى", "đến", "tới", "kepada", "받는사람", "送信先", "destinatário"),
         "to",
     ),
     **dict.fromkeys(

@@ -28,7 +28,7 @@ _NOTICE_LINES: Final = 4  # lines of a notice in which it says that it is one
 _NOTICE_HEAD: Final = 500  # characters of each of them: HTML makes a paragraph one line
 
 # "-Alex Doe", "/Alex", "– Alex": no blank behind a hyphen, which would be a list.
-_DASHED_NAME: Final = re.compile(r"(?:-|/|[–—]\s?)[^\W\d_][\w.'’]*(?:\s[^\W\d_][\w.'’]*){0,3}")
+_DASHED_NAME: Final = re.compile(r"(?:-|/|[–—]\s?)[^\W\d_](?:[^\W\d_]|[.'’])*(?:\s(?:[^\W\d_]|[.'’])+){0,3}")
 
 
 def signature_start(lines: Sequence[str], short: Sequence[str | None], start: int, end: int) -> int:

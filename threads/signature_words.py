@@ -1,6 +1,6 @@
 """Words by which a signature begins, and what telephones and gateways put around a text, in the languages of customers.
 
-All in casefolded form.
+What is compared with them is casefolded.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ SENT_FROM_ENDS: Final = (
 
 # The formula above the name, alone on its line. A word of thanks is no formula: it may be all that was written.
 CLOSINGS: Final = frozenset(
-    {
+    formula.casefold()
+    for formula in {
         *("regards", "best regards", "kind regards", "warm regards", "kindest regards", "warmest regards"),
         *("with kind regards", "with best regards", "thanks and regards", "thanks & regards", "many regards"),
         *("thank you and best regards", "thank you and kind regards", "best", "all the best", "best wishes"),
