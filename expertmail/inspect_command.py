@@ -87,6 +87,11 @@ def _show(console: Console, saved: SavedMessage, reading: Reading) -> None:
         bounce = reading.bounce
         said = (bounce.recipient, bounce.status, bounce.action, bounce.diagnostic, bounce.original_message_id)
         rows.append(("Delivery", " · ".join(item for item in said if item) or "-"))
+        further = [fate for fate in bounce.recipients if fate.recipient != bounce.recipient]
+        rows += [
+            ("Recipient", " · ".join(item for item in (fate.recipient, fate.status, fate.action) if item))
+            for fate in further
+        ]
     if reading.flags:
         rows.append(("Flags", ", ".join(reading.flags)))
     rows += [("Note", NOTE_TEXT[note]) for note in saved.notes]

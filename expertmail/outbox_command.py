@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
@@ -52,6 +53,35 @@ def list_(
             for item in items
         ],
         "Nothing was sent yet.",
+    )
+
+
+@commands.command()
+def returned(
+    days: Annotated[int, typer.Option(min=1, max=3_650, help="What came back in so many days.")] = 30,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """List experts' mail that came back: which mail, to whom, and why."""
+    with open_desk(config) as desk, desk.database.reading() as conn:
+        items = store.undelivered(conn, now() - timedelta(days=days))
+    if as_json:
+        show_json(items)
+        return
+    show_table(
+        ("CAME BACK", "NUMBER", "THREAD", "TO", "WRITTEN BY", "WHAT HAPPENED"),
+        [
+            (
+                moment(item.event.at),
+                str(item.notice.outgoing_id),
+                item.reference,
+                item.notice.rcpt_to,
+                item.actor,
+                item.event.sentence,
+            )
+            for item in items
+        ],
+        "Nothing came back.",
     )
 
 
@@ -146,14 +176,15 @@ def show(
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Show one mail and every try to deliver it."""
+    """Show one mail, every try to deliver it, and what became known of it afterwards."""
     with open_desk(config) as desk, desk.database.reading() as conn:
         entry = store.show_outbox(conn, number)
+        events = store.events_of(conn, outgoing_id=number)
     if raw:
         typer.echo(entry.raw.decode("utf-8", "surrogateescape"), nl=False)
         return
     if as_json:
-        show_json({**plain(entry.item), **{k: v for k, v in plain(entry).items() if k != "item"}})
+        show_json({**plain(entry.item), **{k: v for k, v in plain(entry).items() if k != "item"}, "events": plain(events)})
         return
     item = entry.item
     show_facts(
@@ -175,6 +206,8 @@ def show(
         say(
             f"{moment(attempt.started)}  {word}  {attempt.host}{tls}  {attempt.reply.code} {attempt.reply.text}"
         )
+    for event in events:
+        say(f"{moment(event.at)}  {event.kind.value}  {event.sentence}")
     say()
     for line in entry.said.splitlines():
         say(f"    {line}")

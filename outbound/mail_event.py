@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from outbound.model import MailKind
+from threads.machine_mail import sentence
 from threads.model import MessageKind
 
 
@@ -37,6 +38,11 @@ class MailEvent:
     status: str | None
     action: str | None
     diagnostic: str | None
+
+    @property
+    def sentence(self) -> str:
+        """What happened, for people."""
+        return sentence(self.kind, self.recipient, self.status or self.action, self.diagnostic)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,13 +69,20 @@ class MachineMail:
     @property
     def sentence(self) -> str:
         """For the timeline: what happened, to whom, and why as far as the machine tells."""
-        told = _SENTENCES[self.kind]
-        if self.recipient is not None:
-            told += f": {self.recipient}" + (f" and {self.others} more" if self.others else "")
-        details = [word for word in (self.status, None if self.status else self.action) if word]
-        if details:
-            told += f" ({', '.join(details)})"
-        return told if self.diagnostic is None else f"{told}: {self.diagnostic}"
+        whom = self.recipient
+        if whom is not None and self.others:
+            whom = f"{whom} and {self.others} more"
+        return sentence(self.kind, whom, self.status or self.action, self.diagnostic)
+
+
+def sentence(kind: MessageKind, whom: str | None, word: str | None, diagnostic: str | None) -> str:
+    """An event for people: what happened, to whom, a status or word for it, and the remote's own words."""
+    told = _SENTENCES[kind]
+    if whom is not None:
+        told += f": {whom}"
+    if word is not None:
+        told += f" ({word})"
+    return told if diagnostic is None else f"{told}: {diagnostic}"
 
 
 def machine_mail(
