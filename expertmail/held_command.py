@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from expertmail import held_expire_command
+from expertmail.conversation_view import match_json, say_signals
 from expertmail.desk import AsJson, By, Config, Desk, acted, actor, now, open_desk
 from expertmail.faults import FaultError
 from expertmail.gateway import mailboxes
@@ -17,10 +18,12 @@ from expertmail.relaying import border_of, route_of
 from expertmail.tables import moment, say, show_facts, show_json
 from smtp_gateway.relay_fields import UnfitError
 from smtp_gateway.relay_release import release_to_next_hop
+from threads.mailbox_name import forwarded_for
 from threads.model import Disposition, ExpiredMessage, HeldItem
 from threads.store import Connection, held
 from threads.store.errors import undecodable
 from threads.store.expiry import find_expired
+from threads.store.match_records import match_record, references_to
 from threads.store.people import organisation_named
 from threads.store.read import judgements
 from threads.store.thread import open_inquiry, thread_by_id, thread_by_reference
@@ -73,12 +76,15 @@ def show(identifier: Identifier, as_json: AsJson = False, config: Config = None)
         if gone is None:
             item = held.held_item(conn, identifier)
             report = _report_of(conn, identifier)
+            record = match_record(conn, identifier)
+            references = references_to(conn, () if record is None else (record,))
     if gone is not None:
         _show_expired(gone, as_json=as_json)
         return
     retention = retention_of(desk.settings)
     if as_json:
-        show_json({**held_json(item, retention), "report": report})
+        match = None if record is None else match_json(record, references)
+        show_json({**held_json(item, retention), "match": match, "report": report})
         return
     copy = item.copy
     show_facts(
@@ -90,12 +96,15 @@ def show(identifier: Identifier, as_json: AsJson = False, config: Config = None)
             "expires": moment(retention.expires(copy)),
             "author": copy.author or "(unreadable)",
             "envelope": f"from <{copy.mail_from}> to <{copy.rcpt_to}>, sent by {copy.client_ip} ({copy.helo})",
+            "forwarded for": forwarded_for(copy.mail_from) or "",
             "subject": copy.subject,
             "thread": f"{item.thread_reference} ({copy.match_reason})" if item.thread_reference else "",
             "sender": copy.standing_reason,
             "verdict": copy.verdict,
         }
     )
+    if record is not None:
+        say_signals(record, references)
     _show_reasons(report)
     say()
     for line in item.text.splitlines():

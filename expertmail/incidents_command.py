@@ -6,24 +6,24 @@ from typing import Annotated
 
 import typer
 
-from expertmail import incident_entries_command, incident_tasks_command
+from expertmail import (
+    incident_entries_command,
+    incident_moves_command,
+    incident_show_command,
+    incident_tasks_command,
+)
 from expertmail.desk import AsJson, By, Config, Desk, acted, actor, now, open_desk
 from expertmail.faults import ExitCode, FaultError
-from expertmail.orgs_command import say_telephones
-from expertmail.tables import MARK_STYLES, moment, plain, say, show_facts, show_json, show_table
+from expertmail.tables import moment, plain, say, show_json, show_table
 from threads.model import (
     Assignee,
     Classification,
     Mark,
     Severity,
     State,
-    Task,
-    Thread,
     ThreadKind,
-    TimelineEntry,
 )
-from threads.store.circumstances import phones
-from threads.store.people import find_organisation, list_organisations, organisation, organisation_named
+from threads.store.people import find_organisation, list_organisations, organisation_named
 from threads.store.tasks import list_tasks
 from threads.store.thread import (
     add_note,
@@ -32,7 +32,6 @@ from threads.store.thread import (
     open_inquiry,
     open_service,
     set_state,
-    thread_by_id,
     thread_by_reference,
     timeline_of,
 )
@@ -48,8 +47,10 @@ Reference = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Put the command on an app."""
+    incident_show_command.register(commands)
     incident_tasks_command.register(commands)
     incident_entries_command.register(commands)
+    incident_moves_command.register(commands)
     app.add_typer(commands, name="incidents")
 
 
@@ -135,98 +136,6 @@ def list_(
         ],
         "Nothing is open yet; start with: expertmail incidents open --org CUSTOMER --title TITLE",
     )
-
-
-@commands.command()
-def show(
-    reference: Reference,
-    quoted: Annotated[bool, typer.Option("--quoted", help="Show quoted text as well.")] = False,
-    as_json: AsJson = False,
-    config: Config = None,
-) -> None:
-    """Show a thread and its timeline: who said what, and how far that is proven."""
-    with open_desk(config) as desk, desk.database.reading() as conn:
-        thread = thread_by_reference(conn, reference)
-        customer = organisation(conn, thread.organisation_id)
-        entries, tasks = timeline_of(conn, thread.id), list_tasks(conn, thread.id)
-        about = None if thread.about_id is None else thread_by_id(conn, thread.about_id).reference
-        callable_ = phones(conn, customer.id) if customer.untrusted else ()
-    if as_json:
-        show_json(
-            {
-                **plain(thread),
-                "organisation": customer.name,
-                "mail_untrusted": customer.untrusted is not None,
-                "about": about,
-                "tasks": plain(tasks),
-                "timeline": [{**plain(one), "actor_kind": one.mark.actor_kind.value} for one in entries],
-            }
-        )
-        return
-    _show_head(thread, customer.name, about)
-    if customer.untrusted:
-        say(f"The mail of {customer.name} is untrusted: {customer.untrusted.reason}", style="red")
-        say_telephones(customer, callable_)
-    _show_tasks(tasks)
-    for entry in entries:
-        _show_entry(entry, quoted=quoted)
-
-
-def _show_head(thread: Thread, customer: str, about: str | None) -> None:
-    say(f"{thread.reference}  {thread.title}", style="bold")
-    show_facts(
-        {
-            "customer": customer,
-            "state": thread.state.value,
-            "severity": thread.severity.value if thread.severity else "",
-            "classification": thread.classification.value if thread.classification else "",
-            "assigned to": thread.assigned_to.value,
-            "about": about or "",
-            "opened": moment(thread.opened_at),
-            "content removed": moment(thread.emptied_at),
-        }
-    )
-
-
-def _show_tasks(tasks: tuple[Task, ...]) -> None:
-    if not tasks:
-        return
-    say()
-    show_table(
-        ("TASK", "STATUS", "SOURCE", "SINCE", "BY", "WHAT"),
-        [
-            (
-                str(one.number),
-                one.status.value,
-                one.source.value,
-                moment(one.updated_at),
-                one.updated_by,
-                one.title,
-            )
-            for one in tasks
-        ],
-        "",
-    )
-
-
-def _show_entry(entry: TimelineEntry, *, quoted: bool) -> None:
-    say()
-    known_as = f"  {entry.copy_id}" if entry.copy_id else ""
-    judged = f"  {entry.verdict}" if entry.verdict else ""
-    say(
-        f"{moment(entry.at)}  {entry.kind.value}  {entry.actor}  [{entry.mark.value}]{judged}{known_as}",
-        style=MARK_STYLES.get(entry.mark.value, "cyan"),
-    )
-    for line in entry.text.splitlines():
-        say(f"    {line}")
-    if not entry.quoted:
-        return
-    lines = entry.quoted.splitlines()
-    if quoted:
-        for line in lines:
-            say(f"    > {line}", style="dim")
-    else:
-        say(f"    (and {len(lines)} quoted lines; --quoted shows them)", style="dim")
 
 
 @commands.command()

@@ -247,14 +247,18 @@ def thread_by_id(conn: Connection, thread_id: int) -> Thread:
     return thread_of(row)
 
 
-def thread_by_reference(conn: Connection, reference: str) -> Thread:
-    """The thread that people call ``reference`` (case aside); UnknownRecord when there is none."""
+def thread_by_reference(conn: Connection, reference: str, *, as_named: bool = False) -> Thread:
+    """The thread that people call ``reference`` (case aside), or the one that goes on for it; with ``as_named`` itself.
+
+    UnknownRecord when there is none.
+    """
     row = conn.execute(
         select(threads).where(threads.c.reference == storable(reference.strip(), MAX_LINE).upper())
     ).one_or_none()
     if row is None:
         raise UnknownRecord(f"There is no {storable(reference, 40)}; see `expertmail incidents list`.")
-    return thread_of(row)
+    thread = thread_of(row)
+    return thread if as_named or thread.merged_into is None else thread_by_id(conn, thread.merged_into)
 
 
 def list_threads(
