@@ -17,14 +17,46 @@ _AUTO_FIELDS = frozenset(
     {b"x-autoreply", b"x-autorespond", b"x-autoresponder", b"x-auto-reply-from", b"x-mail-autoreply"}
 )
 _AUTO_SUBJECT = re.compile(
-    r"(?:re:\s*)?(?:auto(?:matic|mated|matische)?[ -]?(?:reply|response|re|antwort|respuesta)?\s?:|automatic reply|auto[- ]?reply"
-    r"|out of (?:the )?office|away from my mail|vacation (?:reply|message)|on vacation|i am away"
-    r"|abwesenheits|automatische antwort|réponse automatique|absence du bureau|absent du bureau"
-    r"|respuesta automática|fuera de (?:la )?oficina|resposta automática|ausência|fora do escritório"
-    r"|risposta automatica|fuori sede|automatisch antwoord|afwezig|autosvar|automatiskt svar|frånvaro"
-    r"|自動応答|自動返信|不在通知|不在のお知らせ|自动回复|自動回覆|автоответ|автоматический ответ|자동 회신)",
-    re.IGNORECASE,
+    r"auto(?:matic|mated|matische)?[ -]?(?:reply|response|respons|re|antwort|respuesta)\s?:"
 )
+# What the programs of each language put before the subject of what they answer, in small letters.
+_ABSENCES = (
+    *("automatic reply", "auto reply", "auto-reply", "autoreply", "out of office", "out of the office"),
+    *("away from my mail", "vacation reply", "vacation message", "on vacation", "i am away"),
+    *("abwesenheits", "automatische antwort", "réponse automatique", "absence du bureau", "absent du bureau"),
+    *("respuesta automática", "fuera de oficina", "fuera de la oficina", "resposta automática", "ausência"),
+    *(
+        "fora do escritório",
+        "risposta automatica",
+        "fuori sede",
+        "automatisch antwoord",
+        "afwezig",
+        "autosvar",
+    ),
+    *("automatiskt svar", "automatisk svar", "frånvaro", "automaattinen vastaus", "automatyczna odpowiedź"),
+    *("automatická odpov", "automatikus válasz", "răspuns automat", "otomatik yanıt", "αυτόματη απάντηση"),
+    *(
+        "автоответ",
+        "автоматический ответ",
+        "автоматична відповідь",
+        "מענה אוטומטי",
+        "תשובה אוטומטית",
+        "رد تلقائي",
+    ),
+    *(
+        "tự động trả lời",
+        "自動応答",
+        "自動返信",
+        "不在通知",
+        "不在のお知らせ",
+        "自动回复",
+        "自動回覆",
+        "자동 회신",
+        "자동 응답",
+    ),
+)
+# Characters of a subject at which an absence is looked for.
+_MAX_PREFIX = 80
 _BOUNCE_SUBJECT = re.compile(
     r"undeliver|undelivered|delivery status notification|delivery (?:has )?fail|failure notice|returned mail|mail delivery"
     r"|delivery notification|delivery failure|mail system error|non[- ]?delivery|nondeliverable|could not be delivered"
@@ -51,6 +83,9 @@ _ROBOT = re.compile(r"no[-_]?reply@|do[-_]?not[-_]?reply@", re.IGNORECASE)
 _LIST_FIELDS = frozenset({b"list-subscribe", b"mailing-list"})
 # Characters in which a mailer says that it is one and that mail did not arrive.
 _MAX_BOUNCE_TEXT = 4_000
+# Of an answer only its beginning: what it quotes may be a bounce.
+_MAX_REPLY = 200
+_REPLY = re.compile(r"(?:re|aw|sv|vs|antw)\s?:", re.IGNORECASE)
 _UNDELIVERED = re.compile(
     r"(?:not|n't) (?:be )?deliver|undeliver|unable to deliver|delivery (?:to|of) .{0,80}failed|did not reach the following"
     r"|delivery failed|had (?:permanent )?(?:fatal |delivery )?(?:errors|problems)|automatic bounce"
@@ -140,6 +175,9 @@ def _from_mailer(message: Message, subject: str, text: str, *, null_path: bool) 
         return True
     author = _value(message, b"from") or ""
     if null_path or _MAILER.search(author) is not None or author == "<>" or _null(message):
+        if b"in-reply-to" in names and not null_path and _REPLY.match(subject) is not None:
+            # A postmaster may be a person, who answers mail about bounces.
+            return _says_undelivered(text[:_MAX_REPLY] or broken_body(message))
         if _BOUNCE_SUBJECT.search(subject) is not None:
             return True
         return _says_undelivered(text or broken_body(message))
@@ -178,7 +216,12 @@ def _automatic(message: Message, subject: str) -> bool:
         precedence = _value(message, b"precedence") or ""
         if precedence.lower() in ("auto_reply", "auto-reply"):
             return True
-    return _AUTO_SUBJECT.match(subject.strip()) is not None
+    start = subject[:_MAX_PREFIX].lower().strip()
+    if start.startswith("re:"):
+        start = start[3:].lstrip()
+    return start.startswith(_ABSENCES) or (
+        start.startswith("auto") and _AUTO_SUBJECT.match(start) is not None
+    )
 
 
 def _asks_to_unsubscribe(subject: str, text: str) -> bool:

@@ -152,6 +152,10 @@ def test_the_returned_mail_is_found_below_the_line_that_announces_it() -> None:
         (MessageKind.BOUNCE, plain("Unable to deliver your mail to <a@b.test>", sender="no-reply@b.test", subject="Mail")),
         (MessageKind.HUMAN, plain("I was unable to deliver it by hand.", sender="Alex <alex@contoso.test>", subject="Re: failure notice")),
         (MessageKind.HUMAN, plain("> could not be delivered to a@b.test", sender="Alex <alex@contoso.test>", subject="Fwd: Returned mail: see transcript")),
+        (MessageKind.HUMAN, plain("It works again, thank you for telling us about it. Alex and everybody here wish you a good week, "
+                                  "and the phone number for next time is the one that you have; ask for the night shift if it is late, please.\n\n"
+                                  "> <a@b.test>: could not be delivered", "In-Reply-To: <x@experts.test>",
+                                  sender="Postmaster <postmaster@contoso.test>", subject="Re: Undeliverable mail")),
         (MessageKind.HUMAN, plain("We are looking into it.", sender="Postmaster <postmaster@contoso.test>", subject="Re: your question")),
         (MessageKind.FEEDBACK_REPORT, (b"From: staff@hotmail.com\r\nSubject: complaint about message from 192.0.2.1\r\n"
                                        b"Content-Type: multipart/mixed; boundary=B\r\n\r\n--B\r\nContent-Type: message/rfc822\r\n\r\nTo: a@b.test\r\n\r\nx\r\n--B--\r\n")),

@@ -152,7 +152,7 @@ def test_public_feedback_and_automatic_replies_are_typed(shared_data: Path) -> N
             assert kind is MessageKind.AUTO_REPLY, path
 
 
-# Machines' mail among the other public sets, by its file; whatever else is called so is an error.
+# Machines' mail among the other public sets, each read by a person, by its file (issue212 is an absence in Polish); whatever else is called so is an error.
 MACHINES = """
 cpython/msg_16.txt cpython/msg_25.txt cpython/msg_43.txt
 flanker/tests/fixtures/messages/bounce/broken-mime.eml flanker/tests/fixtures/messages/bounce/delayed-broken.eml
@@ -172,6 +172,7 @@ mimekit/UnitTests/TestData/messages/delivery-status-multiple-blank-lines.txt
 mimekit/UnitTests/TestData/messages/delivery-status.anonymized.eml
 mimekit/UnitTests/TestData/messages/delivery-status.txt mimekit/UnitTests/TestData/messages/delivery-status2.txt
 mimekit/UnitTests/TestData/messages/feedback-report.txt nodemailer-mailparser/test/fixtures/delivery-status.eml
+php-mime-mail-parser/tests/mails/issue212
 webklex/tests/messages/example_bounce.eml webklex/tests/messages/issue-462.eml
 """
 

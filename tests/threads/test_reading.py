@@ -57,6 +57,11 @@ def report(action: str, status: str) -> bytes:
         (MessageKind.AUTO_REPLY, mail("I am away", "Auto-Submitted: auto-generated (x); y=z")),
         (MessageKind.AUTO_REPLY, mail("I am away", "X-Autoreply: yes")),
         (MessageKind.AUTO_REPLY, mail("x", "Subject: Automatic reply: hello")),
+        *((MessageKind.AUTO_REPLY, mail("x", f"Subject: {words}: hello")) for words in (
+            "Auto-Reply", "Out of Office", "Automatische Antwort", "Réponse automatique", "Respuesta automática", "Risposta automatica",
+            "Resposta automática", "Automatisch antwoord", "Automatiskt svar", "Automatyczna odpowiedź", "Otomatik yanıt", "自动回复", "자동 응답",
+        )),
+        (MessageKind.HUMAN, mail("x", "Subject: Auto: broken")),
         (MessageKind.AUTO_REPLY, mail("x", "Subject: =?utf-8?b?6Ieq5YuV5b+c562UOiBoZWxsbw==?=")),
         (MessageKind.BOUNCE, report("failed", "5.1.1")),
         (MessageKind.BOUNCE, report("Failed (bad mailbox)", "5.1.1")),
