@@ -19,6 +19,7 @@ from functools import partial
 import structlog
 
 from expertmail import logs, service_manager
+from expertmail.alerting import AlertKeeper, alert_rules_of
 from expertmail.console.app import Console, ConsoleParts
 from expertmail.console.server import ConsoleServer, console_server, readiness
 from expertmail.desk import now
@@ -124,6 +125,14 @@ class _Service:
         )
         self._indexer = SearchIndexer(lasting.database)
         self._keeping: asyncio.Future[tuple[None, None]] | None = None
+        self._alerts = AlertKeeper(
+            lasting.database,
+            lasting.writer,
+            rules=lambda: alert_rules_of(self._generations.current.world.settings),
+            clock=now,
+            ordered=self.wake,
+        )
+        self._alerting: asyncio.Task[None] | None = None
         watch_record(lasting.metrics, lasting.database)
         watch_held(lasting.metrics, lasting.database, self._retention_in_force, now)
         watch_process(lasting.metrics, lasting.writer, self._generations.asked)
@@ -150,6 +159,7 @@ class _Service:
         if self._workers is not None:
             await self._workers.start()
         self._showing = asyncio.create_task(self._web.serve([self._start.sockets.console]))
+        self._alerting = asyncio.create_task(self._alerts.run())
         self._keeping = asyncio.gather(self._retention.run(), self._indexer.run())
 
     async def ended(self, stop: asyncio.Event, again: asyncio.Event) -> bool:
@@ -194,6 +204,7 @@ class _Service:
     async def stop(self) -> None:
         """Drain what takes mail; the console shows health until that is done."""
         self._retention.stop()
+        self._alerts.stop()
         self._indexer.stop()
         try:
             self._listener.close_to_new()
@@ -202,6 +213,8 @@ class _Service:
             await self._generations.stop(HANDSHAKE_SECONDS)
             self._listener.turn_away(replies.SHUTTING_DOWN.line())
             self._listener.close()
+            if self._alerting is not None:
+                await self._alerting
             if self._keeping is not None:
                 await self._keeping
         finally:

@@ -8,7 +8,18 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from expertmail.route_settings import RouteRow
-from expertmail.setting_values import Address, Domain, Domains, Line, Networks, Port, Servers
+from expertmail.setting_values import (
+    Address,
+    Addresses,
+    AlertKinds,
+    Domain,
+    Domains,
+    Line,
+    Networks,
+    People,
+    Port,
+    Servers,
+)
 
 
 class _Section(BaseModel):
@@ -340,6 +351,39 @@ class HeldSettings(_Section):
         ge=0,
         le=365,
         description="Days before that in which the log says once a day how much is about to expire, and `/metrics` counts it (`expertmail_held_expiring`). A week has working days in it.",
+    )
+
+
+class AlertSettings(_Section):
+    """Whom the gateway tells, by mail, that something waits for an expert. Nobody, until an address is named."""
+
+    team: Addresses = Field(
+        default=(),
+        description="Addresses of the team. They hear of everything that no single expert has in hand.",
+    )
+    people: People = Field(
+        default=(),
+        description="Experts of their own: `NAME=ADDRESS`, where NAME is the name under which they work at the command line (`--by`, or the account's). Who wrote to the customer on a thread last hears of news there, instead of the team.",
+    )
+    tell: AlertKinds = Field(
+        default=("reply", "held", "triage", "bounce"),
+        description="What is told: `reply`: a person's mail was filed on a thread; `held`: mail that may be a customer's waits for a decision; `triage`: a stranger's mail waits; `bounce`: what an expert sent came back or could not be sent.",
+    )
+    first_seconds: int = Field(
+        default=0,
+        ge=0,
+        le=3_600,
+        description="How long the first event waits for company before it is told. 0 tells it at once.",
+    )
+    digest_minutes: int = Field(
+        default=15,
+        ge=1,
+        le=1_440,
+        description="What follows is told together, once in so many minutes: often enough for an incident, and no flood of mail in an attack.",
+    )
+    form: Literal["short", "long"] = Field(
+        default="short",
+        description="`short` says references, kinds, times, verdicts and counts. `long` adds the customer's name and the incident's title, and needs a protected way: delivery by a smarthost with TLS. No form holds text of a customer.",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
@@ -39,6 +39,14 @@ def _address(value: str) -> str:
     return f"{local}@{_domain(domain)}"
 
 
+def _person(value: str) -> str:
+    """NAME=ADDRESS."""
+    name, equals, address = value.partition("=")
+    if not equals or not name.strip() or not name.isprintable():
+        raise ValueError("it has to be a name and an address, such as ana=ana@experts.example")
+    return f"{name.strip()}={_address(address)}"
+
+
 def _one_line(value: str) -> str:
     """Text for a header field: no control characters, so that a setting can never add a field."""
     if not value.strip() or not value.isprintable():
@@ -72,10 +80,16 @@ def _network(value: str) -> str:
 Domain = Annotated[str, AfterValidator(_domain)]
 Address = Annotated[str, AfterValidator(_address)]
 Line = Annotated[str, AfterValidator(_one_line)]
+Person = Annotated[str, AfterValidator(_person)]
 Server = Annotated[str, AfterValidator(_server)]
 Network = Annotated[str, AfterValidator(_network)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Domains = Annotated[tuple[Domain, ...], NoDecode, BeforeValidator(_listed)]
 Servers = Annotated[tuple[Server, ...], NoDecode, BeforeValidator(_listed)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_listed)]
+Addresses = Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_listed)]
+People = Annotated[tuple[Person, ...], NoDecode, BeforeValidator(_listed)]
+AlertKinds = Annotated[
+    tuple[Literal["reply", "held", "triage", "bounce"], ...], NoDecode, BeforeValidator(_listed)
+]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_listed)]

@@ -28,6 +28,7 @@ from expertmail.setting_refusals import (
     variable,
 )
 from expertmail.setting_sections import (
+    AlertSettings,
     ConsoleSettings,
     DatabaseSettings,
     DeliverySettings,
@@ -83,6 +84,7 @@ class Settings(BaseSettings):
     routes: RouteSettings = RouteSettings()
     relay: RelaySettings = RelaySettings()
     held: HeldSettings = HeldSettings()
+    alerts: AlertSettings = AlertSettings()
     dkim: DkimSettings = DkimSettings()
     dns: DnsSettings = DnsSettings()
     log: LogSettings = LogSettings()
@@ -204,6 +206,27 @@ def _anchored(
     return copy
 
 
+def _refuse_alerts(settings: Settings) -> None:
+    """Refuse alerts that would come back to the gateway, or say more than their way allows."""
+    mail, alerts, delivery = settings.mail, settings.alerts, settings.delivery
+    own = {mail.sender_address, mail.query_address, mail.verify_address, mail.service_address}
+    for name in ("team", "people"):
+        for entry in getattr(alerts, name):
+            address = entry.partition("=")[2] if name == "people" else entry
+            if address.lower() in {one.lower() for one in own} or address.endswith(f"@{mail.reply_domain}"):
+                raise FaultError(
+                    f"alerts.{name} names {address}, whose mail this gateway takes itself; name a mailbox of an expert.",
+                    ExitCode.CONFIG,
+                )
+    protected = delivery.mode == "files" or (delivery.mode == "smarthost" and delivery.smarthost_tls != "none")
+    if alerts.form == "long" and not protected:
+        raise FaultError(
+            "alerts.form is long, but the way out is not protected; set delivery.mode to smarthost with "
+            "delivery.smarthost_tls starttls or tls, or alerts.form to short.",
+            ExitCode.CONFIG,
+        )
+
+
 def _refuse_contradictions(settings: Settings) -> None:
     """Refuse settings that are each fine but cannot work together."""
     smtp, mail = settings.smtp, settings.mail
@@ -225,6 +248,7 @@ def _refuse_contradictions(settings: Settings) -> None:
                 f"mail.{name} is {address}, but that domain is not in mail.domains; add it there or change the address.",
                 ExitCode.CONFIG,
             )
+    _refuse_alerts(settings)
     if settings.delivery.smarthost_password and settings.delivery.smarthost_tls == "none":
         raise FaultError(
             "delivery.smarthost_password would be sent unencrypted; set delivery.smarthost_tls to starttls or tls.",

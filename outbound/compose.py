@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from outbound.alerts import alert_facts
 from outbound.errors import ComposeError
 from outbound.model import (
     AutomaticOrder,
@@ -148,6 +149,8 @@ def compose_automatic(
     contact_id = contact.id if contact is not None else None
     letterhead = office.letterhead
     reply_to = office.reply_address(thread.id, contact_id) if thread is not None else letterhead.ask_address
+    if order.kind is MailKind.ALERT:  # an expert's answer to it must not become a customer's question
+        reply_to = letterhead.sender.address
     draft = Draft(
         kind=order.kind,
         recipient=Recipient(order.address, contact_id=contact_id),
@@ -168,6 +171,9 @@ def _facts(order: AutomaticOrder, letterhead: Letterhead) -> Mapping[str, Value]
     try:
         if order.kind is MailKind.VERDICT_REPORT:
             return {"examined": examined_in(order.params), "findings": findings_of(order.params)}
+        if order.kind is MailKind.ALERT:
+            facts = alert_facts(order.params)
+            return {"news": facts.news, "events": facts.lines, "more": facts.more}
     except OrderError as error:
         raise ComposeError(str(error)) from error
     if order.params:

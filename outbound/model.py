@@ -41,6 +41,7 @@ class MailKind(StrEnum):
     PORTAL_NOTICE = "portal-notice"  # tells that there is news in the portal, and nothing of it
     ACKNOWLEDGEMENT = "acknowledgement"
     VERDICT_REPORT = "verdict-report"
+    ALERT = "alert"  # to experts: something waits for them
     ATTACHMENT_HELD = "attachment-held"  # to a known sender: files of this kind take another way
     DELIVERY_STATUS = "delivery-status"  # RFC 3464; its form is the standard's
     RELAYED = "relayed"  # somebody else's, on its way to a next hop
@@ -52,6 +53,7 @@ class MailKind(StrEnum):
             MailKind.ACKNOWLEDGEMENT,
             MailKind.VERDICT_REPORT,
             MailKind.ATTACHMENT_HELD,
+            MailKind.ALERT,
             MailKind.DELIVERY_STATUS,
         )
 

@@ -17,7 +17,7 @@ import css_inline
 
 from outbound import header
 from outbound.errors import ComposeError
-from outbound.model import Draft, Letterhead, Rendered, Stamp
+from outbound.model import Draft, Letterhead, MailKind, Rendered, Stamp
 from outbound.template import Template, checked_values, render_block, render_text
 
 # A text part may go as it is while its lines are this short (RFC 5322 2.1.1).
@@ -110,7 +110,8 @@ def _headers(draft: Draft, letterhead: Letterhead, stamp: Stamp, recipient: str,
     if listed := header.references(draft.references):
         fields.append(("References", " ".join(f"<{one}>" for one in listed)))
     if draft.kind.automatic:
-        fields.append(("Auto-Submitted", "auto-replied"))  # RFC 3834 5
+        answers = draft.kind is not MailKind.ALERT
+        fields.append(("Auto-Submitted", "auto-replied" if answers else "auto-generated"))  # RFC 3834 5
         fields.append(("X-Auto-Response-Suppress", "All"))  # what Exchange heeds instead
     fields.append(("MIME-Version", "1.0"))
     return b"".join(header.field(name, value) for name, value in fields)

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import insert
 
+from outbound.alerts import AlertRules
+from outbound.mail_event import MailEvent
 from outbound.model import AutomaticOrder, Delivery, LeasedOrder, OrderOutcome, Unreadable
 from outbound.orders import acknowledgement
 from outbound.schema import deliveries, outgoing
@@ -35,17 +38,23 @@ from outbound.store import (
     show_outbox,
     work_waits,
 )
+from outbound.store.alerts import order_alerts
 from outbound.store.ledger import sent_mails
+from outbound.store.mail_events import record_event
 from tests.outbound.test_store import heard
 from tests.threads.conftest import AT, COMPARED, World, arrival, filing, populate
 from threads import store
-from threads.model import Disposition, Mark, Outcome, StandingKind, ThreadKeys
+from threads.attachments import attached_files
+from threads.model import Disposition, Mark, MessageKind, Outcome, StandingKind, ThreadKeys
 from threads.schema import metadata
+from threads.store.attachments import files_of, messages_with, store_files
 from threads.store.expiry import due, expire, expired_items, expired_keys, forget_traces
 from threads.store.held import count_waiting, oldest_waiting
 from threads.store.prepared import Prepared
 from threads.store.signatures import archive_keys, archived, remember_signatures, seen
+from verifier.message import read_message
 from verifier.own_records import RecordsQuestion
+from verifier.parts import walk
 
 
 def programs() -> Path | None:
@@ -438,6 +447,58 @@ def test_our_own_records_are_kept_and_found(world: World) -> None:
         assert (key.record, key.first, key.last) == ("v=DKIM1; p=AA", AT, AT + timedelta(hours=4))
         hostile = RecordsQuestion(0, ("0" * 64,), "1" * 64, "\x00" + "x" * 5_000)
         assert sent_mails(conn, hostile) == sent_mails(conn, RecordsQuestion(0)) == ()
+
+
+def test_files_are_listed_by_hash_and_experts_are_told_once_by_two_nodes(world: World, server: str) -> None:
+    rules = AlertRules(team=("team@desk.test",), people=MappingProxyType({"ana": "ana@desk.test"}))
+    message = read_message(b"Content-Type: application/pdf; name=a\\0.pdf\r\n\r\n%PDF-1.7")
+    with world.database.writing() as conn:
+        assert order_alerts(conn, rules, AT - timedelta(minutes=1)) == ()  # it begins here
+        for number, (disposition, standing) in enumerate(
+            [(Disposition.FILED, StandingKind.CONTACT), (Disposition.HELD, StandingKind.UNKNOWN)]
+        ):
+            came = arrival(b"%d" % number, copy_id=f"01{number}")
+            store.store_message(conn, came, filing(disposition, standing, thread_id=world.incident.id))
+            store_files(conn, came.sha256, attached_files(message, walk(message)))
+            store_files(conn, came.sha256, attached_files(message, walk(message)))
+        conn.execute(
+            insert(outgoing).values(
+                id=9, idempotency_key="9", raw=b"", sha256="0", message_id="9@experts.test", kind="reply",
+                template_version=1, language="en", selector="s1", thread_id=world.incident.id, mail_from="",
+                rcpt_to="alex@contoso.test", subject="", said="", actor="bob", created_at=AT,
+            )
+        )  # fmt: skip
+        conn.execute(
+            insert(deliveries).values(
+                outgoing_id=9, state="failed", attempts=1, last_reply="550 no", updated_at=AT
+            )
+        )
+        event = MailEvent(MessageKind.BOUNCE, AT, "010", world.incident.id, None, 9, None, None, None, None)
+        record_event(conn, event)
+    nodes = [store.open_database(server) for _ in range(2)]
+    writers = [store.Writer(node) for node in nodes]
+
+    async def look() -> list[int]:
+        works = [writer.submit(lambda conn: len(order_alerts(conn, rules, AT))) for writer in writers]
+        return sorted(await asyncio.gather(*works))
+
+    assert asyncio.run(look()) == [0, 1]
+    for writer, node in zip(writers, nodes, strict=True):
+        writer.close()
+        node.close()
+    with world.database.reading() as conn:
+        (order,) = conn.exec_driver_sql("SELECT address, params FROM automatic_orders").all()
+        counts = {name: count for name, count in json.loads(order.params).items() if name.startswith("count_")}
+        assert (order.address, counts) == ("team@desk.test", {"count_bounce": 2, "count_held": 1, "count_reply": 1})
+        (file,) = files_of(conn, "010")
+        assert [seen_file.copy_id for seen_file in messages_with(conn, file.sha256)] == ["011", "010"]
+    with world.database.writing() as conn:
+        conn.exec_driver_sql("DELETE FROM mail_events")
+        conn.exec_driver_sql("UPDATE timeline SET copy_id = NULL")
+        conn.exec_driver_sql("DELETE FROM evidence")
+        conn.exec_driver_sql("DELETE FROM messages")
+        conn.exec_driver_sql("DELETE FROM raw_messages")  # the lists go with the bytes
+        assert conn.exec_driver_sql("SELECT count(*) FROM attachments").scalar_one() == 0
 
 
 def test_a_server_that_is_gone_is_told_in_one_sentence(tmp_path: Path) -> None:
