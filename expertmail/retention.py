@@ -24,6 +24,7 @@ from threads.store.errors import StoreError
 from threads.store.expiry import AT_ONCE, due, expire, forget_traces
 from threads.store.held import WAITING, count_waiting, oldest_waiting
 from threads.store.row_reading import Key
+from threads.store.thread_retention import empty_thread, threads_past_time
 from threads.store.writer import Writer
 
 ROUND_SECONDS: Final = 3_600.0
@@ -105,11 +106,30 @@ class RetentionKeeper:
                 if self._stopping.is_set():
                     return
                 await self._expire_some(keys[start : start + AT_ONCE], limit, now)
+        await self._empty_threads(now)
         forgotten = 0
         while number := await self._writer.submit(lambda conn: forget_traces(conn, now)):
             forgotten += number
         if forgotten:
             _log.info("traces of expired mail forgotten", number=forgotten)
+
+    async def _empty_threads(self, now: datetime) -> None:
+        """Remove the content of resolved threads whose customer's time for it is over, a step at a time."""
+        for thread_id in await asyncio.to_thread(self._past_time, now):
+            await self._empty_one(thread_id, now)
+
+    async def _empty_one(self, thread_id: int, now: datetime) -> None:
+        def work(conn: Connection) -> bool:
+            return empty_thread(conn, thread_id, now, by=ACTOR)
+
+        while not self._stopping.is_set():
+            if await self._writer.submit(work):
+                _log.info("content of a resolved thread removed", thread=thread_id)
+                return
+
+    def _past_time(self, now: datetime) -> tuple[int, ...]:
+        with self._database.reading() as conn:
+            return threads_past_time(conn, now)
 
     def _due(self, limit: datetime) -> tuple[Key, ...]:
         with self._database.reading() as conn:
