@@ -18,14 +18,12 @@ from sqlalchemy import (
     Connection,
     Select,
     String,
-    and_,
     cast,
     delete,
     exists,
     func,
     insert,
     literal,
-    or_,
     select,
     update,
 )
@@ -231,13 +229,8 @@ def _not_sent(since: datetime) -> Select[Any]:
         .outerjoin(threads, threads.c.id == outgoing.c.thread_id)
         .outerjoin(organisations, organisations.c.id == threads.c.organisation_id)
         .where(
-            or_(
-                and_(
-                    deliveries.c.state == DeliveryState.FAILED.value,
-                    ~deliveries.c.last_reply.startswith("cancelled by "),  # by somebody who knows
-                ),
-                deliveries.c.state == DeliveryState.WITHHELD.value,
-            ),
+            deliveries.c.state.in_((DeliveryState.FAILED.value, DeliveryState.WITHHELD.value)),
+            ~deliveries.c.last_reply.startswith("cancelled by "),  # by somebody who knows
             deliveries.c.updated_at >= since,
             outgoing.c.kind.in_(_BY_EXPERTS),
             _untold("unsent", number),
