@@ -92,7 +92,8 @@ def compose(
     if len(stamps) < len(once):
         raise ComposeError("Each recipient's mail needs a Message-ID of its own.")
     # A notice to see the portal goes to mailboxes that somebody else may read: not even the title is said.
-    words: dict[str, Value] = {} if kind is MailKind.PORTAL_NOTICE else {"title": thread.title, **variables}
+    said: dict[str, Value] = {} if kind is MailKind.PORTAL_NOTICE else {"title": thread.title}
+    words = {**said, **variables}
     return tuple(
         _to_contact(kind, office, thread, contact, words, one, in_reply_to, references)
         for contact, one in zip(once, stamps, strict=False)
