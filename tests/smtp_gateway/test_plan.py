@@ -196,3 +196,30 @@ def test_what_the_route_marks_goes_its_way_and_says_so() -> None:
 def test_a_role_mailbox_holds_nothing_back(kind: RouteKind) -> None:
     held = replace(arrived(kind), treatment=Treatment(Action.HOLD, "a rule"))
     assert plan(held, NO_MATCH, UNKNOWN, EMPTY).disposition is TRIAGE
+
+
+RESOLVED = replace(THREAD, state=State.RESOLVED, assigned_to=Assignee.UNASSIGNED)
+ACTIVE = replace(THREAD, state=State.ACTIVE)
+
+
+@pytest.mark.parametrize(
+    ("thread", "mail", "standing", "resumes"),
+    [
+        (RESOLVED, arrived(), CONTACT, True),
+        (RESOLVED, arrived(), LISTED, True),
+        (RESOLVED, replace(arrived(), returned=True), CONTACT, False),
+        (RESOLVED, arrived(what=AUTO), CONTACT, False),
+        (RESOLVED, arrived(what=MessageKind.BOUNCE), CONTACT, False),
+        (RESOLVED, arrived(what=MessageKind.DELAY), CONTACT, False),
+        (RESOLVED, arrived(what=MessageKind.DISPOSITION), CONTACT, False),
+        (RESOLVED, arrived(what=MessageKind.CALENDAR), CONTACT, False),
+        (RESOLVED, arrived(), UNKNOWN, False),
+        (RESOLVED, arrived(), UNPROVEN, False),
+        (THREAD, replace(arrived(), returned=True), CONTACT, False),
+        (ACTIVE, arrived(), CONTACT, False),
+    ],
+)
+def test_a_persons_words_reopen_and_a_robots_do_not(
+    thread: Thread, mail: Arrived, standing: Standing, resumes: bool
+) -> None:
+    assert plan(mail, ON_IT, standing, replace(KNOWN, threads={7: thread})).resumes is resumes

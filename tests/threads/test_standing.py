@@ -194,3 +194,54 @@ def test_without_a_thread_an_author_of_several_organisations_needs_a_decision() 
 def test_without_a_thread_the_author_stands_for_the_own_organisation() -> None:
     assert may_speak(report(), CONTACT, None).organisation_id == 1
     assert may_speak(report(), LISTED, None).organisation_id == 1
+
+
+GMAIL = replace(ALEX, address="alex@gmail.com")
+BY_FORM = replace(NOBODY, mailbox_contacts=(GMAIL,))
+TAGGED = AuthorView("a.lex+soc@gmail.com", "gmail.com", "Alex")
+
+
+@pytest.mark.parametrize(
+    ("why", "judged", "candidates", "kind"),
+    [
+        ("a form that nobody else can have", report(author=TAGGED), BY_FORM, StandingKind.CONTACT),
+        ("the same by SPF of shared servers alone", report(SPF_ONLY, author=TAGGED), BY_FORM, StandingKind.UNKNOWN),
+        (
+            "the same without any proof",
+            report(DmarcResult(AuthResult.FAIL), author=TAGGED),
+            BY_FORM,
+            StandingKind.UNAUTHENTICATED,
+        ),
+        (
+            "a sub-address at a domain of which only its own server knows",
+            report(author=AuthorView("alex+soc@msp.test", "msp.test", None)),
+            replace(NOBODY, mailbox_contacts=(replace(ALEX, address="alex@msp.test"),)),
+            StandingKind.UNKNOWN,
+        ),
+        (
+            "the same at a verified domain: a colleague, no more",
+            report(author=AuthorView("alex+soc@contoso.test", "contoso.test", None)),
+            replace(LISTED, mailbox_contacts=(ALEX,)),
+            StandingKind.LISTED_DOMAIN,
+        ),
+        (
+            "a form of another customer's contact",
+            report(author=TAGGED),
+            replace(NOBODY, mailbox_contacts=(replace(GMAIL, organisation_id=2),)),
+            StandingKind.UNKNOWN,
+        ),
+    ],
+)  # fmt: skip
+def test_another_form_of_a_contacts_address(
+    why: str, judged: Report, candidates: Candidates, kind: StandingKind
+) -> None:
+    standing = may_speak(judged, candidates, INCIDENT)
+    assert standing.kind is kind, why
+    assert standing.contact_id == (10 if kind is StandingKind.CONTACT else None)
+
+
+def test_it_is_said_which_contact_an_address_may_only_be_like() -> None:
+    judged = report(author=AuthorView("alex+soc@msp.test", "msp.test", None))
+    alike = replace(NOBODY, mailbox_contacts=(replace(ALEX, address="alex@msp.test"),))
+    assert "nor is it proven to be the mailbox of alex@msp.test" in may_speak(judged, alike, INCIDENT).reason
+    assert "another form of alex@gmail.com" in may_speak(report(author=TAGGED), BY_FORM, INCIDENT).reason
