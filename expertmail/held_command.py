@@ -21,6 +21,7 @@ from smtp_gateway.relay_release import release_to_next_hop
 from threads.mailbox_name import forwarded_for
 from threads.model import Disposition, ExpiredMessage, HeldItem
 from threads.store import Connection, held
+from threads.store.attachments import files_of
 from threads.store.errors import undecodable
 from threads.store.expiry import find_expired
 from threads.store.match_records import match_record, references_to
@@ -76,6 +77,7 @@ def show(identifier: Identifier, as_json: AsJson = False, config: Config = None)
         if gone is None:
             item = held.held_item(conn, identifier)
             report = _report_of(conn, identifier)
+            files = files_of(conn, identifier)
             record = match_record(conn, identifier)
             references = references_to(conn, () if record is None else (record,))
     if gone is not None:
@@ -84,7 +86,7 @@ def show(identifier: Identifier, as_json: AsJson = False, config: Config = None)
     retention = retention_of(desk.settings)
     if as_json:
         match = None if record is None else match_json(record, references)
-        show_json({**held_json(item, retention), "match": match, "report": report})
+        show_json({**held_json(item, retention), "match": match, "report": report, "attachments": files})
         return
     copy = item.copy
     show_facts(
@@ -105,6 +107,9 @@ def show(identifier: Identifier, as_json: AsJson = False, config: Config = None)
     )
     if record is not None:
         say_signals(record, references)
+    for file in files:
+        flags = f" ({', '.join(file.flags)})" if file.flags else ""
+        say(f"  attachment {file.number}: {file.name}, {file.type}, {file.size} octets{flags}")
     _show_reasons(report)
     say()
     for line in item.text.splitlines():

@@ -127,6 +127,16 @@ def test_a_file_is_handed_out_as_it_came_under_a_safe_name_for_its_owner_only(wo
     assert sha256(PE).hexdigest() in acts[-1].content
 
 
+def test_who_decides_on_held_mail_sees_what_is_attached(world: Command, tmp_path: Path) -> None:
+    received(tmp_path, "01A")
+    shown = world("held", "show", "01A").out
+    flags = "(executable, bidi-name, type-mismatch)"
+    kind = "application/vnd.microsoft.portable-executable"
+    assert f"attachment 1: invoicefdp.exe, {kind}, {len(PE)} octets {flags}" in " ".join(shown.split())
+    found = json.loads(world("held", "show", "01A", "--json").out)["attachments"]
+    assert [one["sha256"] for one in found] == [sha256(PE).hexdigest(), sha256(b"a;b\n").hexdigest()]
+
+
 def test_nothing_is_overwritten_no_link_is_followed_and_no_folder_is_left(world: Command, tmp_path: Path) -> None:
     received(tmp_path, "01A")
     there = tmp_path / "there"
