@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from outbound.model import Rendered, SelfCheck, Sender, Signed
-from outbound.sign import SigningKey, sign
+from outbound.sign import SecondKey, SigningKey, sign
 
 SelfChecker = Callable[[bytes], Awaitable[SelfCheck]]
 """Judges signed bytes of ours; ``outbound.selfcheck.self_check`` with its other arguments given."""
@@ -15,14 +15,15 @@ SelfChecker = Callable[[bytes], Awaitable[SelfCheck]]
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Who signs, and with what."""
+    """Who signs, and with what. ``key`` is the RSA one, which everybody can verify; ``second`` is Ed25519."""
 
     sender: Sender
     key: SigningKey
+    second: SecondKey | None = None
 
     def sign(self, mail: Rendered, at: datetime) -> Signed:
-        """Sign a mail as of ``at``."""
-        return sign(mail, self.sender, self.key, at)
+        """Sign a mail as of ``at``, by both keys where there are two."""
+        return sign(mail, self.sender, self.key, at, self.second)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import SimpleNamespace
@@ -31,16 +32,21 @@ SIGNED_FIELDS = (
     b"Cc",
     b"Subject",
     b"Date",
-    b"Message-ID",
     b"Reply-To",
+    b"Message-ID",
     b"In-Reply-To",
     b"References",
-    b"Sender",
-    b"Auto-Submitted",
     b"MIME-Version",
     b"Content-Type",
     b"Content-Transfer-Encoding",
 )
+# Each of them occurs at most once in a message (RFC 5322 3.6, RFC 2045 3): a second one was smuggled in.
+_ONCE = frozenset(name.lower() for name in SIGNED_FIELDS)
+_MAX_LINE = 998  # RFC 5322 2.1.1; servers break longer ones, and the signature with them
+# What a line may hold beside its CRLF: a tab, printable ASCII; in a header also UTF-8 (RFC 6532), for addresses.
+_NOT_SEVEN_BIT = re.compile(rb"[^\t\x20-\x7e]")
+_NOT_HEADER = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_FIELD_NAME = re.compile(rb"[\x21-\x39\x3b-\x7e]+(?=:)")  # RFC 5322 2.2
 # RFC 8301 3.2: signers must use at least 1024 bits and should use 2048.
 MIN_RSA_BITS = 1024
 # A character string in a TXT record holds at most 255 octets (RFC 1035 3.3.14).
@@ -112,30 +118,33 @@ def zone_line(selector: str, domain: str, key: SigningKey, *, ttl: int = 3600) -
 
 
 class _Signer(dkim.DKIM):  # type: ignore[misc]  # dkimpy has no type information
-    """dkimpy's header builder with the time as an argument."""
+    """dkimpy's header builder with the time as an argument. One for a message: its body is hashed once."""
 
-    def header_at(self, sender: Sender, key: SigningKey, at: datetime) -> bytes:
-        policy = CanonicalizationPolicy.from_c_value(b"relaxed/relaxed")
-        domain = sender.domain.encode("ascii")
+    def __init__(self, raw: bytes) -> None:
+        super().__init__(raw)
+        self._policy = CanonicalizationPolicy.from_c_value(b"relaxed/relaxed")
+        body = self._policy.canonicalize_body(self.body)
+        self._body_hash = base64.b64encode(hashlib.sha256(body).digest())
+
+    def header_at(self, domain: bytes, selector: str, key: SigningKey, at: datetime) -> bytes:
         names = _named(self.headers)
-        body_hash = base64.b64encode(hashlib.sha256(policy.canonicalize_body(self.body)).digest())
         tags = [
             (b"v", b"1"),
             (b"a", key.algorithm),
-            (b"c", policy.to_c_value()),
+            (b"c", self._policy.to_c_value()),
             (b"d", domain),
             (b"i", b"@" + domain),
             (b"q", b"dns/txt"),
-            (b"s", sender.selector.encode("ascii")),
+            (b"s", selector.encode("ascii")),
             (b"t", str(int(at.timestamp())).encode("ascii")),
             (b"h", b" : ".join(names)),
-            (b"bh", body_hash),
+            (b"bh", self._body_hash),
             (b"b", b"0" * 60),  # dkimpy's placeholder, which decides where it folds
         ]
         self.hasher = hashlib.sha256
         # dkimpy calls ``pk.sign(digest).signature`` for this algorithm only; a= above says which it really is.
         self.signature_algorithm = b"ed25519-sha256"
-        built: bytes = self.gen_header(tags, names, policy, b"DKIM-Signature", key)
+        built: bytes = self.gen_header(tags, names, self._policy, b"DKIM-Signature", key)
         return b"DKIM-Signature: " + built
 
 
@@ -145,13 +154,73 @@ def _named(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, ...]:
     return tuple(name.lower() for name in SIGNED_FIELDS for _ in range(present.count(name.lower()) + 1))
 
 
-def sign(mail: Rendered, sender: Sender, key: SigningKey, at: datetime) -> Signed:
-    """Prepend a DKIM-Signature (relaxed/relaxed) made at ``at``; nothing below it changes.
+@dataclass(frozen=True, slots=True)
+class SecondKey:
+    """The key of the second signature (RFC 8463 3): Ed25519, under a selector of its own."""
 
-    Raises SigningError when dkimpy refuses the message.
+    selector: str
+    key: SigningKey
+
+    def __post_init__(self) -> None:
+        """Refuse a second RSA key, which would prove nothing more."""
+        if self.key.algorithm != b"ed25519-sha256":
+            raise SigningError(f"The key {self.selector} is to make the second signature and is not Ed25519.")
+
+
+def sign(
+    mail: Rendered, sender: Sender, key: SigningKey, at: datetime, second: SecondKey | None = None
+) -> Signed:
+    """Prepend DKIM-Signatures (relaxed/relaxed) made at ``at``; nothing below them changes.
+
+    The one with ``key`` stands on top, since some verifiers look at the first alone; neither covers the other. Raises
+    SigningError for what ``fit_to_sign`` refuses, and when dkimpy refuses the message.
     """
+    fit_to_sign(mail.raw)
+    domain = sender.domain.encode("ascii")
     try:
-        head = _Signer(mail.raw).header_at(sender, key, at)
+        signer = _Signer(mail.raw)
+        head = signer.header_at(domain, sender.selector, key, at)
+        if second is not None:
+            head += signer.header_at(domain, second.selector, second.key, at)
     except (dkim.DKIMException, UnicodeError, ValueError, IndexError) as error:
         raise SigningError("The mail could not be signed.") from error
-    return Signed(raw=head + mail.raw, rendered=mail, selector=sender.selector)
+    selector = sender.selector if second is None else f"{sender.selector} {second.selector}"
+    return Signed(raw=head + mail.raw, rendered=mail, selector=selector)
+
+
+def fit_to_sign(raw: bytes) -> None:
+    """Refuse what a server on the way would change, or what a variable smuggled in. Raises SigningError.
+
+    The last thing before a signature, whatever composed the mail: CRLF alone ends lines, of at most 998 octets; no control
+    character; the body is 7-bit; no signed field stands there twice; every line of the header is a field or goes on
+    with one.
+    """
+    head, blank, body = raw.partition(b"\r\n\r\n")
+    if not blank or not head:
+        raise SigningError("The mail has no header, or no body.")
+    if _NOT_SEVEN_BIT.search(body.replace(b"\r\n", b"")):
+        raise SigningError("The body of the mail is not 7-bit text with CRLF line ends, so it is not signed.")
+    if max(map(len, raw.split(b"\r\n"))) > _MAX_LINE:
+        raise SigningError(f"The mail holds a line of over {_MAX_LINE} octets, so it is not signed.")
+    if b"from" not in _names(head):
+        raise SigningError("The mail has no author, so it is not signed.")
+
+
+def _names(head: bytes) -> set[bytes]:
+    """The names of a header's fields, in lower case. Raises SigningError for a line that is none."""
+    seen: set[bytes] = set()
+    for line in head.split(b"\r\n"):
+        if _NOT_HEADER.search(line):
+            raise SigningError("The header of the mail holds a control character, so it is not signed.")
+        if line[:1] in (b" ", b"\t"):
+            if not seen or not line.strip():
+                raise SigningError("The header of the mail begins or goes on with a blank line.")
+            continue
+        found = _FIELD_NAME.match(line)
+        if found is None:
+            raise SigningError("The header of the mail holds a line that is no field, so it is not signed.")
+        name = found[0].lower()
+        if name in seen and name in _ONCE:
+            raise SigningError(f"The mail has the field {name.decode()} twice, so it is not signed.")
+        seen.add(name)
+    return seen

@@ -46,11 +46,37 @@ def test_a_genuine_report_on_the_operated_identity_lets_the_mail_go():
     assert asyncio.run(self_check(b"bytes", judge, SENDER, "operated")).genuine
 
 
+def test_mail_that_was_signed_before_a_change_of_keys_is_judged_by_the_signatures_that_it_bears():
+    earlier = replace(GOOD, dkim=(OURS._replace(selector="s0"), OURS._replace(selector="s0-ed25519")))
+    assert conclude_self_check(earlier, SENDER, "operated").genuine
+
+
 @pytest.mark.parametrize(
     ("report", "words", "temporary"),
     [
         (replace(BAD, dkim=()), "signature is missing", False),
-        (replace(BAD, dkim=(OURS._replace(selector="s2"),)), "signature is missing", False),
+        (replace(BAD, dkim=(OURS._replace(domain="contoso.test"),)), "signature is missing", False),
+        (
+            replace(GOOD, dkim=(OURS, OURS._replace(selector="e1", result=AuthResult.FAIL))),
+            'e1._domainkey.experts.test is missing or holds another key; publish this record: e1 IN TXT "k"',
+            False,
+        ),
+        (
+            replace(GOOD, dkim=(OURS._replace(selector="e1", result=AuthResult.TEMPERROR), OURS)),
+            "e1._domainkey",
+            True,
+        ),
+        (
+            replace(
+                BAD,
+                dkim=(
+                    OURS._replace(selector="e1", result=AuthResult.TEMPERROR),
+                    OURS._replace(result=AuthResult.PERMERROR, reason="no-key"),
+                ),
+            ),
+            "s1._domainkey",
+            False,
+        ),
         (
             replace(BAD, dkim=(OURS._replace(result=AuthResult.PERMERROR, reason="no-key"),)),
             "s1._domainkey.experts.test is missing or holds another key",
@@ -86,7 +112,7 @@ def test_a_genuine_report_on_the_operated_identity_lets_the_mail_go():
     ],
 )
 def test_anything_else_names_what_is_to_be_repaired(report, words, temporary):
-    checked = conclude_self_check(report, SENDER, "operated")
+    checked = conclude_self_check(report, SENDER, "operated", {"e1": 'e1 IN TXT "k"'})
     assert not checked.genuine
     assert words in checked.reason
     assert checked.temporary is temporary

@@ -12,8 +12,8 @@ from outbound.compose import compose, compose_automatic, stamp
 from outbound.key_files import generate_key
 from outbound.model import Attempt, Failure, Finding, MailKind, Reply
 from outbound.orders import acknowledgement, delivery_status, verdict_report
-from outbound.selfcheck import self_check
-from outbound.sign import sign, zone_line
+from outbound.selfcheck import NO_RECORDS, self_check
+from outbound.sign import SecondKey, sign, zone_line
 from tests.outbound.conftest import NOW, REQUEST, SENDER
 from verifier.driver import drive
 from verifier.evaluate import Context, judge
@@ -54,9 +54,9 @@ async def _judged(raw, answers, addresses):
     return report
 
 
-def checked(raw, answers, addresses=PINNED):
+def checked(raw, answers, addresses=PINNED, records=NO_RECORDS):
     judging = partial(_judged, answers=answers, addresses=addresses)
-    return asyncio.run(self_check(raw, judging, SENDER, "operated"))
+    return asyncio.run(self_check(raw, judging, SENDER, "operated", records))
 
 
 def zone(*lines):
@@ -111,6 +111,18 @@ def test_each_kind_of_mail_is_genuine_where_the_key_is_published(mail, key):
     signed = sign(mail, SENDER, key, NOW)
     result = checked(signed.raw, zone(zone_line("s1", "experts.test", key)))
     assert result.genuine, result
+
+
+def test_a_customer_who_could_verify_one_signature_alone_gets_nothing(mail, key, tmp_path):
+    ed25519 = generate_key(tmp_path / "e.pem", kind="ed25519")
+    raw = sign(mail, SENDER, key, NOW, SecondKey("e1", ed25519)).raw
+    both = {"s1": zone_line("s1", "experts.test", key), "e1": zone_line("e1", "experts.test", ed25519)}
+    assert checked(raw, zone(*both.values()), records=both).genuine
+    for there, missing in (("s1", "e1"), ("e1", "s1")):
+        result = checked(raw, zone(both[there]), records=both)
+        assert not result.genuine
+        assert not result.temporary
+        assert f"publish this record: {both[missing]}" in result.reason
 
 
 def test_a_missing_key_is_named(mail, key):

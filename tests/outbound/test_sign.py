@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import base64
 import stat
+from dataclasses import replace
 
 import dkim
 import pytest
@@ -11,7 +13,7 @@ from outbound.compose import compose, stamp
 from outbound.errors import SigningError
 from outbound.key_files import generate_key, load_key
 from outbound.model import MailKind
-from outbound.sign import SIGNED_FIELDS, SigningKey, dns_record, sign, zone_line
+from outbound.sign import SIGNED_FIELDS, SecondKey, SigningKey, dns_record, sign, zone_line
 from tests.outbound.conftest import NOW, REQUEST, SENDER
 
 
@@ -71,6 +73,90 @@ def test_every_field_that_people_see_is_named_once_more_than_it_occurs(mail, key
         occurs = mail.raw.split(b"\r\n\r\n")[0].lower().count(b"\r\n" + name.lower() + b":")
         occurs += mail.raw.lower().startswith(name.lower() + b":")
         assert named.count(name.lower()) == occurs + 1, name
+
+
+def test_two_keys_make_two_signatures_and_neither_covers_the_other(mail, key, tmp_path, monkeypatch):
+    ed25519 = generate_key(tmp_path / "e.pem", kind="ed25519")
+    both = sign(mail, SENDER, key, NOW, SecondKey("s1-ed25519", ed25519))
+    alone = sign(mail, SENDER, key, NOW).raw.removesuffix(mail.raw)
+    assert both.raw.startswith(alone + b"DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/relaxed;")
+    assert both.raw.endswith(b"\r\n" + mail.raw)
+    assert both.selector == "s1 s1-ed25519"
+    assert max(map(len, both.raw.split(b"\r\n"))) <= 78
+    second = both.raw.removeprefix(alone).removesuffix(mail.raw)
+    named = second.replace(b"\r\n", b"").split(b"h=")[1].split(b";")[0].replace(b" ", b"").split(b":")
+    assert b"dkim-signature" not in named
+    # Plain dkimpy makes the same second field, and verifies both.
+    monkeypatch.setattr("dkim.time.time", NOW.timestamp)
+    pem = pem_of(tmp_path / "e.pem").decode()
+    seed = serialization.load_pem_private_key(pem.encode(), None).private_bytes_raw()
+    theirs = dkim.sign(
+        mail.raw,
+        b"s1-ed25519",
+        b"experts.test",
+        base64.b64encode(seed),
+        canonicalize=(b"relaxed", b"relaxed"),
+        include_headers=named,
+        signature_algorithm=b"ed25519-sha256",
+    )
+    assert second == theirs
+    records = {
+        b"s1._domainkey.experts.test.": dns_record(key),
+        b"s1-ed25519._domainkey.experts.test.": dns_record(ed25519),
+    }
+    for number in (0, 1):
+        judge = dkim.DKIM(both.raw)
+        assert judge.verify(number, dnsfunc=lambda name, **_more: records[name].encode())
+
+
+def test_a_second_rsa_key_is_refused(key):
+    with pytest.raises(SigningError, match="not Ed25519"):
+        SecondKey("s2", key)
+
+
+def test_exactly_these_fields_are_signed():
+    assert b" ".join(SIGNED_FIELDS).decode() == (
+        "From To Cc Subject Date Reply-To Message-ID In-Reply-To References"
+        " MIME-Version Content-Type Content-Transfer-Encoding"
+    )
+
+
+HEAD = b"From: <a@experts.test>\r\nSubject: x\r\n"
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (HEAD + b"\r\nGr\xc3\xbc\xc3\x9fe\r\n", "7-bit"),
+        (HEAD + b"\r\na\x00b\r\n", "7-bit"),
+        (HEAD + b"\r\na\nb\r\n", "7-bit"),
+        (HEAD + b"\r\na\rb\r\n", "7-bit"),
+        (HEAD + b"\r\na\x1b[31m\r\n", "7-bit"),
+        (HEAD + b"\r\na\x7f\r\n", "7-bit"),
+        (HEAD + b"X-A: a\x00\r\n\r\nb\r\n", "control"),
+        (HEAD + b"X-A: a\nBcc: b\r\n\r\nb\r\n", "control"),
+        (HEAD + b"X-A: a\rBcc: b\r\n\r\nb\r\n", "control"),
+        (HEAD + b"Subject: y\r\n\r\nb\r\n", "twice"),
+        (HEAD + b"subject : y\r\n\r\nb\r\n", "no field"),
+        (HEAD + b"FROM: <b@experts.test>\r\n\r\nb\r\n", "twice"),
+        (HEAD + b"no field\r\n\r\nb\r\n", "no field"),
+        (HEAD + b" \r\n\r\nb\r\n", "blank"),
+        (b" x\r\n" + HEAD + b"\r\nb\r\n", "blank"),
+        (b"Subject: x\r\n\r\nb\r\n", "author"),
+        (HEAD, "no header, or no body"),
+        (b"", "no header, or no body"),
+        (HEAD + b"\r\n" + b"x" * 999 + b"\r\n", "998"),
+        (HEAD + b"X-A: " + b"x" * 999 + b"\r\n\r\nb\r\n", "998"),
+    ],
+)
+def test_what_a_server_would_change_or_a_variable_smuggled_in_is_not_signed(mail, key, raw, said):
+    with pytest.raises(SigningError, match=said):
+        sign(replace(mail, raw=raw), SENDER, key, NOW)
+
+
+def test_an_address_beyond_ascii_in_the_header_is_signed(mail, key):
+    raw = "From: <a@experts.test>\r\nTo: <m\u00fcller@contoso.test>\r\n\r\nb\r\n".encode()
+    assert sign(replace(mail, raw=raw), SENDER, key, NOW).raw.endswith(raw)
 
 
 @pytest.mark.parametrize("kind", ["rsa", "ed25519"])
