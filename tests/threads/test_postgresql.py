@@ -40,7 +40,7 @@ from outbound.store import (
 )
 from outbound.store.alerts import order_alerts
 from outbound.store.ledger import sent_mails
-from outbound.store.mail_events import record_event
+from outbound.store.mail_events import events_of, notice_of, record_event, undelivered
 from tests.outbound.test_store import heard
 from tests.threads.conftest import AT, COMPARED, World, arrival, filing, populate
 from threads import store
@@ -447,6 +447,36 @@ def test_our_own_records_are_kept_and_found(world: World) -> None:
         assert (key.record, key.first, key.last) == ("v=DKIM1; p=AA", AT, AT + timedelta(hours=4))
         hostile = RecordsQuestion(0, ("0" * 64,), "1" * 64, "\x00" + "x" * 5_000)
         assert sent_mails(conn, hostile) == sent_mails(conn, RecordsQuestion(0)) == ()
+
+
+def test_a_bounce_finds_the_mail_that_it_names_and_is_kept_once(world: World) -> None:
+    with world.database.writing() as conn:
+        store.store_message(
+            conn, arrival(b"x", copy_id="01B"), filing(Disposition.FILED, StandingKind.UNKNOWN, thread_id=world.incident.id)
+        )
+        for number, kind in ((7, "reply"), (8, "acknowledgement")):
+            conn.execute(
+                insert(outgoing).values(
+                    id=number, idempotency_key=f"b{number}", raw=b"", sha256="0", message_id=f"{number}@experts.test",
+                    kind=kind, template_version=1, language="en", selector="s1", thread_id=world.incident.id,
+                    contact_id=world.alex.id, mail_from="", rcpt_to="alex@contoso.test", subject="", said="",
+                    actor="bob", created_at=AT,
+                )
+            )  # fmt: skip
+        notice = notice_of(conn, ("\0unknown", "7@experts.test"), world.incident.id, world.alex.id)
+        assert notice is not None
+        assert notice.outgoing_id == 7
+        assert notice_of(conn, ("7@experts.test",), world.incident.id, world.alex.id + 1) is None
+        assert notice_of(conn, (), world.incident.id, world.alex.id) is None  # two went to that contact
+        event = MailEvent(
+            MessageKind.BOUNCE, AT, "01B", world.incident.id, 999, 7, "a\0b@c.test", "5.1.1" * 9, "failed" * 9, "\ud800" * 2_000
+        )  # fmt: skip
+        record_event(conn, event)
+        record_event(conn, event)
+        (kept,) = events_of(conn, outgoing_id=7)
+        assert (kept.contact_id, kept.recipient) == (None, "a\N{REPLACEMENT CHARACTER}b@c.test")
+        assert [found.event for found in undelivered(conn, AT)] == [kept]
+        assert undelivered(conn, AT + timedelta(seconds=1)) == ()
 
 
 def test_files_are_listed_by_hash_and_experts_are_told_once_by_two_nodes(world: World, server: str) -> None:
