@@ -151,12 +151,10 @@ def test_the_best_says_it_in_the_subject_or_more_often(world: World) -> None:
     assert found(world, "beacon") == ["ONCE", "OFTEN", "SUBJECT"]
 
 
-@pytest.mark.parametrize(
-    "name", ["", "n", "x1", "n-1", "n1;", "b1", "b1.99999", "n" + "9" * 30, "\x00", "n١"]
-)
-def test_a_page_that_is_none_of_ours_is_refused(world: World, name: str) -> None:
-    with pytest.raises(QueryError, match="not understood"):
-        page(world, "x", cursor=name)
+def test_a_page_that_is_none_of_ours_is_refused(world: World) -> None:
+    for name in ("", "n", "x1", "n-1", "n1;", "b1", "b1.99999", "n" + "9" * 30, "\x00", "n١"):
+        with pytest.raises(QueryError, match="not understood"):
+            page(world, "x", cursor=name)
 
 
 def test_held_mail_is_found_as_what_it_is_and_a_release_moves_it(world: World) -> None:
@@ -384,14 +382,11 @@ def test_anything_typed_gives_a_page_or_a_plain_refusal(world: World) -> None:
             *(f'"{one}' for one in HOSTILE_QUERIES),
             *(f"x {one}*" for one in HOSTILE_QUERIES),
         ]:
-            for order in Order:
-                try:
-                    assert isinstance(
-                        search(conn, read_query(typed), Filters(verdict="x'\" \x00"), order=order), Page
-                    )
-                    search(conn, read_query(typed), Filters(thread_id=world.incident.id), order=order)
-                except QueryError:
-                    refused += 1
+            try:
+                assert isinstance(search(conn, read_query(typed), Filters(verdict="x'\" \x00")), Page)
+                search(conn, read_query(typed), order=Order.BEST)
+            except QueryError:
+                refused += 1
     assert 0 < refused < len(HOSTILE_QUERIES) * 3
 
 
@@ -403,7 +398,7 @@ def test_random_text_typed_gives_a_page_or_a_plain_refusal(world: World) -> None
     chance = random.Random(5)
     signs = "ab\"'*-()&|!:<>\\^{}%$?;,§ \t\n\x00安ß\ud800é١"
     with world.database.reading() as conn:
-        for _ in range(300):
+        for _ in range(150):
             typed = "".join(chance.choices(signs, k=chance.randrange(1, 30)))
             try:
                 search(conn, read_query(typed))
