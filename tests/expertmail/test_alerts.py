@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import smtplib
+import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -31,6 +34,7 @@ from outbound.template_files import load_templates
 from outbound.worker import OutboundWorker
 from tests.outbound.conftest import REQUEST, always_genuine
 from tests.outbound.test_delivery import Sink, sink
+from tests.proofs.served import Served
 from tests.smtp_gateway.world import REPLIES, World, message, now, signed, whole_gateway
 from threads import store
 from threads.store.writer import Writer
@@ -525,3 +529,52 @@ def test_the_settings_become_rules(tmp_path: Path) -> None:
         timedelta(hours=1),
         long=True,
     )
+
+
+def letter(number: int) -> str:
+    return (
+        "From: x@stranger.test\r\nTo: query@experts.test\r\nSubject: secret plans\r\n"
+        f"Message-ID: <{number}@stranger.test>\r\n\r\nThe plans.\r\n"
+    )
+
+
+def alerts_in(served: Served, count: int) -> list[str]:
+    """The alerts that a gateway wrote to its outbox, once there are so many."""
+    deadline = time.monotonic() + 30
+    found: list[str] = []
+    while time.monotonic() < deadline:
+        found = [mail for mail in map(Path.read_text, served.outbox.glob("*.eml")) if "For the experts" in mail]
+        if len(found) >= count:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(served.log.read_text()[-2000:])
+
+
+def test_a_gateway_that_is_killed_tells_each_thing_once(tmp_path: Path) -> None:
+    """A stranger's mail, a kill right after its 250, and the gateway again: one alert, whoever ordered it."""
+    served = Served(tmp_path, f'[alerts]\nteam = ["{TEAM}"]\n')
+    try:
+        served.start()
+        deadline = time.monotonic() + 20
+        while not begun(served.database):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        with smtplib.SMTP("127.0.0.1", served.smtp_port, timeout=20) as client:
+            client.sendmail("x@stranger.test", ["query@experts.test"], letter(1))
+        served.kill()
+        served.start()
+        (mail,) = alerts_in(served, 1)
+        assert f"To: <{TEAM}>" in mail
+        assert "Subject: For the experts: 1 stranger's message waits" in mail
+        assert "plans" not in mail
+        with closing(sqlite3.connect(served.database)) as conn:
+            told = "SELECT count(*), (SELECT count(*) FROM automatic_orders WHERE kind = 'alert') FROM alert_told"
+            assert conn.execute(told).fetchone() == (1, 1)
+    finally:
+        served.stop()
+
+
+def begun(database: Path) -> bool:
+    """Whether the gateway has begun to look for what is to be told."""
+    with closing(sqlite3.connect(database)) as conn:
+        return conn.execute("SELECT count(*) FROM alert_progress").fetchone()[0] == 1
