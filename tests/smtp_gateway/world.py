@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from outbound.model import Sender
 from outbound.sign import SigningKey, _Signer, dns_record
 from smtp_gateway import replies
 from smtp_gateway.envelope import Envelope
@@ -91,8 +90,7 @@ def message(
 
 
 def signed(raw: bytes, key: SigningKey, domain: str = "contoso.test") -> bytes:
-    sender = Sender("", f"x@{domain}", domain, "s1")
-    return _Signer(raw).header_at(sender, key, now()) + raw
+    return _Signer(raw).header_at(domain.encode(), "s1", key, now()) + raw
 
 
 class Yes:
