@@ -19,6 +19,7 @@ from threads.model import Disposition, StandingKind
 from threads.schema import evidence
 from threads.search_query import QueryError, read_query
 from threads.store import search_index
+from threads.store.erasure import erase_copies
 from threads.store.expiry import due, expire
 from threads.store.search import Filters, Order, Page, search
 from threads.store.search_index import backlog, catch_up, index_some, see_to_gaps
@@ -203,6 +204,16 @@ def test_what_expires_leaves_the_index_with_its_content(world: World) -> None:
     if world.database.path is not None:
         with world.database.writing() as conn:
             conn.exec_driver_sql("INSERT INTO search_words(search_words) VALUES ('integrity-check')")
+
+
+def test_what_is_erased_leaves_the_index_with_its_content(world: World) -> None:
+    keep(world, "A", "topsecret")
+    keep(world, "B", "topsecret", disposition=Disposition.HELD)
+    assert found(world, "topsecret") == ["B", "A"]
+    with world.database.writing() as conn:
+        assert erase_copies(conn, world.contoso.id) == 2
+        assert conn.exec_driver_sql("SELECT count(*) FROM search_words").scalar_one() == 0
+    assert found(world, "topsecret") == []
 
 
 def test_a_number_that_the_database_gives_again_is_not_taken_for_done(world: World) -> None:
