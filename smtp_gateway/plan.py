@@ -154,8 +154,10 @@ def _tells_of_our_mail(arrived: Arrived, match: ThreadMatch, standing: Standing)
 
     Everybody else's is no event, so that a bounce that was made up says nothing of a contact.
     """
-    if match.thread_id is None or arrived.report.verdict is Verdict.FORGED:
+    if match.thread_id is None:
         return False
+    if arrived.report.verdict is Verdict.FORGED:
+        return standing.kind is StandingKind.CONTACT
     return match.proven or standing.may_speak
 
 

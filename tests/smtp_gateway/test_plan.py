@@ -10,6 +10,7 @@ import pytest
 from smtp_gateway.plan import Arrived, Plan, may_be_answered, plan
 from smtp_gateway.route_policy import Action, Treatment
 from smtp_gateway.routes import Route, RouteKind
+from threads.machine_mail import EVENTS
 from threads.model import (
     Assignee,
     Candidates,
@@ -18,6 +19,8 @@ from threads.model import (
     Disposition,
     MatchRule,
     MessageKind,
+    Signal,
+    SignalStrength,
     Standing,
     StandingKind,
     State,
@@ -79,6 +82,42 @@ def arrived(
     answerable: bool = True,
 ) -> Arrived:
     return Arrived(Route(kind), report, what, answerable)
+
+
+PROVEN = replace(ON_IT, signals=(Signal(MatchRule.REPLY_ADDRESS, "reply address", 7, strength=SignalStrength.PROOF),))
+HINTED = replace(ON_IT, signals=(Signal(MatchRule.SUBJECT_TAG, "INC-000007", 7),))
+
+
+@pytest.mark.parametrize("what", sorted(EVENTS))
+@pytest.mark.parametrize(
+    ("match", "standing", "report", "event"),
+    [
+        (PROVEN, UNPROVEN, NOTHING, True),
+        (PROVEN, UNKNOWN, NOTHING, True),
+        (PROVEN, CONTACT, NOTHING, True),
+        (HINTED, CONTACT, NOTHING, True),
+        (HINTED, LISTED, NOTHING, True),
+        (HINTED, CONTACT, FORGED, True),
+        # What anybody can write, or what poses as us, says nothing of a contact.
+        (HINTED, UNPROVEN, NOTHING, False),
+        (HINTED, UNKNOWN, NOTHING, False),
+        (PROVEN, UNPROVEN, FORGED, False),
+        (HINTED, LISTED, FORGED, False),
+        (CONFLICT, CONTACT, NOTHING, False),
+        (NO_MATCH, CONTACT, NOTHING, False),
+    ],
+)
+def test_a_machines_mail_is_an_event_where_a_proof_or_its_author_ties_it_and_held_elsewhere(
+    what: MessageKind, match: ThreadMatch, standing: Standing, report: Report, event: bool
+) -> None:
+    decided = plan(arrived(what=what, report=report), match, standing, KNOWN)
+    assert (decided.disposition, decided.event) == ((FILED, True) if event else (HELD, False))
+    assert not decided.resumes
+
+
+def test_a_persons_or_an_invitations_words_are_no_event() -> None:
+    for what in (MessageKind.HUMAN, MessageKind.CALENDAR):
+        assert not plan(arrived(what=what), PROVEN, CONTACT, KNOWN).event
 
 
 @pytest.mark.parametrize(
