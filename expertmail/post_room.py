@@ -17,10 +17,10 @@ from outbound.compose import Office
 from outbound.delivery import Credentials, Tls, Transport, smarthost
 from outbound.dispatch import SelfChecker, Signer
 from outbound.file_delivery import FileTransport
+from outbound.links import hosts_in
 from outbound.model import AutomaticCaps, Letterhead, SelfCheck, Sender
 from outbound.mx import MxTransport
 from outbound.selfcheck import self_check
-from outbound.template import hosts_in
 from outbound.template_files import load_templates
 from verifier.driver import Budget
 from verifier.evidence import Answer, Question

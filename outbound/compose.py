@@ -91,9 +91,9 @@ def compose(
     once = tuple(first.values())
     if len(stamps) < len(once):
         raise ComposeError("Each recipient's mail needs a Message-ID of its own.")
-    # A notice to see the portal goes to mailboxes that somebody else may read: not even the title is said.
-    said: dict[str, Value] = {} if kind is MailKind.PORTAL_NOTICE else {"title": thread.title}
-    words = {**said, **variables}
+    # A notice to see the portal goes to mailboxes that somebody else may read: it has no place even for the title.
+    title: dict[str, Value] = {"title": thread.title} if office.templates.takes(kind, "title") else {}
+    words = {**title, **variables}
     return tuple(
         _to_contact(kind, office, thread, contact, words, one, in_reply_to, references)
         for contact, one in zip(once, stamps, strict=False)

@@ -11,8 +11,9 @@ import idna
 
 # Lines should be no longer than this (RFC 5322 2.1.1).
 _LINE = 78
-# An encoded word is at most 75 characters (RFC 2047 2): 45 octets are 60 in base64, 12 are its frame.
-_WORD_OCTETS = 45
+# A line with an encoded word holds at most 76 characters (RFC 2047 2): 39 octets are 52 in base64, 12 are the word's
+# frame, and "Subject: " fits before it.
+_WORD_OCTETS = 39
 # Identifiers in References (RFC 5322 3.6.4 sets no limit): the first one and the latest are what threads.
 MAX_REFERENCES = 20
 

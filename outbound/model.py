@@ -15,7 +15,7 @@ from types import MappingProxyType
 Scalar = str | int | bool
 """A fact that automatic mail may state. Text is rendered defanged and never comes from the mail itself."""
 
-Value = str | int | bool | tuple[str, ...] | tuple["Finding", ...]
+Value = str | int | bool | datetime | tuple[str, ...] | tuple["Finding", ...]
 """A template variable as a caller gives it."""
 
 
@@ -38,6 +38,13 @@ class MailKind(StrEnum):
 
     REQUEST_FOR_CONTEXT = "request-for-context"
     REPLY = "reply"
+    MANAGED_RESPONSE = "managed-response"  # published with steps that are pending, that are completed, or both
+    REMINDER = "reminder"  # an incident still awaits the customer's action
+    MANUAL_DETECTION = "manual-detection"  # found by experts outside the portal's incidents; a response is needed
+    REPLY_POSTED = "reply-posted"  # in an incident's chat, or to a question
+    CONTACT_ADDED = "contact-added"
+    TEST_NOTIFICATION = "test-notification"
+    SERVICE_REVIEW = "service-review"  # from the service delivery manager
     PORTAL_NOTICE = "portal-notice"  # tells that there is news in the portal, and nothing of it
     ACKNOWLEDGEMENT = "acknowledgement"
     VERDICT_REPORT = "verdict-report"
@@ -54,6 +61,7 @@ class MailKind(StrEnum):
             MailKind.VERDICT_REPORT,
             MailKind.ATTACHMENT_HELD,
             MailKind.ALERT,
+            MailKind.REMINDER,
             MailKind.DELIVERY_STATUS,
         )
 
@@ -113,7 +121,8 @@ class Letterhead:
 
     ``verify_address`` is the mailbox that tells whether a mail is ours, ``ask_address`` takes new questions,
     ``reply_domain`` is where HMAC reply addresses live, ``link_hosts`` are the only hosts a body may link to.
-    ``submission_channel`` names the way for files that mail is not the way for; empty: there is none.
+    ``submission_channel`` names the way for files that mail is not the way for; empty: there is none. ``phone`` is the
+    number that customers know; empty: none is told.
     """
 
     sender: Sender
@@ -123,6 +132,7 @@ class Letterhead:
     reply_domain: str
     link_hosts: frozenset[str] = frozenset()
     submission_channel: str = ""
+    phone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ characters where nothing longer is in one word, so that no relay has a reason to
 
 from __future__ import annotations
 
+import base64
 import binascii
 import hashlib
 import re
@@ -17,11 +18,13 @@ import css_inline
 
 from outbound import header
 from outbound.errors import ComposeError
+from outbound.links import LinkError, check_html, check_text
 from outbound.model import Draft, Letterhead, MailKind, Rendered, Stamp
 from outbound.template import Template, checked_values, render_block, render_text
 
 # A text part may go as it is while its lines are this short (RFC 5322 2.1.1).
 _PLAIN_LINE = 78
+_BASE64_LINE = 76  # RFC 2045 6.8
 _BLANK_RUN = re.compile(r"\n{3,}")
 
 _INLINER = css_inline.CSSInliner(
@@ -34,9 +37,11 @@ _INLINER = css_inline.CSSInliner(
 
 def render(draft: Draft, template: Template, letterhead: Letterhead, stamp: Stamp) -> Rendered:
     """Freeze one mail. Raises ComposeError for variables that do not fit, in words for the writer."""
+    if draft.kind.automatic and draft.recipient.display_name:
+        raise ComposeError(f"A {draft.kind.value} mail is automatic and repeats no name that came by mail.")
     try:
         return _render(draft, template, letterhead, stamp)
-    except header.HeaderError as error:
+    except (header.HeaderError, LinkError) as error:
         raise ComposeError(str(error)) from error
 
 
@@ -55,15 +60,19 @@ def _render(draft: Draft, template: Template, letterhead: Letterhead, stamp: Sta
         "sender_address": letterhead.sender.address,
         "verify_address": letterhead.verify_address,
         "ask_address": letterhead.ask_address,
+        "phone": letterhead.phone,
     }
-    subject = _subject(draft, template, values)
-    values["subject"] = subject
+    heading = _heading(template, values)
+    subject = _subject(draft, heading, template.subject_max)
+    values |= {"heading": heading, "subject": subject}
     text = _tidy(render_text(template.text, values))
     said = _tidy(render_block(template.text, "said", values))
     try:
         html = _INLINER.inline(render_text(template.html, values))
     except css_inline.InlineError as error:
         raise ComposeError(f"The HTML of {template.kind.value} cannot be styled: {error}.") from error
+    check_text(f"{subject}\n{text}", letterhead.link_hosts)
+    check_html(html, letterhead.link_hosts)
     raw = _headers(draft, letterhead, stamp, recipient, subject) + _body(text, _tidy(html), stamp)
     return Rendered(
         raw=raw,
@@ -81,12 +90,14 @@ def _render(draft: Draft, template: Template, letterhead: Letterhead, stamp: Sta
     )
 
 
-def _subject(draft: Draft, template: Template, values: Mapping[str, object]) -> str:
-    said = " ".join(render_text(template.subject, values).split())
-    subject = f"[{draft.tag}] {said}" if draft.tag else said
-    if len(subject) > template.subject_max:
-        subject = subject[: template.subject_max - 3].rstrip() + "..."
-    return subject
+def _heading(template: Template, values: Mapping[str, object]) -> str:
+    """What the mail is about, in one line: the subject without the tag."""
+    return " ".join(render_text(template.subject, values).split())
+
+
+def _subject(draft: Draft, heading: str, longest: int) -> str:
+    subject = f"[{draft.tag}] {heading}" if draft.tag else heading
+    return subject if len(subject) <= longest else subject[: longest - 3].rstrip() + "..."
 
 
 def _tidy(text: str) -> str:
@@ -136,10 +147,19 @@ def _part(subtype: str, text: str) -> bytes:
         encoding, body = "7bit", text.replace("\n", "\r\n").encode("ascii")
     else:
         encoding, body = "quoted-printable", _quoted_printable(text)
+        # Each letter of Japanese takes nine characters there, and four here.
+        if len(shorter := _base64(text)) < len(body):
+            encoding, body = "base64", shorter
     charset = "us-ascii" if encoding == "7bit" else "utf-8"
     return (
         f"Content-Type: text/{subtype}; charset={charset}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
     ).encode() + body
+
+
+def _base64(text: str) -> bytes:
+    encoded = base64.b64encode(text.replace("\n", "\r\n").encode())
+    lines = (encoded[at : at + _BASE64_LINE] for at in range(0, len(encoded), _BASE64_LINE))
+    return b"".join(line + b"\r\n" for line in lines)
 
 
 def _quoted_printable(text: str) -> bytes:

@@ -1,91 +1,109 @@
 """Template folders: what a mail of each kind says, and which variables it takes. Pure.
 
 A kind is a folder: ``template.toml`` declares version, languages and variables, ``LANGUAGE/`` holds
-``subject.txt``, ``body.txt`` and ``body.html``. ``letter/LANGUAGE/`` is the frame around every body.
+``subject.txt``, ``body.txt`` and ``body.html``. ``letter/shared/`` is the frame around every body, ``letter/LANGUAGE/``
+its words.
 """
 
 from __future__ import annotations
 
 import re
-import textwrap
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
 from outbound.errors import ComposeError
-from outbound.header import is_control
-from outbound.model import Finding, MailKind, Value
+from outbound.line_fill import fill
+from outbound.links import defanged
+from outbound.model import MailKind, Value
+from outbound.variables import Source, Variable, checked, declared
 
-# Text lines are filled to this width (RFC 3676 4.2 recommends no more than 78 with room for quoting).
-_WIDTH = 72
-DEFAULT_LANGUAGE = "en"
-# A number that automatic mail states.
-_MAX_COUNT = 1_000_000
-_LINK = re.compile(r"(?:\b(?:https?|ftp)://|\bwww\.)[^\s/?#<>\"]*", re.IGNORECASE)
+DEFAULT_LANGUAGE: Final = "en"
+FILES: Final = ("subject.txt", "body.txt", "body.html")
+"""What each folder holds in each language."""
+LETTER_FILES: Final = ("letter.txt", "letter.html", "words.txt")
+"""What the letter needs in each language."""
 
-
-class VariableType(StrEnum):
-    """What a template variable holds."""
-
-    LINE = "line"  # one line
-    TEXT = "text"  # several lines
-    LINES = "lines"  # a list, each item one line
-    COUNT = "count"
-    FINDINGS = "findings"
+_FIELDS: Final = frozenset({"version", "languages", "subject_max", "variables", "one_of"})
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*", re.ASCII)  # RFC 5646 2.1, lower case
 
 
 @dataclass(frozen=True, slots=True)
-class Variable:
-    """A declared variable. ``max`` is in characters, ``count`` in items; ``clean`` repairs what others refuse."""
+class Declaration:
+    """What ``template.toml`` says of a kind. Of the variables that ``one_of`` names, at least one has to be given."""
 
-    name: str
-    type: VariableType
-    max: int = 1_000
-    count: int = 1
-    clean: bool = False
+    kind: MailKind
+    version: int
+    languages: tuple[str, ...]
+    subject_max: int
+    variables: tuple[Variable, ...]
+    one_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
     """A kind in one language, ready to render."""
 
-    kind: MailKind
-    version: int
+    declaration: Declaration
     language: str
-    subject_max: int
-    variables: tuple[Variable, ...]
     subject: jinja2.Template
     text: jinja2.Template
     html: jinja2.Template
 
+    @property
+    def kind(self) -> MailKind:
+        """What it is a template of."""
+        return self.declaration.kind
+
+    @property
+    def version(self) -> int:
+        """The number that goes up with each change of what is said."""
+        return self.declaration.version
+
+    @property
+    def subject_max(self) -> int:
+        """Longer subjects are shortened to so many characters."""
+        return self.declaration.subject_max
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """What a caller gives."""
+        return self.declaration.variables
+
 
 class TemplateSet:
-    """All template folders. Made of the files' texts by their path below ``templates``."""
+    """All template folders. Made of the files' texts by their path below ``templates``; ComposeError if one is missing."""
 
     def __init__(self, files: Mapping[str, str]) -> None:
         self._environment = _environment(files)
         self._declared = {kind: _declaration(kind, files) for kind in MailKind if kind.templated}
 
+    @property
+    def catalogue(self) -> tuple[Declaration, ...]:
+        """What there is, in the order of the kinds."""
+        return tuple(self._declared.values())
+
+    def takes(self, kind: MailKind, name: str) -> bool:
+        """Whether mail of that kind has a place for such a variable."""
+        return any(one.name == name for one in self._declared[kind].variables)
+
     def get(self, kind: MailKind, language: str) -> Template:
         """The template in that language, or else in its base language, or else in English."""
-        version, languages, subject_max, variables = self._declared[kind]
+        declaration = self._declared[kind]
         wanted = (language.lower(), language.lower().partition("-")[0], DEFAULT_LANGUAGE)
-        chosen = next((one for one in wanted if one in languages), DEFAULT_LANGUAGE)
+        chosen = next((one for one in wanted if one in declaration.languages), DEFAULT_LANGUAGE)
         try:
             subject, text, html = (
-                self._environment.get_template(f"{kind.value}/{chosen}/{file}")
-                for file in ("subject.txt", "body.txt", "body.html")
+                self._environment.get_template(f"{kind.value}/{chosen}/{file}") for file in FILES
             )
         except jinja2.TemplateError as error:
             raise ComposeError(f"The template {kind.value} ({chosen}) cannot be used: {error}.") from error
-        return Template(kind, version, chosen, subject_max, variables, subject, text, html)
+        return Template(declaration, chosen, subject, text, html)
 
 
 def _environment(files: Mapping[str, str]) -> ImmutableSandboxedEnvironment:
@@ -94,132 +112,69 @@ def _environment(files: Mapping[str, str]) -> ImmutableSandboxedEnvironment:
         undefined=jinja2.StrictUndefined,
         autoescape=lambda name: name is not None and name.endswith(".html"),
         keep_trailing_newline=False,
+        auto_reload=False,
     )
     environment.filters.update(wrapped=wrapped, numbered=numbered, paragraphs=paragraphs, defanged=defanged)
     return environment
 
 
-def _declaration(
-    kind: MailKind, files: Mapping[str, str]
-) -> tuple[int, tuple[str, ...], int, tuple[Variable, ...]]:
+def _declaration(kind: MailKind, files: Mapping[str, str]) -> Declaration:
+    path = f"{kind.value}/template.toml"
+    if path not in files:
+        raise ComposeError(f"The template folder {kind.value} has no template.toml.")
     try:
-        table = tomllib.loads(files[f"{kind.value}/template.toml"])
-        variables = tuple(
-            Variable(
-                name,
-                VariableType(spec["type"]),
-                int(spec.get("max", 1_000)),
-                int(spec.get("count", 1)),
-                bool(spec.get("clean", False)),
-            )
-            for name, spec in table.get("variables", {}).items()
-        )
-        return int(table["version"]), tuple(table["languages"]), int(table["subject_max"]), variables
-    except (KeyError, TypeError, ValueError) as error:
+        declaration = _read(kind, tomllib.loads(files[path]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ComposeError(f"The template folder {kind.value} is not complete: {error}.") from error
+    for language in declaration.languages:
+        for file in (
+            *(f"{kind.value}/{language}/{one}" for one in FILES),
+            *(f"letter/{language}/{one}" for one in LETTER_FILES),
+        ):
+            if file not in files:
+                raise ComposeError(
+                    f"The {kind.value} mail is said to be there in {language!r}, but {file} is missing."
+                )
+    return declaration
+
+
+def _read(kind: MailKind, table: Mapping[str, Any]) -> Declaration:
+    if strange := sorted(set(table) - _FIELDS):
+        raise ValueError(f"template.toml has a field {strange[0]!r} that means nothing")
+    variables = tuple(declared(name, spec) for name, spec in table.get("variables", {}).items())
+    told = [one.name for one in variables if one.source is Source.SENDER]
+    if kind.automatic and told:
+        # A robot that repeats what a stranger wrote is a way to send that stranger's words under our name.
+        raise ValueError(f"it is automatic, and {told[0]!r} may hold what a sender wrote")
+    languages = tuple(table["languages"])
+    if DEFAULT_LANGUAGE not in languages or not all(map(_LANGUAGE.fullmatch, languages)):
+        raise ValueError(f"its languages have to be codes, lower case, with {DEFAULT_LANGUAGE!r} among them")
+    one_of = tuple(table.get("one_of", ()))
+    if strange := [name for name in one_of if name not in {one.name for one in variables if one.optional}]:
+        raise ValueError(f"{strange[0]!r} is in one_of and is no optional variable")
+    return Declaration(kind, int(table["version"]), languages, int(table["subject_max"]), variables, one_of)
 
 
 def checked_values(
     template: Template, given: Mapping[str, Value], link_hosts: frozenset[str]
 ) -> Mapping[str, Value]:
     """The variables as the template declares them; ComposeError for one that is missing, unknown or unfit."""
-    declared = {variable.name: variable for variable in template.variables}
-    if missing := [name for name in declared if name not in given]:
-        raise ComposeError(f"The {template.kind.value} mail needs {missing[0]!r}.")
-    if strange := [name for name in given if name not in declared]:
-        raise ComposeError(f"The {template.kind.value} mail has no place for {strange[0][:40]!r}.")
-    return MappingProxyType(
-        {name: _checked(variable, given[name], link_hosts) for name, variable in declared.items()}
-    )
-
-
-def _checked(variable: Variable, value: Value, hosts: frozenset[str]) -> Value:
-    name = variable.name
-    match variable.type:
-        case VariableType.COUNT:
-            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_COUNT:
-                raise ComposeError(f"{name!r} has to be a count.")
-            return value
-        case VariableType.FINDINGS:
-            if not isinstance(value, tuple) or not all(isinstance(item, Finding) for item in value):
-                raise ComposeError(f"{name!r} has to be a list of findings.")
-            return value
-        case VariableType.LINES:
-            if not isinstance(value, tuple) or not value:
-                raise ComposeError(f"{name!r} has to be a list with at least one item.")
-            if len(value) > variable.count:
-                raise ComposeError(f"{name!r} holds more than {variable.count} items.")
-            return tuple(_line(variable, item, hosts) for item in value)
-        case VariableType.LINE:
-            return _line(variable, value, hosts)
-        case VariableType.TEXT:
-            return _text(variable, value, hosts)
-
-
-def _line(variable: Variable, value: object, hosts: frozenset[str]) -> str:
-    if not isinstance(value, str):
-        raise ComposeError(f"{variable.name!r} has to be text.")
-    if variable.clean:
-        value = " ".join("".join(" " if is_control(c) else c for c in value).split())
-        value = _LINK.sub(lambda found: defanged(found[0]), value)
-        value = value if len(value) <= variable.max else value[: variable.max - 3].rstrip() + "..."
-    elif any(map(is_control, value)):
-        raise ComposeError(
-            f"{variable.name!r} holds a line break or a control character; write it on one line."
-        )
-    return _bounded(variable, value.strip(), hosts)
-
-
-def _text(variable: Variable, value: object, hosts: frozenset[str]) -> str:
-    if not isinstance(value, str):
-        raise ComposeError(f"{variable.name!r} has to be text.")
-    value = value.replace("\r\n", "\n").replace("\r", "\n").expandtabs(4)
-    if any(is_control(character) for character in value if character != "\n"):
-        raise ComposeError(f"{variable.name!r} holds a control character; remove it.")
-    return _bounded(variable, value.strip(), hosts)
-
-
-def _bounded(variable: Variable, value: str, hosts: frozenset[str]) -> str:
-    if not value:
-        raise ComposeError(f"{variable.name!r} is empty.")
-    if len(value) > variable.max:
-        raise ComposeError(f"{variable.name!r} is longer than {variable.max} characters.")
-    for host in hosts_in(value):
-        if host not in hosts:
-            raise ComposeError(
-                f"{variable.name!r} links to {host[:80]!r}; our mail links to configured hosts only,"
-                " so write it defanged (hxxps://example[.]com)."
-            )
-    return value
-
-
-def hosts_in(text: str) -> frozenset[str]:
-    """The hosts that links in a text lead to."""
-    return frozenset(
-        found[0].rpartition("/")[2].rpartition("@")[2].partition(":")[0].rstrip(".,;)]}").lower()
-        for found in _LINK.finditer(text)
-    )
+    declaration = template.declaration
+    values = checked(declaration.variables, given, link_hosts, declaration.kind.value)
+    if declaration.one_of and not any(values[name] for name in declaration.one_of):
+        names = " or ".join(map(repr, declaration.one_of))
+        raise ComposeError(f"The {declaration.kind.value} mail needs {names}.")
+    return values
 
 
 def wrapped(text: str) -> str:
     """Fill each line of text to the width; a long word is never broken."""
-    return "\n".join(_fill(line, "", "") for line in str(text).split("\n"))
+    return "\n".join(fill(line) for line in str(text).split("\n"))
 
 
 def numbered(number: str, text: str) -> str:
     """One item of a list with a hanging indent."""
-    return _fill(str(text), number, " " * len(number))
-
-
-def _fill(line: str, first: str, rest: str) -> str:
-    return textwrap.fill(
-        line,
-        _WIDTH,
-        initial_indent=first,
-        subsequent_indent=rest,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return fill(str(text), number, " " * len(number))
 
 
 def paragraphs(text: str) -> Markup:
@@ -229,12 +184,6 @@ def paragraphs(text: str) -> Markup:
         Markup("<p>{}</p>").format(Markup("<br>\n").join(escape(line) for line in block.split("\n")))
         for block in blocks
     )
-
-
-def defanged(domain: str) -> str:
-    """A domain or link that no mail program turns into something to click on."""
-    text = str(domain).replace("://", "[:]//").replace(".", "[.]")
-    return re.sub(r"^http", "hxxp", text, flags=re.IGNORECASE)
 
 
 def render_text(template: jinja2.Template, values: Mapping[str, Any]) -> str:

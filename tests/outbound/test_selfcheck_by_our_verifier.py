@@ -14,7 +14,8 @@ from outbound.model import Attempt, Failure, Finding, MailKind, Reply
 from outbound.orders import acknowledgement, delivery_status, verdict_report
 from outbound.selfcheck import NO_RECORDS, self_check
 from outbound.sign import SecondKey, sign, zone_line
-from tests.outbound.conftest import NOW, REQUEST, SENDER
+from tests.outbound.catalogue import WORDS, catalogue_mail
+from tests.outbound.conftest import NOW, SENDER
 from verifier.driver import drive
 from verifier.evaluate import Context, judge
 from verifier.evidence import Absent, Answer, AnswerStatus, Evidence, Opinion, Question
@@ -68,9 +69,7 @@ def mail(request, office, record):
     one = stamp("t1", "experts.test", NOW)
     kind = request.param
     if not kind.automatic:
-        words = (
-            REQUEST if kind is MailKind.REQUEST_FOR_CONTEXT else {"text": "Grüße\n\n日本語", "expert": "Ana"}
-        )
+        words = {name: word for name, word in WORDS[kind]["ja"].items() if name != "link"}
         (made,) = compose(
             kind,
             office=office,
@@ -101,6 +100,8 @@ def mail(request, office, record):
             in_reply_to="1@contoso.test",
         )
         return compose_automatic(order, office=office, thread=None, contact=None, one=one)
+    elif kind in {MailKind.REMINDER, MailKind.ALERT, MailKind.ATTACHMENT_HELD}:
+        return catalogue_mail(kind, kind.value, "en", office)
     else:
         finding = Finding("forged", "operated", "experts-test.example", ("display-name",))
         order, thread = verdict_report(findings=[finding] * 3, **party), None
