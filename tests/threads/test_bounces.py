@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from threads.delivery_report import Bounce, fates_in
+from threads.delivery_report import MAX_RECIPIENTS, Bounce, fates_in
 from threads.failure_words import failure_status, meant_status, reply_class
 from threads.message_kind import kind_of
 from threads.model import MessageKind
@@ -234,3 +236,23 @@ def test_hostile_bounces_are_read_in_linear_time(text: str) -> None:
             start = time.process_time()
             kind_of(message, parts, subject, text)
             assert time.process_time() - start < 1  # takes under a tenth of it
+
+
+WORDS = st.sampled_from([
+    "<a@b.test>", "a@b.test", "5.1.1", "550", "\n", "\n\n", ":", "-", "--- ", "Original message", "Final-Recipient:", "Status:", "rfc822;",
+    "To:", "Message-ID: <", ">", '"', "mailbox is full", "\x00", "\ud83d", "é", "日本", "\\x{41}", "RCPT TO:", "(", "@", " ", "\t", "Received: x",
+])  # fmt: skip
+
+
+@given(st.lists(WORDS, max_size=60).map("".join), st.booleans())
+def test_no_bounce_raises_and_each_tells_a_status_and_fitting_recipients(text: str, null_path: bool) -> None:
+    raw = plain(text.encode("utf-8", "replace").decode())
+    message = read_message(raw)
+    for subject in ("failure notice", "x"):
+        kind, bounce = kind_of(message, walk(message), subject, text, null_path=null_path)
+        if kind is MessageKind.BOUNCE:
+            assert bounce is not None
+            assert bounce.status is not None
+            assert bounce.status[0] in "245"
+            assert len(bounce.recipients) <= MAX_RECIPIENTS
+            assert all(fate.recipient is None or fate.recipient.strip() for fate in bounce.recipients)
