@@ -10,41 +10,27 @@ transaction that was under way has ended. A copy that is removed leaves the inde
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, delete, func, insert, or_, select, text, update
+from sqlalchemy import Connection, delete, func, insert, or_, select, text, update
 
-from threads.schema import evidence, messages, raw_messages, search_documents, search_progress
-from threads.search_document import Document, document
+from threads.schema import evidence, messages, search_documents, search_progress
 from threads.store.engine import Database
-from threads.store.errors import StoreError, StoreUnavailable, undecodable
-from threads.store.row_reading import well_typed
+from threads.store.errors import StoreError, StoreUnavailable
+from threads.store.search_entries import EPOCH, Entry, entries_of
 
 AT_ONCE: Final = 200
 """Copies of one transaction: it holds SQLite's write lock for some 20 ms."""
-OCTETS_AT_ONCE: Final = 16 * 1024 * 1024  # of their messages, in memory
 FACT: Final = "\N{SECTION SIGN}"
 """What begins a word of ours in the index, and no word of a message: the section sign is neither letter nor digit."""
 BUSY_SECONDS: Final = 0.05  # until the next look whether another process has done its part
 # The key of PostgreSQL's advisory lock, one for each database: any number that nobody else takes.
 _LOCK: Final = 0x5EA2C4
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
-_FIELDS: Final = (
-    messages.c.id,
-    messages.c.sha256,
-    messages.c.received_at,
-    messages.c.mail_from,
-    messages.c.rcpt_to,
-    messages.c.subject,
-    messages.c.author,
-    messages.c.verdict,
-    messages.c.new_text,
-)
 _INSERT_SQLITE: Final = text(
     "INSERT INTO search_words (rowid, subject, people, files, words, facts)"
     " VALUES (:number, :subject, :people, :files, :words, :facts)"
@@ -62,19 +48,10 @@ class _Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    copy_id: str
-    judged: int
-    received_at: datetime
-    verdict: str
-    document: Document
-
-
-@dataclass(frozen=True, slots=True)
 class _Batch:
     before: _Progress
     after: _Progress
-    entries: tuple[_Entry, ...]
+    entries: tuple[Entry, ...]
 
 
 class _OvertakenError(Exception):
@@ -83,7 +60,7 @@ class _OvertakenError(Exception):
 
 def number_of(at: datetime) -> int:
     """The number that the documents received at that moment begin with."""
-    return (at - _EPOCH) // _MICROSECOND
+    return (at - EPOCH) // _MICROSECOND
 
 
 def fact(word: str) -> str:
@@ -169,7 +146,7 @@ def _read(conn: Connection, at_once: int) -> _Batch:
     settled = several and _snapshot(conn, "pg_snapshot_xmin") >= before.next_after
     newest = int(conn.execute(select(func.coalesce(func.max(evidence.c.id), 0))).scalar_one())
     wanted = _missing(conn, before.done_to, at_once)
-    entries = tuple(_entries(conn, wanted))
+    entries = tuple(entries_of(conn, wanted))
     reached = max(before.done_to, _reached(wanted, entries, newest, at_once))
     if not several:
         return _Batch(before, _Progress(reached, 0, 0), entries)
@@ -186,7 +163,7 @@ def _snapshot(conn: Connection, bound: str) -> int:
     return int(found.scalar_one())
 
 
-def _reached(wanted: Sequence[Any], entries: Sequence[_Entry], newest: int, at_once: int) -> int:
+def _reached(wanted: Sequence[Any], entries: Sequence[Entry], newest: int, at_once: int) -> int:
     """Up to which judgement all that can be seen now is done with these entries."""
     done = {entry.copy_id for entry in entries}
     left = [row.id for row in wanted if row.message_id not in done]
@@ -208,79 +185,6 @@ def _missing(conn: Connection, done_to: int, limit: int) -> Sequence[Any]:
         .limit(limit)
     )
     return conn.execute(query).all()
-
-
-def _entries(conn: Connection, wanted: Sequence[Any]) -> Iterable[_Entry]:
-    judged = {row.message_id: row.id for row in wanted}  # the last one of each
-    sizes = {
-        row[0]: row[1]
-        for row in conn.execute(
-            select(messages.c.id, raw_messages.c.size)
-            .join(raw_messages, raw_messages.c.sha256 == messages.c.sha256)
-            .where(messages.c.id.in_(judged))
-        )
-    }
-    octets = 0
-    for some in _in_parts(list(judged), sizes):
-        octets += sum(sizes.get(copy_id, 0) for copy_id in some)
-        for copy_id, row in _rows(conn, some):
-            if row is None:
-                # It cannot be read: it stands in the index without a word, so that it is not tried for ever.
-                yield _Entry(copy_id, judged[copy_id], _EPOCH, "", Document())
-            else:
-                yield _entry(row, judged[copy_id])
-        if octets >= OCTETS_AT_ONCE:
-            return
-
-
-def _in_parts(ids: list[str], sizes: dict[str, int]) -> Iterable[list[str]]:
-    """Parts whose messages fit into memory together."""
-    part: list[str] = []
-    room = OCTETS_AT_ONCE // 4
-    for copy_id in ids:
-        part.append(copy_id)
-        room -= sizes.get(copy_id, 0)
-        if room <= 0:
-            yield part
-            part, room = [], OCTETS_AT_ONCE // 4
-    if part:
-        yield part
-
-
-def _rows(conn: Connection, ids: list[str]) -> Iterable[tuple[str, Row[Any] | None]]:
-    """The copies with these ids and their bytes; None for one that cannot be read; one that is gone is left out."""
-    query = (
-        select(*_FIELDS, raw_messages.c.raw)
-        .outerjoin(raw_messages, raw_messages.c.sha256 == messages.c.sha256)
-        .select_from(messages)
-    )
-    try:
-        found = [(row.id, row) for row in _sound(conn, query.where(messages.c.id.in_(ids)))]
-    except Exception as error:
-        if not undecodable(error):
-            raise
-        if len(ids) == 1:
-            return [(ids[0], None)]
-        return [one for copy_id in ids for one in _rows(conn, [copy_id])]
-    places = {copy_id: place for place, copy_id in enumerate(ids)}
-    return sorted(found, key=lambda one: places[one[0]])
-
-
-def _sound(conn: Connection, query: Select[Any]) -> Sequence[Row[Any]]:
-    if conn.dialect.name == "postgresql":
-        query = query.with_for_update(read=True, key_share=True, of=messages)  # nobody removes one meanwhile
-    rows = conn.execute(query).all()
-    for row in rows:
-        well_typed(row, _FIELDS)
-    return rows
-
-
-def _entry(row: Row[Any], judged: int) -> _Entry:
-    envelope = (row.author or "", row.mail_from, row.rcpt_to)
-    made = document(
-        subject=row.subject, envelope=envelope, text=row.new_text, raw=b"" if row.raw is None else row.raw
-    )
-    return _Entry(row.id, judged, row.received_at, row.verdict, made)
 
 
 def _write(conn: Connection, batch: _Batch) -> int:
@@ -309,7 +213,7 @@ def _write(conn: Connection, batch: _Batch) -> int:
     return len(batch.entries)
 
 
-def _put(conn: Connection, entries: Sequence[_Entry]) -> None:
+def _put(conn: Connection, entries: Sequence[Entry]) -> None:
     ids = [entry.copy_id for entry in entries]
     earlier = {
         row[0]: row[1]
@@ -332,7 +236,7 @@ def _put(conn: Connection, entries: Sequence[_Entry]) -> None:
         conn.execute(_INSERT_POSTGRESQL, [_tsvector(numbers[e.copy_id], e) for e in entries])
 
 
-def _numbers(conn: Connection, entries: Sequence[_Entry]) -> dict[str, int]:
+def _numbers(conn: Connection, entries: Sequence[Entry]) -> dict[str, int]:
     """A number for each: its time, or the next one that is free."""
     asked = {entry.copy_id: number_of(entry.received_at) for entry in entries}
     taken = set(
@@ -355,7 +259,7 @@ def _is_taken(conn: Connection, number: int) -> bool:
     return found.first() is not None
 
 
-def _fts5(number: int, entry: _Entry) -> dict[str, Any]:
+def _fts5(number: int, entry: Entry) -> dict[str, Any]:
     made = entry.document
     return {
         "number": number,
@@ -367,7 +271,7 @@ def _fts5(number: int, entry: _Entry) -> dict[str, Any]:
     }
 
 
-def _tsvector(number: int, entry: _Entry) -> dict[str, Any]:
+def _tsvector(number: int, entry: Entry) -> dict[str, Any]:
     """Places with a gap between the fields, so that no phrase goes from one into the next."""
     places: dict[str, list[str]] = {fact(entry.verdict): []}
     place = 0
