@@ -8,6 +8,7 @@ refers to as well (siblings in a conversation that began elsewhere).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,6 +16,7 @@ from typing import Final
 from threads.model import (
     Candidates,
     Direction,
+    KnownMessage,
     MatchRule,
     ReplyToken,
     Signal,
@@ -87,15 +89,10 @@ def _of_address(token: ReplyToken | None, candidates: Candidates, at: datetime |
 
 
 def _of_reference(message_id: str, candidates: Candidates, chain: list[Signal], left: set[int]) -> None:
-    hits = candidates.known.get(message_id, ())
-    best: Direction | None = None
-    for direction in _RANK:
-        for hit in hits:
-            if hit.direction is direction and hit.thread_id in candidates.threads:
-                best = direction
-                break
-        if best is not None:
-            break
+    hits = candidates.known.get(message_id)
+    if not hits:
+        return
+    best = _best(hits, candidates)
     for hit in hits:
         thread = candidates.thread(hit.thread_id)
         if thread is None:
@@ -105,6 +102,15 @@ def _of_reference(message_id: str, candidates: Candidates, chain: list[Signal], 
         elif hit.direction is best:
             rule = MatchRule.ANCESTOR if best is Direction.REF else MatchRule.REFERENCES
             chain.append(Signal(rule, message_id, thread.id, best, _STRENGTH[best]))
+
+
+def _best(hits: Sequence[KnownMessage], candidates: Candidates) -> Direction | None:
+    """The best word on record for a Message-ID, of threads that are there."""
+    words = {hit.direction for hit in hits if hit.thread_id in candidates.threads}
+    for direction in _RANK:
+        if direction in words:
+            return direction
+    return None
 
 
 def unknown_ancestors(keys: ThreadKeys, candidates: Candidates) -> tuple[str, ...]:
