@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -45,13 +46,25 @@ from tests.outbound.test_store import heard
 from tests.threads.conftest import AT, COMPARED, World, arrival, filing, populate
 from threads import store
 from threads.attachments import attached_files
-from threads.model import Disposition, Mark, MessageKind, Outcome, StandingKind, ThreadKeys
+from threads.match import match
+from threads.model import (
+    Direction,
+    Disposition,
+    Mark,
+    MessageKind,
+    Outcome,
+    StandingKind,
+    TaskSource,
+    ThreadKeys,
+)
 from threads.schema import metadata
 from threads.store.attachments import files_of, messages_with, store_files
 from threads.store.expiry import due, expire, expired_items, expired_keys, forget_traces
 from threads.store.held import count_waiting, oldest_waiting
+from threads.store.moving import merge_threads, move_mail
 from threads.store.prepared import Prepared
 from threads.store.signatures import archive_keys, archived, remember_signatures, seen
+from threads.store.tasks import add_task, list_tasks
 from verifier.message import read_message
 from verifier.own_records import RecordsQuestion
 from verifier.parts import walk
@@ -535,3 +548,52 @@ def test_a_server_that_is_gone_is_told_in_one_sentence(tmp_path: Path) -> None:
     pytest.importorskip("psycopg", reason="psycopg, the driver for PostgreSQL, is not installed")
     with pytest.raises(store.StoreError, match="cannot be reached; check its address"):
         store.open_database(f"postgresql+psycopg://x@/postgres?host={tmp_path}")
+
+
+def test_mail_is_moved_and_threads_are_merged(world: World) -> None:
+    raw = (
+        b"X-Microsoft-Original-Message-ID: <own@contoso.test>\r\nReferences: <root@vendor.test>\r\n\r\nhello\r\n"
+    )
+    here = world.incident
+    with world.database.writing() as conn:
+        other = store.open_incident(conn, world.contoso.id, "Another one", AT)
+        for thread in (here, other):
+            add_task(conn, thread, "Look", TaskSource.GUIDED_RESPONSE, AT, by="Ana")
+        related = replace(
+            filing(Disposition.FILED, thread_id=here.id),
+            own_ids=("own@contoso.test",),
+            ancestors=("root@vendor.test",),
+        )
+        store.store_message(conn, arrival(raw), related)
+        move_mail(conn, "01A", other, AT, by="Robin")
+        keys = ThreadKeys(None, ("own@contoso.test",), ("root@vendor.test",))
+        matched = match(keys, store.candidates(conn, keys, "alex@contoso.test"))
+        assert (matched.thread_id, matched.signals[-1].direction) == (other.id, Direction.REF)
+        merge_threads(conn, here, other, AT, by="Robin")
+        assert [task.number for task in list_tasks(conn, other.id)] == [1, 2]
+        keys = ThreadKeys(None, (), (), (here.reference,))
+        assert match(keys, store.candidates(conn, keys, None)).thread_id == other.id
+
+
+def test_who_files_on_a_thread_and_who_merges_it_wait_for_each_other(world: World) -> None:
+    with world.database.writing() as conn:
+        other = store.open_incident(conn, world.contoso.id, "Another one", AT)
+    merged = threading.Event()
+
+    def merge() -> None:
+        with world.database.writing() as conn:
+            merge_threads(conn, world.incident, other, AT, by="Robin")
+        merged.set()
+
+    merging = threading.Thread(target=merge)
+    with world.database.writing() as conn:
+        keys = ThreadKeys(None, (), (), (world.incident.reference,))
+        found = match(keys, store.candidates(conn, keys, None)).thread_id
+        assert found == world.incident.id
+        merging.start()
+        assert not merged.wait(0.3), "it has to wait for the message that is being filed"
+        store.store_message(conn, arrival(), filing(Disposition.FILED, thread_id=found))
+    merging.join(30)
+    with world.database.reading() as conn:
+        assert [e.copy_id for e in store.timeline_of(conn, other.id) if e.copy_id] == ["01A"]
+        assert [e.copy_id for e in store.timeline_of(conn, world.incident.id) if e.copy_id] == []
