@@ -11,8 +11,9 @@ import idna
 
 # Lines should be no longer than this (RFC 5322 2.1.1).
 _LINE = 78
-# A line with an encoded word holds at most 76 characters (RFC 2047 2): 39 octets are 52 in base64, 12 are the word's
-# frame, and "Subject: " fits before it.
+# A line with an encoded word holds at most this many (RFC 2047 2).
+_ENCODED_LINE = 76
+# 39 octets are 52 characters in base64, 12 are the word's frame, and "Subject: " fits before them.
 _WORD_OCTETS = 39
 # Identifiers in References (RFC 5322 3.6.4 sets no limit): the first one and the latest are what threads.
 MAX_REFERENCES = 20
@@ -108,10 +109,11 @@ def field(name: str, value: str) -> bytes:
     """A whole field, folded at blanks (RFC 5322 2.2.3), with its CRLF. UTF-8 only where an address needs it."""
     if any(map(is_control, value)):
         raise HeaderError(f"The field {name} holds a line break or a control character.")
+    longest = _ENCODED_LINE if "=?" in value else _LINE
     lines = [f"{name}:"]
     for word in value.split(" "):
         # A line never consists of blanks only (RFC 5322 3.2.2): runs of blanks stay with the word before.
-        if len(lines[-1]) + 1 + len(word) > _LINE and lines[-1].strip() and word and lines[-1] != f"{name}:":
+        if len(lines[-1]) + 1 + len(word) > longest and lines[-1].strip() and word and lines[-1] != f"{name}:":
             lines.append("")
         lines[-1] += f" {word}"
     return "\r\n".join(lines).encode() + b"\r\n"

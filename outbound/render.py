@@ -67,12 +67,8 @@ def _render(draft: Draft, template: Template, letterhead: Letterhead, stamp: Sta
     values |= {"heading": heading, "subject": subject}
     text = _tidy(render_text(template.text, values))
     said = _tidy(render_block(template.text, "said", values))
-    try:
-        html = _INLINER.inline(render_text(template.html, values))
-    except css_inline.InlineError as error:
-        raise ComposeError(f"The HTML of {template.kind.value} cannot be styled: {error}.") from error
     check_text(f"{subject}\n{text}", letterhead.link_hosts)
-    check_html(html, letterhead.link_hosts)
+    html = _styled(template, render_text(template.html, values), letterhead.link_hosts)
     raw = _headers(draft, letterhead, stamp, recipient, subject) + _body(text, _tidy(html), stamp)
     return Rendered(
         raw=raw,
@@ -88,6 +84,14 @@ def _render(draft: Draft, template: Template, letterhead: Letterhead, stamp: Sta
         contact_id=draft.recipient.contact_id,
         created=stamp.date,
     )
+
+
+def _styled(template: Template, html: str, hosts: frozenset[str]) -> str:
+    check_html(html, hosts)
+    try:
+        return _INLINER.inline(html)
+    except css_inline.InlineError as error:
+        raise ComposeError(f"The HTML of {template.kind.value} cannot be styled: {error}.") from error
 
 
 def _heading(template: Template, values: Mapping[str, object]) -> str:
