@@ -307,6 +307,19 @@ def test_a_message_that_is_committed_after_a_later_one_is_found(world: World) ->
         assert backlog(conn).waiting == 0
 
 
+def test_a_copy_restored_on_another_server_goes_on(world: World) -> None:
+    keep(world, "A")
+    assert found(world, "hello") == ["A"]
+    with world.database.writing() as conn:
+        conn.exec_driver_sql("UPDATE search_progress SET next_after = 1000000000000")  # of the other server
+    keep(world, "B")
+    assert sorted(found(world, "hello")) == ["A", "B"]
+    for _ in range(3):
+        index_some(world.database)
+    with world.database.reading() as conn:
+        assert backlog(conn).waiting == 0
+
+
 def test_storing_a_message_executes_no_statement_for_the_index(tmp_path: Path) -> None:
     database = store.open_database(f"sqlite:///{tmp_path / 'record.db'}")
     store.upgrade(database)

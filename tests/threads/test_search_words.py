@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -136,6 +137,16 @@ def test_a_document_holds_names_in_any_encoding_and_names_of_attachments() -> No
     assert {"bounce", "jurgen", "team", "experts"} <= set(made.people)
     assert made.files == ("ubersicht", "xlsx")
     assert made.text == ("hello",)
+
+
+def test_every_public_message_has_a_document(shared_data: Path) -> None:
+    count = 0
+    for path in sorted((shared_data / "mail").rglob("*"))[::3]:
+        if path.is_file() and path.stat().st_size < 1_000_000:
+            raw = path.read_bytes()
+            made = document(subject="", envelope=(), text=raw.decode("latin-1"), raw=raw)
+            count += any((made.subject, made.people, made.files, made.text))
+    assert count > 300
 
 
 @given(st.binary(max_size=300), st.text(max_size=100))
