@@ -37,13 +37,15 @@ _NAME = re.compile(r"/?([a-zA-Z][a-zA-Z0-9]{0,15})")
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,15})")
 _VOID = frozenset({"br", "hr", "img", "input", "meta", "link", "area", "base", "col", "wbr", "source"})
 _BLANK_LINES = re.compile(r"\n[ \t\r]*(?:\n[ \t\r]*){2,}+")
+_CLOSED = re.compile(r"</(?:body|html)\s{0,8}>", re.IGNORECASE)
 _TAG_END = re.compile(r"[<>]")
 _TAG_START = re.compile(r"<(?=[a-zA-Z/!?])")
 
 
 def html_to_text(html: str) -> str:
     """The text that a reader of this HTML sees, in lines."""
-    html = html[:MAX_HTML].replace("\0", "")
+    # What servers put below the closing tags is seen by people, and would be dropped.
+    html = _CLOSED.sub("<br>", html[:MAX_HTML].replace("\0", ""))
     if len(html) <= MAX_LAID_OUT and _deepest(html) <= MAX_NESTED:
         try:
             text = _laid_out(html)

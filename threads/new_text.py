@@ -43,9 +43,15 @@ _WRAPPED_WIDTH = 68
 # above it does not write on a telephone.
 _MAX_ABOVE_OLD = 300
 _MAX_INDENTED_MARK = 8
+# A signature of several large keys still ends within so many lines.
+_MAX_ARMOUR_LINES = 200
+# 45 octets of a file inside the text are 61 characters, and some programs add one.
+_MAX_UU_LINE = 64
 # What servers put above a mail stands within so many lines from its top.
 _MAX_BANNER_LINES = 6
 
+_ARMOUR = "-----BEGIN PGP SIGN"
+_UU_BEGIN = re.compile(r"begin [0-7]{3,4} \S")
 _DELIMITER = re.compile(r"(?:--|—+|–{2,}|__+|--+|\*\*\*+|####*|~~~+|===+|\+\+\++|ᐧ)\s*", re.ASCII)
 _NAMED_MARK = re.compile(r"[A-Z][A-Za-z]{0,15}>(?:\s|$)")
 _DELIMITER_STARTS = frozenset("-—–_*#~=+ᐧ")
@@ -155,34 +161,79 @@ class _Lines:
         handled = number  # no heading begins above this line
         fenced = False
         while number < self.count:
-            if self.marked[number] and not fenced:
-                start = self._broken_address(handled, number)
-                if start >= 0:
-                    number = handled = self._attributed(start, number + 1)
-                    continue
-                self._heading_above(handled, number)
-                number = handled = self._quote_run(number)
-                continue
             short = self.short[number]
-            if not short:
-                number += 1
+            if self.marked[number] and not fenced:
+                number = handled = self._quoted(handled, number)
                 continue
-            if short.startswith("```"):
-                fenced = not fenced
-            elif not fenced and (":" in short or "：" in short or short[0] in _RULES or short[-1] in _RULES):
-                if self._starts_original(number):
-                    self._mark(self._above(number), self.count, SpanKind.QUOTED)
-                    break
-                start = self._attribution(handled, number)
-                if start >= 0:
-                    number = handled = self._attributed(start, number + 1)
+            if short:
+                if short.startswith("```"):
+                    fenced = not fenced
+                elif not fenced and (after := self._announced(handled, number, short)) > number:
+                    number = handled = after
                     continue
-            if not fenced and ("@" in short or short[0].isdigit()) and is_bare_heading(short):
-                number = handled = self._attributed(number, number + 1)
-                continue
             number += 1
         self._signatures()
         return self.kind
+
+    def _quoted(self, floor: int, number: int) -> int:
+        """Mark a run of marked lines and the heading above it; returns the line after them."""
+        start = self._broken_address(floor, number)
+        if start >= 0:
+            return self._attributed(start, number + 1)
+        self._heading_above(floor, number)
+        return self._quote_run(number)
+
+    def _announced(self, floor: int, number: int, short: str) -> int:
+        """Mark what a line that is not marked itself announces; returns the line to go on with, ``number`` for nothing."""
+        first = short[0]
+        if ":" in short or "：" in short or first in _RULES or short[-1] in _RULES:
+            if first == "-" and short.startswith(_ARMOUR) and (after := self._armour(number)) > number:
+                self._mark(number, after, SpanKind.SIGNATURE)
+                return after
+            if self._starts_original(number):
+                self._mark(self._above(number), self.count, SpanKind.QUOTED)
+                return self.count
+            start = self._attribution(floor, number)
+            if start >= 0:
+                return self._attributed(start, number + 1)
+        if first == "b" and (after := self._uuencoded(number)) > number:
+            self._mark(number, after, SpanKind.QUOTED)
+            return after
+        if ("@" in short or first.isdigit()) and is_bare_heading(short):
+            return self._attributed(number, number + 1)
+        return number
+
+    def _uuencoded(self, number: int) -> int:
+        """The line after a file inside the text that begins here ("begin 644 name"); ``number`` where none does."""
+        if _UU_BEGIN.match(self.lines[number]) is None:
+            return number
+        following = number + 1
+        while following < self.count:
+            line = self.lines[following].rstrip("\r\n")
+            following += 1
+            if line.rstrip() == "end":
+                return following
+            # Its first character tells how many octets follow, four characters for three.
+            if not line or not " " <= line[0] <= "`" or len(line) > _MAX_UU_LINE:
+                break
+        return number
+
+    def _armour(self, number: int) -> int:
+        """The line after what OpenPGP puts around a signed text (RFC 9580 7): a heading with its Hash, or the signature."""
+        short = self.short[number]
+        following = number + 1
+        if short == "-----BEGIN PGP SIGNED MESSAGE-----":
+            while following < self.count and (self.short[following] or "").startswith("Hash: "):
+                following += 1
+            return following
+        if short != "-----BEGIN PGP SIGNATURE-----":
+            return number
+        while following < min(self.count, number + _MAX_ARMOUR_LINES):
+            line = self.short[following] or ""
+            following += 1
+            if line.startswith("-----"):
+                return following if line == "-----END PGP SIGNATURE-----" else number
+        return number
 
     def _broken_address(self, floor: int, number: int) -> int:
         """Where a heading begins whose address was broken off before its ">", which then looks like a mark; or -1."""

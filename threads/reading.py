@@ -6,21 +6,22 @@ Every reading is a frozen value, no input raises, and the work is linear in the 
 
 from __future__ import annotations
 
-import hashlib
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from threads.charset_guess import decoded_words, text_of
 from threads.delivery_report import Bounce
+from threads.enclosure import TNEF_TYPES, Attachment, attachments_of, text_of_tnef, tnef_of
 from threads.html_text import MAX_HTML, html_to_text
 from threads.match import message_ids
 from threads.message_kind import kind_of
 from threads.model import MessageKind
 from threads.new_text import SplitText, split_text
 from threads.subject import base_subject
+from threads.uuencoded import uuencoded_files
 from verifier.address import AuthorField
 from verifier.author import author_of
-from verifier.charset import to_text
-from verifier.encoded_word import decode
 from verifier.message import Defect, Message, read_message
 from verifier.parts import Part, PartDefect, body_bytes, is_attached_message, walk
 
@@ -30,7 +31,6 @@ MAX_PART_BYTES = 1_000_000
 MAX_TEXT = 1_000_000
 # Text parts that are put together; a message with more is a digest.
 MAX_TEXT_PARTS = 50
-MAX_ATTACHMENTS = 500
 _MAX_LINE = 2_000
 
 _REPORT_TYPES = frozenset(
@@ -43,6 +43,13 @@ _REPORT_TYPES = frozenset(
 _ENCRYPTED_TYPES = frozenset({"multipart/encrypted", "application/pgp-encrypted"})
 _SMIME_TYPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _SMIME_SIGNED = frozenset({"signed-data", "certs-only"})
+# Text types that are files to people: shown as attachments, not as text (RFC 2046 4.1.4 for all others).
+_TEXT_FILES = frozenset({"text/calendar", "text/directory", "text/vcard", "text/x-vcard", "text/rtf"})
+# In the first characters of base64, which holds none but by mistake; more are words, whatever the header says.
+_MOST_BLANKS = 2
+_UNFOLD = re.compile(r"\r?\n(?=[ \t])")
+_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
+_ENVELOPE_LINE = re.compile(rb">?From ")  # of an mbox, above the header
 _TRUNCATED = frozenset({PartDefect.NO_FINAL_BOUNDARY})
 _BAD_HEADER = frozenset({Defect.LEADING_WSP, Defect.NOT_A_FIELD, Defect.NUL, Defect.BARE_CR})
 
@@ -58,17 +65,28 @@ class ReadingFlag(StrEnum):
     NO_SINGLE_AUTHOR = "no-single-author"
     HTML_ONLY = "html-only"
     TEXT_CUT = "text-cut"  # longer than what is read of a text
-    TNEF = "tnef"  # Outlook's winmail.dat: its content is not read
+    TNEF = "tnef"  # Outlook's winmail.dat
+    UUENCODED = "uuencoded"  # files inside the text
+    SMIME = "smime"  # RFC 8551: encrypted or signed
+    PGP = "pgp"  # RFC 9580 and RFC 3156: encrypted or signed
+    SIGNED = "signed"  # by S/MIME or PGP; whether rightly is not looked at
+    CALENDAR = "calendar"  # RFC 5546: an invitation or an answer to one
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """An attached file: its name as the sender wrote it (never a path to trust), size and hash once decoded."""
-
-    name: str | None
-    type: str
-    size: int
-    sha256: str
+_NOTHING: frozenset[ReadingFlag] = frozenset()
+_NAMED_BY_TYPE: dict[str, frozenset[ReadingFlag]] = {
+    **dict.fromkeys(TNEF_TYPES, frozenset({ReadingFlag.TNEF})),
+    **dict.fromkeys(_SMIME_TYPES, frozenset({ReadingFlag.SMIME})),
+    "application/pkcs7-signature": frozenset({ReadingFlag.SMIME, ReadingFlag.SIGNED}),
+    "application/x-pkcs7-signature": frozenset({ReadingFlag.SMIME, ReadingFlag.SIGNED}),
+    "application/pgp-encrypted": frozenset({ReadingFlag.PGP}),
+    "application/pgp-signature": frozenset({ReadingFlag.PGP, ReadingFlag.SIGNED}),
+    "text/calendar": frozenset({ReadingFlag.CALENDAR}),
+}
+_NAMED_BY_TEXT = {
+    "-----BEGIN PGP MESSAGE-----": frozenset({ReadingFlag.PGP, ReadingFlag.ENCRYPTED}),
+    "-----BEGIN PGP SIGNED MESSAGE-----": frozenset({ReadingFlag.PGP, ReadingFlag.SIGNED}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +115,9 @@ class Reading:
 
 
 def read(raw: bytes) -> Reading:
-    """Read a message from its bytes, attachments and all."""
+    """Read a saved message from its bytes, attachments and all; one without any LF is of an old Macintosh."""
+    if b"\n" not in raw:
+        raw = raw.replace(b"\r", b"\r\n")
     return read_parsed(read_message(raw))
 
 
@@ -110,7 +130,11 @@ def read_parsed(
     """
     parts = walk(message) if parts is None else parts
     subject, subject_guessed = _subject(message)
-    text, flags, shown = _text(message, parts)
+    choice = _Choice(message, parts)
+    text, flags = _text(message, choice.chosen)
+    tnef = tnef_of(message, parts) if attachments or not text else ()
+    if not text and tnef:
+        text = text_of_tnef(tnef)[:MAX_TEXT]
     author = author_of(message)
     address = None
     if isinstance(author, AuthorField) and len(author.mailboxes) == 1:
@@ -121,6 +145,12 @@ def read_parsed(
         flags.add(ReadingFlag.CHARSET_GUESSED)
     flags |= _structure_flags(message, parts, text)
     kind, bounce = kind_of(message, parts, subject, text)
+    if choice.returned:
+        returned, more = _text(message, choice.returned)
+        text = f"{text}\n{returned}"[:MAX_TEXT]
+        flags |= more - {ReadingFlag.HTML_ONLY}
+    if Defect.NOT_A_FIELD in message.defects and (stray := _below_header(message)):
+        text = f"{stray}\n{text}"
     own_ids = _ids(message, b"message-id")
     return Reading(
         kind=kind,
@@ -130,7 +160,9 @@ def read_parsed(
         in_reply_to=_ids(message, b"in-reply-to"),
         references=_ids(message, b"references"),
         body=split_text(text),
-        attachments=_attachments(message, parts, shown) if attachments else None,
+        attachments=attachments_of(message, parts, choice.shown | _reports(parts), text, tnef)
+        if attachments
+        else None,
         inner_messages=sum(map(is_attached_message, parts)),
         bounce=bounce,
         flags=tuple(sorted(flags)),
@@ -139,8 +171,11 @@ def read_parsed(
 
 def _subject(message: Message) -> tuple[str, bool]:
     for field in message.named(b"subject")[:1]:
-        text, guessed = to_text(field.value[: _MAX_LINE * 4], "utf-8")
-        return " ".join(decode(text).split())[:_MAX_LINE], guessed
+        text, guessed = text_of(field.value[: _MAX_LINE * 4], "utf-8")
+        if "=?" in text:
+            text, doubtful = decoded_words(_UNFOLD.sub("", text))
+            guessed = guessed or doubtful
+        return " ".join(text.split())[:_MAX_LINE], guessed
     return "", False
 
 
@@ -149,10 +184,8 @@ def _ids(message: Message, name: bytes) -> tuple[str, ...]:
     return message_ids(found[0].value) if found else ()
 
 
-def _text(message: Message, parts: tuple[Part, ...]) -> tuple[str, set[ReadingFlag], set[int]]:
-    """The text that a reader sees first, flags, and the parts that it stands for."""
-    choice = _Choice(message, parts)
-    chosen = choice.chosen
+def _text(message: Message, chosen: list[Part]) -> tuple[str, set[ReadingFlag]]:
+    """The text of some parts, one below the other with LF line ends, and flags."""
     flags: set[ReadingFlag] = set()
     texts: list[str] = []
     room = MAX_TEXT
@@ -170,11 +203,31 @@ def _text(message: Message, parts: tuple[Part, ...]) -> tuple[str, set[ReadingFl
         room -= len(texts[-1])
     if chosen and all(part.content_type == "text/html" for part in chosen):
         flags.add(ReadingFlag.HTML_ONLY)
-    return "\n".join(texts).replace("\r\n", "\n").replace("\r", "\n"), flags, choice.shown
+    return "\n".join(texts).replace("\r\n", "\n").replace("\r", "\n"), flags
 
 
 def _part_text(message: Message, part: Part) -> tuple[str, bool]:
-    return to_text(body_bytes(message, part, MAX_PART_BYTES), part.charset)
+    if part.encoding == "base64":
+        start = message.raw[part.body_start : part.body_end][:_MAX_LINE].strip()
+        if start.count(b" ") > _MOST_BLANKS:
+            return text_of(message.raw[part.body_start : part.body_end][:MAX_PART_BYTES], part.charset)
+    return text_of(body_bytes(message, part, MAX_PART_BYTES), part.charset)
+
+
+def _reports(parts: tuple[Part, ...]) -> set[int]:
+    return {part.number for part in parts if part.content_type in _REPORT_TYPES}
+
+
+def _below_header(message: Message) -> str:
+    """What stands in the header from its first line on that is no field: text whose empty line above was left out."""
+    position = 0
+    for number, line in enumerate(message.raw[: message.body_start].splitlines(keepends=True)):
+        field = _FIELD.match(line) is not None or line[:1] in (b" ", b"\t", b"\r", b"\n")
+        if not field and not (number == 0 and _ENVELOPE_LINE.match(line)):
+            text, _ = text_of(message.raw[position : message.body_start][:MAX_PART_BYTES], None)
+            return text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
+        position += len(line)
+    return ""
 
 
 class _Choice:
@@ -183,6 +236,7 @@ class _Choice:
     def __init__(self, message: Message, parts: tuple[Part, ...]) -> None:
         self.message = message
         self.chosen: list[Part] = []
+        self.returned: list[Part] = []
         self.shown: set[int] = set()
         self.inside: dict[int, list[Part]] = {}
         for part in parts:
@@ -194,13 +248,23 @@ class _Choice:
     def _visit(self, part: Part) -> None:
         """Recursive; the walker opens at most MAX_DEPTH containers inside each other."""
         inside = self.inside.get(part.number, [])
-        if part.content_type == "multipart/alternative":
+        if inside and part.content_type == "multipart/alternative":
             self._alternative(inside)
         elif part.multipart and inside:
-            # Of a report only its first part is for people (RFC 6522 3).
-            for child in inside[:1] if part.content_type == "multipart/report" else inside:
-                self._visit(child)
-        elif _is_inline_text(part) and len(self.chosen) < MAX_TEXT_PARTS:
+            if part.content_type != "multipart/report":
+                for child in inside:
+                    self._visit(child)
+                return
+            # Of a report only its first part is for people (RFC 6522 3); some return the message as a plain text.
+            self._visit(inside[0])
+            for child in inside[1:]:
+                if child.content_type in ("text/plain", "text/html") and _is_inline_text(child):
+                    self.returned.append(child)
+                    self.shown.add(child.number)
+        elif (_is_inline_text(part) or (part.multipart and part.number == 0)) and len(
+            self.chosen
+        ) < MAX_TEXT_PARTS:
+            # A multipart without parts, whose boundary is missing or never comes, is text to people.
             self.chosen.append(part)
             self.shown.add(part.number)
 
@@ -213,6 +277,11 @@ class _Choice:
             child for child in plain if _is_inline_text(child) and _says_something(self.message, child)
         ]
         self.chosen += speaking[:1]
+        if len(speaking) > 1:  # no form of the same text, unless they are equal or HTML by mistake
+            known = [body_bytes(self.message, child, MAX_PART_BYTES).strip() for child in speaking]
+            for number in range(1, min(len(speaking), MAX_TEXT_PARTS)):
+                if known[number] not in known[:number] and known[number][:1] != b"<":
+                    self.chosen.append(speaking[number])
         for child in () if speaking else others:
             self._visit(child)
             if len(self.chosen) > before:
@@ -223,8 +292,10 @@ class _Choice:
 
 
 def _is_inline_text(part: Part) -> bool:
-    if part.content_type not in ("text/plain", "text/html", "text/enriched"):
-        return part.content_type.startswith("text/") and part.number == 0
+    if not part.content_type.startswith("text/"):
+        return False
+    if part.number and (part.content_type in _TEXT_FILES or part.content_type in _REPORT_TYPES):
+        return False
     return part.disposition != "attachment" and (part.filename is None or part.number == 0)
 
 
@@ -242,31 +313,19 @@ def _structure_flags(message: Message, parts: tuple[Part, ...], text: str) -> se
     if _BAD_HEADER.intersection(message.defects):
         flags.add(ReadingFlag.MALFORMED_HEADER)
     for part in parts:
+        flags |= _NAMED_BY_TYPE.get(part.content_type, _NOTHING)
         if part.content_type in _ENCRYPTED_TYPES or (
             part.content_type in _SMIME_TYPES
             and (part.parameter("smime-type") or "enveloped-data").lower() not in _SMIME_SIGNED
         ):
             flags.add(ReadingFlag.ENCRYPTED)
-        if part.content_type == "application/ms-tnef":
-            flags.add(ReadingFlag.TNEF)
-    if "-----BEGIN PGP MESSAGE-----" in text:
-        flags.add(ReadingFlag.ENCRYPTED)
+        if (
+            part.content_type in _SMIME_TYPES
+            and (part.parameter("smime-type") or "").lower() == "signed-data"
+        ):
+            flags.add(ReadingFlag.SIGNED)
+    if "begin " in text and uuencoded_files(text):
+        flags.add(ReadingFlag.UUENCODED)
+    if "-----BEGIN PGP " in text:
+        flags = flags.union(*(known for begin, known in _NAMED_BY_TEXT.items() if begin in text))
     return flags
-
-
-def _attachments(message: Message, parts: tuple[Part, ...], shown: set[int]) -> tuple[Attachment, ...]:
-    found: list[Attachment] = []
-    for part in parts:
-        if len(found) >= MAX_ATTACHMENTS:
-            break
-        if part.multipart or part.number in shown or part.content_type in _REPORT_TYPES:
-            continue
-        if part.number == 0 and part.content_type.startswith("text/") and part.disposition != "attachment":
-            continue
-        data = body_bytes(message, part)
-        if not data and part.filename is None:
-            continue
-        found.append(
-            Attachment(part.filename, part.content_type, len(data), hashlib.sha256(data).hexdigest())
-        )
-    return tuple(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import json
 import time
@@ -18,6 +19,7 @@ from threads.model import MessageKind
 from threads.people_view import people_view
 from threads.reading import ReadingFlag, read, read_parsed
 from threads.subject import base_subject
+from threads.tnef import read_tnef
 from verifier.message import read_message
 
 
@@ -142,6 +144,14 @@ def test_an_attachment_is_named_measured_and_hashed_as_decoded() -> None:
     assert attachment.sha256 == hashlib.sha256(b"%PDF-1.7").hexdigest()
 
 
+OCTETS = bytes(range(200))
+UUENCODED = (
+    "begin 644 a b.bin\n"
+    + "".join(binascii.b2a_uu(OCTETS[start : start + 45]).decode() for start in range(0, len(OCTETS), 45))
+    + "`\nend\n"
+)
+
+
 @pytest.mark.parametrize(
     ("flag", "raw"),
     [
@@ -155,10 +165,121 @@ def test_an_attachment_is_named_measured_and_hashed_as_decoded() -> None:
         (ReadingFlag.MALFORMED_HEADER, b"From: a@b.test\r\nno field\r\n\r\nx"),
         (ReadingFlag.TEXT_CUT, mail("x" * 1_100_000)),
         (ReadingFlag.TNEF, mail("x", kind="application/ms-tnef")),
+        (ReadingFlag.UUENCODED, mail(f"See the file.\n\n{UUENCODED}")),
+        (ReadingFlag.SMIME, mail("x", kind="application/pkcs7-mime; smime-type=enveloped-data")),
+        (ReadingFlag.SIGNED, mail("x", kind="application/pkcs7-mime; smime-type=signed-data")),
+        (ReadingFlag.SIGNED, multipart("signed", "\nhello", "Content-Type: application/pkcs7-signature\n\nx")),
+        (ReadingFlag.PGP, multipart("signed", "\nhello", "Content-Type: application/pgp-signature\n\nx")),
+        (ReadingFlag.PGP, mail("-----BEGIN PGP MESSAGE-----\n\nx\n-----END PGP MESSAGE-----")),
+        (ReadingFlag.SIGNED, mail("-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nhello")),
+        (ReadingFlag.CALENDAR, multipart("mixed", "\nhello", "Content-Type: text/calendar\n\nBEGIN:VCALENDAR")),
+        (ReadingFlag.CHARSET_GUESSED, mail("朱镕基".encode("gbk"), kind="text/plain; charset=gb2312")),
+        (ReadingFlag.CHARSET_GUESSED, mail("Привет, мир".encode("cp1251"), kind="text/plain")),
+        (ReadingFlag.CHARSET_GUESSED, b"Subject: =?utf-8?B?5pel5pys\r\nFrom: a@b.test\r\n\r\nx"),
     ],
 )  # fmt: skip
 def test_flags(flag: ReadingFlag, raw: bytes) -> None:
     assert flag in read(raw).flags
+
+
+def test_a_file_inside_the_text_is_listed_and_not_taken_for_new_text() -> None:
+    reading = read(mail(f"See the file.\n\n{UUENCODED}\nAlex"))
+    (attachment,) = reading.attachments or ()
+    assert (attachment.name, attachment.size) == ("a b.bin", len(OCTETS))
+    assert attachment.sha256 == hashlib.sha256(OCTETS).hexdigest()
+    assert reading.body.new.split() == ["See", "the", "file.", "Alex"]
+    assert UUENCODED in reading.body.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "begin 644 x\nno data\nend",
+        "begin 644 x\n",
+        "begin 999 x\n`\nend",
+        f"{UUENCODED}".replace("\nend\n", "\n"),
+        "begin 644 x\n`\n" * 20_000,
+    ],
+    ids=["no data", "nothing below", "no mode", "no end", "many"],
+)
+def test_what_only_begins_like_such_a_file_is_text(text: str) -> None:
+    start = time.process_time()
+    reading = read(mail(text))
+    assert time.process_time() - start < 5
+    assert reading.attachments == ()
+    assert ReadingFlag.UUENCODED not in reading.flags
+    assert reading.body.new == text.strip()
+
+
+def test_a_signed_text_is_new_without_its_armour() -> None:
+    signed = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nYes.\n-----BEGIN PGP SIGNATURE-----\n\niQEz\n-----END PGP SIGNATURE-----"
+    reading = read(mail(f"{signed}\n\n> Was it you?"))
+    assert (reading.body.new, reading.body.quoted) == ("Yes.", "> Was it you?")
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "files"),
+    [
+        ("body", 622, []),
+        ("two-files", 0, [("AUTHORS", 244), ("README", 893)]),
+        ("multi-value-attribute", 0, [("208225__5_seconds__Voice_Mail.mp3", 10_656)]),
+        ("unicode-mapi-attr", 2, [("example.dat", 1_024)]),
+    ],
+)
+def test_what_winmail_dat_holds_is_shown(
+    shared_data: Path, name: str, words: int, files: list[tuple[str, int]]
+) -> None:
+    octets = (shared_data / "mail/mimekit/UnitTests/TestData/tnef" / f"{name}.tnef").read_bytes()
+    held = base64.encodebytes(octets).decode()
+    raw = mail(held, "Content-Transfer-Encoding: base64", kind="application/ms-tnef; name=winmail.dat")
+    reading = read(raw)
+    (outer, *inside) = reading.attachments or ()
+    assert outer.name == "winmail.dat"
+    assert [(file.name, file.size) for file in inside] == files
+    assert len(reading.body.text.split()) == words
+
+
+@given(st.binary(max_size=200), st.integers(0, 120))
+def test_no_winmail_dat_raises(noise: bytes, at: int) -> None:
+    good = (
+        b"\x78\x9f\x3e\x22\x01\x00" + b"\x01\x03\x90\x06\x00" + bytes([60, 0, 0, 0, 2, 0, 0, 0]) + bytes(200)
+    )
+    read_tnef(good[:at] + noise + good[at:])
+    read_tnef(good[:at])
+
+
+def test_lines_that_are_no_fields_are_text_where_the_blank_line_was_left_out() -> None:
+    reading = read(b"From: a@b.test\r\nHello, it was us.\r\nTo: be or not\r\n\r\nAlex")
+    assert reading.body.new == "Hello, it was us.\nTo: be or not\nAlex"
+    assert ReadingFlag.MALFORMED_HEADER in reading.flags
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (mail("hello", kind="multipart/mixed"), "hello"),
+        (mail("just words, no base64", "Content-Transfer-Encoding: base64"), "just words, no base64"),
+        (multipart("alternative", "\none", "\ntwo", "\none"), "one\ntwo"),
+        (multipart("mixed", "\none", "Content-Type: text/x-diff\n\n+two"), "one\n+two"),
+        (
+            multipart("report", "\none", "Content-Type: text/plain\n\nreturned", rest="; report-type=x"),
+            "one\nreturned",
+        ),
+        (mail("<p>one</p></body></html>\ntwo", kind="text/html"), "one\n\ntwo"),
+        (b"From: a@b.test\rSubject: x\r\rhello", "hello"),
+    ],
+    ids=[
+        "no boundary",
+        "no base64",
+        "other forms",
+        "another text",
+        "returned as text",
+        "below html",
+        "macintosh",
+    ],
+)
+def test_text_in_odd_places_is_read(raw: bytes, text: str) -> None:
+    assert read(raw).body.text.strip() == text
 
 
 def test_a_plain_mail_has_no_flags() -> None:
