@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import tempfile
+import time
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from threads.schema import audit, messages, organisations, threads
 from threads.store.engine import BUSY_TIMEOUT_MS, DATABASE_MODE, Database, open_database
 from threads.store.errors import RefusedRecord, StoreError, UnknownRecord
 from threads.store.migration import KNOWN, backup, check, schema_version, upgrade
+from threads.store.turn import TRY_AGAIN_SECONDS
 
 _HOLDING: Final = (organisations, threads, messages, audit)
 """A record in which one of these has a row holds something."""
@@ -129,8 +131,12 @@ def _move_away(target: Path, name: Path) -> Path:
 def _pour(source: Path, target: Path) -> None:
     """Write the pages of ``source`` into ``target`` in one transaction; sqlite3.OperationalError where somebody writes for too long."""
     target.touch(mode=DATABASE_MODE)
-    with (
-        closing(sqlite3.connect(source)) as pages,
-        closing(sqlite3.connect(target, timeout=BUSY_TIMEOUT_MS / 1_000)) as place,
-    ):
-        pages.backup(place)
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1_000
+
+    def bounded(status: int, _remaining: int, _total: int) -> None:
+        """Python itself would wait for a lock without an end."""
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() >= deadline:
+            raise sqlite3.OperationalError("the database is in use")
+
+    with closing(sqlite3.connect(source)) as pages, closing(sqlite3.connect(target, timeout=0)) as place:
+        pages.backup(place, progress=bounded, sleep=TRY_AGAIN_SECONDS)
