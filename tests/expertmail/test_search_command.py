@@ -22,6 +22,14 @@ Command = Callable[..., Any]
 
 
 @pytest.fixture
+def record(tmp_path: Path) -> World:
+    """A record alone."""
+    database = store.open_database(f"sqlite:///{tmp_path}/record.db")
+    store.upgrade(database)
+    return populate(database)
+
+
+@pytest.fixture
 def world(command: Command, tmp_path: Path) -> World:
     """A gateway's folder whose record holds Contoso."""
     assert command("dns", "show").code == 0  # makes the world, as serve does
@@ -78,58 +86,52 @@ def test_json_tells_all_of_it_and_how_to_go_on(command: Command, world: World) -
     assert rest["next"] is None
 
 
-@pytest.mark.parametrize(
-    ("arguments", "ids"),
-    [
-        (("password spray",), ["A"]),  # quotes that the shell took away
-        (("password", "-a"), []),
-        (("spray", "-host"), ["B", "A"]),  # no option, whatever letters are in it
-        (("password", "-password spray"), ["B"]),
-        (("--best", "spray"), ["B", "A"]),
-        (("spray", "--thread", "inc-000001"), ["A"]),
-        (("spray", "--since", "2026-11-26"), ["B"]),
-        (("spray", "--before", "2026-11-26"), ["A"]),
-        (("spray", "--verdict", "genuine"), ["A"]),
-        (("nothing", "like", "it"), []),
-    ],
-)
-def test_options_narrow_what_is_found(
-    command: Command, world: World, arguments: tuple[str, ...], ids: list[str]
-) -> None:
+OPTIONS = [
+    (("password spray",), ["A"]),  # quotes that the shell took away
+    (("password", "-a"), []),
+    (("spray", "-host"), ["B", "A"]),  # no option, whatever letters are in it
+    (("password", "-password spray"), ["B"]),
+    (("--best", "spray"), ["B", "A"]),
+    (("spray", "--thread", "inc-000001"), ["A"]),
+    (("spray", "--since", "2026-11-26"), ["B"]),
+    (("spray", "--before", "2026-11-26"), ["A"]),
+    (("spray", "--verdict", "genuine"), ["A"]),
+    (("nothing", "like", "it"), []),
+]
+
+
+def test_options_narrow_what_is_found(command: Command, world: World) -> None:
     keep(world, "A", "a password spray", verdict="genuine")
-    keep(
-        world, "B", "spray, spray, spray of a password", Disposition.TRIAGE, received_at=AT + timedelta(days=1)
-    )  # fmt: skip
-    assert [hit["id"] for hit in command("search", *arguments, "--json").json["hits"]] == ids
-    if not ids:
-        assert command("search", *arguments).out == "Nothing is found.\n"
+    more = {"received_at": AT + timedelta(days=1)}
+    keep(world, "B", "spray, spray, spray of a password", Disposition.TRIAGE, **more)
+    for arguments, ids in OPTIONS:
+        assert [hit["id"] for hit in command("search", *arguments, "--json").json["hits"]] == ids, arguments
+    assert command("search", "nothing", "like", "it").out == "Nothing is found.\n"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code"),
-    [
-        ((), 64),
-        (('"',), 64),
-        (("a*",), 64),
-        (("x" * 100_000,), 64),
-        (("-only",), 64),
-        (("x", "--page", "1"), 64),
-        (("x", "--since", "yesterday"), 64),
-        (("x", "--since", "0001-01-01T00:00+14:00"), 64),
-        (("x", "--verdict", "fine"), 64),
-        (("x", "--limit", "0"), 64),
-        (("x", "--thread", "INC-999999"), 66),
-    ],
-)
-def test_what_cannot_be_looked_for_is_refused_in_one_sentence(
-    command: Command, world: World, arguments: tuple[str, ...], code: int
-) -> None:
-    said = command("search", *arguments)
-    assert said.code == code
-    assert said.out == ""
-    assert said.err.startswith("expertmail: ")
-    assert len(said.err.splitlines()) == 1
-    assert "fault of expertmail" not in said.err
+REFUSED = [
+    ((), 64),
+    (('"',), 64),
+    (("a*",), 64),
+    (("x" * 100_000,), 64),
+    (("-only",), 64),
+    (("x", "--page", "1"), 64),
+    (("x", "--since", "yesterday"), 64),
+    (("x", "--since", "0001-01-01T00:00+14:00"), 64),
+    (("x", "--verdict", "fine"), 64),
+    (("x", "--limit", "0"), 64),
+    (("x", "--thread", "INC-999999"), 66),
+]
+
+
+def test_what_cannot_be_looked_for_is_refused_in_one_sentence(command: Command, world: World) -> None:
+    for arguments, code in REFUSED:
+        said = command("search", *arguments)
+        assert said.code == code, arguments
+        assert said.out == ""
+        assert said.err.startswith("expertmail: ")
+        assert len(said.err.splitlines()) == 1
+        assert "fault of expertmail" not in said.err
 
 
 def waiting(world: World) -> int:
@@ -154,42 +156,42 @@ def serve(world: World, until: Callable[[], bool], *, rounds: int = 500) -> Sear
     return asyncio.run(scenario())
 
 
-def test_the_server_takes_in_what_is_stored(world: World) -> None:
+def test_the_server_takes_in_what_is_stored(record: World) -> None:
     for number in range(3):
-        keep(world, f"M{number}", "hello")
-    serve(world, lambda: waiting(world) == 0)
-    assert waiting(world) == 0
+        keep(record, f"M{number}", "hello")
+    serve(record, lambda: waiting(record) == 0)
+    assert waiting(record) == 0
 
 
-def test_while_much_mail_comes_in_the_index_waits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_much_mail_comes_in_the_index_waits(record: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(indexing, "BUSY_RATE", -1.0)  # any rate is fast
-    serve(world, lambda: False, rounds=3)
+    serve(record, lambda: False, rounds=3)
     for number in range(5):
-        keep(world, f"M{number}", "hello")
+        keep(record, f"M{number}", "hello")
 
     async def scenario(indexer: SearchIndexer) -> None:
         await indexer._guarded(first=False)
         await indexer._guarded(first=False)
 
-    asyncio.run(scenario(SearchIndexer(world.database)))
-    first = waiting(world)
+    asyncio.run(scenario(SearchIndexer(record.database)))
+    first = waiting(record)
     monkeypatch.setattr(indexing, "MAX_WAITING", 2)
-    asyncio.run(scenario(SearchIndexer(world.database)))
-    assert (first, waiting(world)) == (0, 0)  # the first look knows no rate yet
+    asyncio.run(scenario(SearchIndexer(record.database)))
+    assert (first, waiting(record)) == (0, 0)  # the first look knows no rate yet
     for number in range(5, 9):
-        keep(world, f"M{number}", "hello")
+        keep(record, f"M{number}", "hello")
     monkeypatch.setattr(indexing, "MAX_WAITING", 1_000)
-    indexer = SearchIndexer(world.database)
+    indexer = SearchIndexer(record.database)
     indexer._before = (0.0, 0)
     asyncio.run(scenario(indexer))
-    assert waiting(world) == 4
+    assert waiting(record) == 4
     monkeypatch.setattr(indexing, "MAX_WAITING", 4)
     asyncio.run(scenario(indexer))
-    assert waiting(world) == 0
+    assert waiting(record) == 0
 
 
-def test_a_database_that_is_away_ends_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    keep(world, "A", "hello")
+def test_a_database_that_is_away_ends_nothing(record: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep(record, "A", "hello")
     real, faults = indexing.index_some, [StoreUnavailable("away"), RuntimeError("a fault")]
 
     def sometimes(database: store.Database) -> int | None:
@@ -198,5 +200,5 @@ def test_a_database_that_is_away_ends_nothing(world: World, monkeypatch: pytest.
         return real(database)
 
     monkeypatch.setattr(indexing, "index_some", sometimes)
-    serve(world, lambda: waiting(world) == 0)
-    assert waiting(world) == 0
+    serve(record, lambda: waiting(record) == 0)
+    assert waiting(record) == 0

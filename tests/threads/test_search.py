@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -28,16 +29,60 @@ MINUTE = timedelta(minutes=1)
 SECONDS = 60.0
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty record of the newest schema, to be copied."""
+    path = tmp_path_factory.mktemp("made") / "record.db"
+    database = store.open_database(f"sqlite:///{path}")
+    store.upgrade(database)
+    with database.engine.connect() as conn:
+        conn.commit()
+        conn.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    return path
+
+
+@pytest.fixture(scope="module")
+def made_on_server(server: str) -> str:  # noqa: F811
+    """The same on PostgreSQL: the name of a database, to be copied."""
+    database = store.open_database(server)
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.exec_driver_sql("CREATE DATABASE made")
+    database.close()
+    database = store.open_database(server.replace("/postgres?", "/made?"))
+    store.upgrade(database)
+    database.close()
+    return "made"
+
+
+def copied(made: Path, folder: Path) -> store.Database:
+    return store.open_database(f"sqlite:///{shutil.copy(made, folder / 'record.db')}")
+
+
+def copied_on_server(server: str, made: str) -> store.Database:  # noqa: F811
+    database = store.open_database(server)
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.exec_driver_sql("DROP DATABASE IF EXISTS used")
+        conn.exec_driver_sql(f"CREATE DATABASE used TEMPLATE {made}")
+    database.close()
+    return store.open_database(server.replace("/postgres?", "/used?"))
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     if request.param == "sqlite":
-        database = store.open_database(f"sqlite:///{tmp_path / 'record.db'}")
+        database = copied(request.getfixturevalue("made"), tmp_path)
     else:
-        database = store.open_database(request.getfixturevalue("server"))
-        with database.writing() as conn:
-            conn.exec_driver_sql("DROP SCHEMA public CASCADE")
-            conn.exec_driver_sql("CREATE SCHEMA public")
-    store.upgrade(database)
+        database = copied_on_server(
+            request.getfixturevalue("server"), request.getfixturevalue("made_on_server")
+        )
+    yield populate(database)
+    database.close()
+
+
+@pytest.fixture
+def sqlite_world(made: Path, tmp_path: Path) -> Iterator[World]:
+    database = copied(made, tmp_path)
     yield populate(database)
     database.close()
 
@@ -320,10 +365,8 @@ def test_a_copy_restored_on_another_server_goes_on(world: World) -> None:
         assert backlog(conn).waiting == 0
 
 
-def test_storing_a_message_executes_no_statement_for_the_index(tmp_path: Path) -> None:
-    database = store.open_database(f"sqlite:///{tmp_path / 'record.db'}")
-    store.upgrade(database)
-    world = populate(database)
+def test_storing_a_message_executes_no_statement_for_the_index(sqlite_world: World) -> None:
+    world, database = sqlite_world, sqlite_world.database
     said: list[str] = []
     with database.writing() as conn:
         driver = conn.connection.driver_connection
@@ -331,15 +374,12 @@ def test_storing_a_message_executes_no_statement_for_the_index(tmp_path: Path) -
         driver.set_trace_callback(said.append)
         store.store_message(conn, arrival(), filing(Disposition.FILED, thread_id=world.incident.id))
         driver.set_trace_callback(None)
-    database.close()
     assert any("INSERT INTO messages" in one for one in said)
     assert not [one for one in said if "search" in one]
 
 
-def test_a_damaged_row_keeps_no_other_back(tmp_path: Path) -> None:
-    database = store.open_database(f"sqlite:///{tmp_path / 'record.db'}")
-    store.upgrade(database)
-    world = populate(database)
+def test_a_damaged_row_keeps_no_other_back(sqlite_world: World) -> None:
+    world, database = sqlite_world, sqlite_world.database
     for name in "ABCD":
         keep(world, name)
     assert len(found(world, "hello")) == 4
@@ -351,7 +391,6 @@ def test_a_damaged_row_keeps_no_other_back(tmp_path: Path) -> None:
     one = page(world, "hello")
     assert sorted(hit.copy.id for hit in one.hits) == list("ACDEG")
     assert one.damaged == 1
-    database.close()
 
 
 def test_messages_that_were_stored_before_there_was_an_index_are_found(world: World) -> None:
