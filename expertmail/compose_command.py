@@ -20,7 +20,7 @@ from outbound.dispatch import Ready, prepare
 from outbound.errors import ComposeError, SigningError
 from outbound.model import MailKind, Rendered, Value
 from outbound.store import queue_outgoing
-from threads.model import Contact, EntryKind, Thread, TimelineEntry
+from threads.model import Contact, EntryKind, Mark, Thread, TimelineEntry
 from threads.store import Connection
 from threads.store.circumstances import phones, untrusted_recipient
 from threads.store.people import find_contacts
@@ -169,6 +169,8 @@ def _composed(
     entries: Sequence[TimelineEntry],
 ) -> tuple[Rendered, ...]:
     """One frozen mail for each contact; an answer refers to the customer's last mail."""
+    # Released mail is no part of the conversation: nobody knows who wrote it.
+    entries = [e for e in entries if e.mark is not Mark.UNVERIFIED]
     known = [e.message_id for e in entries if e.message_id is not None]
     asked = [e.message_id for e in entries if e.message_id is not None and e.kind is EntryKind.MAIL_IN]
     if letter.kind is MailKind.PORTAL_NOTICE:  # it answers nothing that may be an intruder's

@@ -32,6 +32,7 @@ from threads.store.thread import (
     open_inquiry,
     open_service,
     set_state,
+    thread_by_id,
     thread_by_reference,
     timeline_of,
 )
@@ -117,6 +118,11 @@ def list_(
         names = {one.id: one.name for one in list_organisations(conn)}
         whose = None if org is None else organisation_named(conn, org).id
         found = list_threads(conn, kind=kind, state=state, organisation_id=whose)
+        into = {
+            one.id: thread_by_id(conn, one.merged_into).reference
+            for one in found
+            if one.merged_into is not None
+        }
     if as_json:
         show_json([{**plain(one), "organisation": names[one.organisation_id]} for one in found])
         return
@@ -126,7 +132,7 @@ def list_(
             (
                 one.reference,
                 names[one.organisation_id],
-                one.state.value,
+                one.state.value if one.merged_into is None else f"Merged into {into[one.id]}",
                 one.severity.value if one.severity else "",
                 one.assigned_to.value,
                 moment(one.updated_at),

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
+from sqlalchemy import update
 
 from tests.threads.conftest import AT, World, arrival, filing
 from threads import store
@@ -17,6 +21,9 @@ from threads.model import (
     StandingKind,
     ThreadKeys,
 )
+from threads.schema import messages
+from threads.store.match_records import match_record
+from threads.store.moving import merge_threads
 
 
 def marks(world: World, conn: store.Connection) -> list[tuple[EntryKind, Mark]]:
@@ -178,3 +185,58 @@ def test_only_a_filed_message_makes_its_message_id_known(world: World) -> None:
         assert store.candidates(conn, keys, None).known == {}
         store.release(conn, "01A", AT, by="Ana")
         assert store.candidates(conn, keys, None).known != {}
+
+
+def test_of_many_unseen_ancestors_the_oldest_and_the_nearest_are_kept(world: World) -> None:
+    unseen = tuple(f"a{number}@x" for number in range(200))
+    with world.database.writing() as conn:
+        decided = replace(
+            filing(Disposition.FILED, thread_id=world.incident.id), ancestors=unseen, own_ids=("own@x",)
+        )
+        store.store_message(conn, arrival(), decided)
+        known = store.candidates(conn, ThreadKeys(None, ("own@x",), unseen), None).known
+    assert known.pop("own@x") == (KnownMessage(world.incident.id, Direction.IN),)
+    assert set(known) == {unseen[0], *unseen[-9:]}
+    assert {hit.direction for hits in known.values() for hit in hits} == {Direction.REF}
+
+
+def test_what_names_a_merged_thread_finds_the_one_that_goes_on(world: World) -> None:
+    with world.database.writing() as conn:
+        other = store.open_incident(conn, world.contoso.id, "Another one", AT)
+        merge_threads(conn, world.incident, other, AT, by="Robin")
+        found = store.candidates(
+            conn, ThreadKeys(ReplyToken(world.incident.id, 1), tags=("INC-000001",)), None
+        )
+    assert {number: one.id for number, one in found.threads.items()} == {
+        world.incident.id: other.id,
+        other.id: other.id,
+    }
+    assert found.tagged == {"INC-000001": world.incident.id}
+
+
+def test_a_contact_is_looked_for_under_other_forms_where_the_address_is_none(world: World) -> None:
+    with world.database.reading() as conn:
+        found = store.candidates(conn, ThreadKeys(), "alex+soc@contoso.test")
+        assert (found.contacts, found.mailbox_contacts) == ((), (world.alex,))
+        found = store.candidates(conn, ThreadKeys(), "alex@contoso.test")
+        assert (found.contacts, found.mailbox_contacts) == ((world.alex,), ())
+
+
+def test_what_earlier_versions_stored_of_signals_is_read_and_what_is_damaged_left_out(world: World) -> None:
+    old = {"rule": "references", "key": "a@b", "thread": world.incident.id, "direction": "out"}
+    with world.database.writing() as conn:
+        store.store_message(conn, arrival(), filing(Disposition.FILED, thread_id=world.incident.id))
+        for stored, keys in (
+            (json.dumps([old]), ["a@b"]),
+            (
+                json.dumps([old, {"rule": "guess"}, 7, None, {**old, "key": "c@d", "direction": "up"}]),
+                ["a@b"],
+            ),
+            ("{}", []),
+            ("not JSON", []),
+        ):
+            conn.execute(update(messages).values(signals=stored))
+            record = match_record(conn, "01A")
+            assert record is not None
+            assert [signal.key for signal in record.signals] == keys
+        assert match_record(conn, "nobody") is None
