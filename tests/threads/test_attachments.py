@@ -383,6 +383,34 @@ def test_hostile_octets_never_raise_and_always_give_the_same():
             assert listing_of(octets, kind) == listing_of(octets, kind)
 
 
+def test_hostile_messages_never_raise_and_their_files_can_be_had_by_number():
+    """Whatever is changed in a message, each listed file has the octets, the size and the hash that are listed."""
+    chance = random.Random(8)
+    bases = [forwarded(name or "x", content[:2_000], 1) for name, content, _, _ in FLAGS]
+    for _ in range(20_000 if os.environ.get("FULL") else 1_000):
+        raw = bytearray(chance.choice(bases))
+        for _ in range(chance.randrange(1, 12)):
+            at = chance.randrange(len(raw))
+            match chance.randrange(3):
+                case 0:
+                    raw[at] = chance.randrange(256)
+                case 1:
+                    del raw[at : at + chance.randrange(80)]
+                case _:
+                    raw[at:at] = chance.choice(
+                        (b"\r\n\r\n", b"--", b"Content-Type: message/rfc822\r\n", b"; name*0*=utf-8''%FF", b"=", b'"')
+                    )
+        message = read_message(bytes(raw))
+        parts = walk(message)
+        found = attached_files(message, parts)
+        assert [file.number for file in found] == list(range(1, len(found) + 1))
+        for file in found:
+            octets = file_octets(message, parts, file.number)
+            assert octets is not None
+            assert (len(octets), hashlib.sha256(octets).hexdigest()) == (file.size, file.sha256)
+            assert file.name == safe_name(file.name, file.number)
+
+
 def test_hostile_names_never_raise_and_lead_nowhere():
     chance = random.Random(6)
     letters = "ab./\\:\0\r\n \u202e\u200d\ud800\U0001f600üCON1~-"
