@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from expertmail import compose_kinds_command
 from expertmail.desk import AsJson, By, Config, Desk, acted, actor, now, open_desk
 from expertmail.faults import ExitCode, FaultError
 from expertmail.post_room import judging_set, office_of, signer_of
@@ -42,6 +43,7 @@ Preview = Annotated[bool, typer.Option("--preview", help="Show the mail; nothing
 
 def register(app: typer.Typer) -> None:
     """Put the command on an app."""
+    compose_kinds_command.register(commands)
     app.add_typer(commands, name="compose")
 
 

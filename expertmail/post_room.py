@@ -45,8 +45,9 @@ def office_of(world: World) -> Office:
         verify_address=mail.verify_address,
         ask_address=mail.query_address,
         reply_domain=mail.reply_domain,
-        link_hosts=hosts_in(mail.submission_channel or ""),
+        link_hosts=hosts_in(mail.submission_channel or "") | frozenset(mail.portal_hosts),
         submission_channel=mail.submission_channel or "",
+        phone=mail.phone or "",
     )
 
     def reply_address(thread_id: int, contact_id: int | None) -> str:

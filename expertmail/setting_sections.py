@@ -216,6 +216,15 @@ class MailSettings(_Section):
         max_length=300,
         description="The way for files that mail is not the way for, in words for customers, such as `the upload page https://upload.experts.example/`. A known contact whose message a route's `on_program`, `on_encrypted` or `on_macros` holds is told of it once. Unset means that nobody is told. It is the same for everybody: write nothing secret into it.",
     )
+    portal_hosts: Domains = Field(
+        default=(),
+        description="Hosts that our mail may link to, such as the portal's. A mail that links to any other host is refused when it is composed.",
+    )
+    phone: Line | None = Field(
+        default=None,
+        max_length=40,
+        description="The number that customers may call, as they know it from you; each mail of ours shows it and asks them to compare it. Unset: a mail says to call the number agreed on.",
+    )
 
 
 class DatabaseSettings(_Section):
