@@ -64,7 +64,7 @@ def show(as_json: AsJson = False, config: Config = None) -> None:
     send for the domain.
     """
     with open_desk(config, make=True) as desk:
-        records = tuple(public_records(desk.settings, desk.world.key))
+        records = tuple(public_records(desk.settings, desk.world.key, desk.world.second))
         hostname = desk.settings.hostname
     if as_json:
         show_json(records)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -10,16 +9,17 @@ import typer
 
 from expertmail.desk import AsJson, Config, Desk, open_desk
 from expertmail.faults import ExitCode, FaultError
+from expertmail.keys_rotate_command import commands as rotate_commands
+from expertmail.signing_keys import key_file, selectors_with_files
 from expertmail.tables import say, show_json, show_table
-from expertmail.world import add_to_trial_zone, key_path
+from expertmail.world import add_to_trial_zone
 from outbound.errors import SigningError
 from outbound.key_files import generate_key, load_key
+from outbound.key_rotation import ED25519_SUFFIX, KeysInForce, plain_selector
 from outbound.sign import SigningKey, zone_line
 
 commands = typer.Typer(no_args_is_help=True, help="List, make and rotate DKIM keys.")
-
-_SELECTOR = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # one DNS label (RFC 6376 3.1)
-_NUMBERED = re.compile(r"(.*?)(\d+)")
+commands.add_typer(rotate_commands, name="rotate")
 
 Selector = Annotated[str, typer.Argument(metavar="SELECTOR", help="Such as s2.")]
 Kind = Annotated[str, typer.Option(help="rsa or ed25519; rsa is understood everywhere.")]
@@ -32,10 +32,12 @@ def register(app: typer.Typer) -> None:
 
 @commands.command("list")
 def list_(as_json: AsJson = False, config: Config = None) -> None:
-    """List the keys of the sender's domain and tell which one signs."""
+    """List the keys of the sender's domain and tell which ones sign."""
     with open_desk(config, make=True) as desk:
-        found = [(selector, path, _load(path)) for selector, path in _files(desk)]
-        signing = desk.settings.dkim.selector
+        found = [
+            (selector, path, _load(path)) for selector, path in selectors_with_files(desk.settings).items()
+        ]
+        keys = desk.world.keys
         domain = desk.settings.sender_domain
     if as_json:
         show_json(
@@ -44,7 +46,8 @@ def list_(as_json: AsJson = False, config: Config = None) -> None:
                     "selector": selector,
                     "domain": domain,
                     "algorithm": key.algorithm.decode(),
-                    "signs": selector == signing,
+                    "signs": selector in keys.signs.selectors,
+                    "state": _state(selector, keys),
                     "file": str(path),
                 }
                 for selector, path, key in found
@@ -52,48 +55,48 @@ def list_(as_json: AsJson = False, config: Config = None) -> None:
         )
         return
     show_table(
-        ("SELECTOR", "DOMAIN", "ALGORITHM", "SIGNS", "FILE"),
+        ("SELECTOR", "DOMAIN", "ALGORITHM", "STATE", "FILE"),
         [
-            (selector, domain, key.algorithm.decode(), "yes" if selector == signing else "", str(path))
+            (selector, domain, key.algorithm.decode(), _state(selector, keys), str(path))
             for selector, path, key in found
         ],
         "There is no key.",
     )
 
 
+def _state(selector: str, keys: KeysInForce) -> str:
+    """What a key does."""
+    if selector in keys.signs.selectors:
+        return "signs"
+    if keys.next is not None and selector in keys.next.selectors:
+        return "next"
+    since = next((one.since for one in keys.retiring if selector in one.pair.selectors), None)
+    return "unused" if since is None else f"signed until {since:%Y-%m-%d %H:%M} UTC"
+
+
 @commands.command()
 def generate(selector: Selector, kind: Kind = "rsa", config: Config = None) -> None:
     """Make a key under a selector of your choice. It signs nothing until dkim.selector names it."""
     with open_desk(config, make=True) as desk:
+        if selector == f"{desk.world.keys.signs.rsa}{ED25519_SUFFIX}":
+            raise FaultError(
+                f"A key {selector} would sign at the next start, before its record is published. Add an Ed25519 key by a "
+                "rotation: expertmail keys rotate publish",
+                ExitCode.USAGE,
+            )
         _make(desk, selector, kind)
-
-
-@commands.command()
-def rotate(kind: Kind = "rsa", config: Config = None) -> None:
-    """Make the next key (s1 -> s2) and tell what to do, in order, so that no mail becomes unverifiable."""
-    with open_desk(config, make=True) as desk:
-        current = desk.settings.dkim.selector
-        taken = {selector for selector, _ in _files(desk)} | {current}
-        numbered = _NUMBERED.fullmatch(current)
-        stem, number = (numbered.group(1), int(numbered.group(2))) if numbered else (current, 1)
-        following = next(
-            f"{stem}{n}" for n in range(number + 1, number + 10_000) if f"{stem}{n}" not in taken
-        )
-        _make(desk, following, kind)
-        say(f"Then set dkim.selector to {following} and restart serve.")
-        say(f"Keep the record of {current} for a week: mail under way is signed with it. Then take it away.")
 
 
 @commands.command()
 def show(selector: Selector, config: Config = None) -> None:
     """Show the DNS record of a key. The private key is never shown."""
     with open_desk(config, make=True) as desk:
-        key = _load(key_path(desk.settings, _checked(selector)))
+        key = _load(key_file(desk.settings, _checked(selector)))
         say(zone_line(selector, desk.settings.sender_domain, key))
 
 
 def _make(desk: Desk, selector: str, kind: str) -> None:
-    path = key_path(desk.settings, _checked(selector))
+    path = key_file(desk.settings, _checked(selector))
     try:
         key = generate_key(path, kind=kind)
     except SigningError as error:
@@ -109,19 +112,11 @@ def _make(desk: Desk, selector: str, kind: str) -> None:
 
 def _checked(selector: str) -> str:
     """A selector that is one DNS label, so that it can never be a path."""
-    if not _SELECTOR.fullmatch(selector):
+    if not plain_selector(selector):
         raise FaultError(
             "A selector is letters, digits and hyphens in lower case, such as s2.", ExitCode.USAGE
         )
     return selector
-
-
-def _files(desk: Desk) -> list[tuple[str, Path]]:
-    """Selectors and files of the sender domain's keys."""
-    prefix = desk.settings.sender_domain + "."
-    folder = key_path(desk.settings).parent
-    names = sorted(folder.glob("*.pem"))
-    return [(p.name.removeprefix(prefix).removesuffix(".pem"), p) for p in names if p.name.startswith(prefix)]
 
 
 def _load(path: Path) -> SigningKey:

@@ -12,6 +12,7 @@ from expertmail.dmarc_mode import suffixes_for
 from expertmail.identities import own_identity
 from expertmail.sessionless import SessionlessJudge
 from expertmail.settings import Settings
+from expertmail.signing_keys import keys_in_force, lines_to_publish, readable_keys
 from expertmail.world import World
 from outbound.compose import Office
 from outbound.delivery import Credentials, Tls, Transport, smarthost
@@ -33,7 +34,8 @@ _SMTP_PORT = 25
 def sender_of(settings: Settings) -> Sender:
     """Who our mail is from."""
     mail = settings.mail
-    return Sender(mail.sender_name, mail.sender_address, settings.sender_domain, settings.dkim.selector)
+    selector = keys_in_force(settings).signs.rsa
+    return Sender(mail.sender_name, mail.sender_address, settings.sender_domain, selector)
 
 
 def office_of(world: World) -> Office:
@@ -58,7 +60,7 @@ def office_of(world: World) -> Office:
 
 def signer_of(world: World) -> Signer:
     """Who signs, and with what."""
-    return Signer(sender_of(world.settings), world.key)
+    return Signer(sender_of(world.settings), world.key, world.second)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +100,10 @@ def _checker_of(world: World, judge: SessionlessJudge) -> Callable[[bytes], Awai
     """Has our own verifier judge signed bytes before they may leave."""
     sender = sender_of(world.settings)
     identity = own_identity(world.settings.mail, world.identities)
+    records = lines_to_publish(world.settings, readable_keys(world.settings))
 
     async def check(raw: bytes) -> SelfCheck:
-        return await self_check(raw, judge.report, sender, identity)
+        return await self_check(raw, judge.report, sender, identity, records)
 
     return check
 

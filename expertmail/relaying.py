@@ -27,7 +27,7 @@ def border_of(world: World) -> Border:
     if settings.relay.arc_seal:
         key = world.key
         sealer = Sealer(
-            settings.sender_domain, settings.dkim.selector, key.algorithm.decode("ascii"), _signing(key)
+            settings.sender_domain, world.keys.signs.rsa, key.algorithm.decode("ascii"), _signing(key)
         )
     return Border(settings.hostname, settings.hostname, sealer)
 

@@ -277,7 +277,13 @@ class DkimSettings(_Section):
 
     selector: Line = Field(
         default="s1",
-        description="Selector of the key that signs; its file is `data_dir`/keys/DOMAIN.SELECTOR.pem. `expertmail keys rotate` makes the next one.",
+        description="Selector of the RSA key that signs; its file is `data_dir`/keys/DOMAIN.SELECTOR.pem. An Ed25519 key under SELECTOR`-ed25519` makes a second signature. `expertmail keys rotate` lets other keys sign and needs no change here; another value given here later wins over it.",
+    )
+    keep_days: int = Field(
+        default=7,
+        ge=1,
+        le=365,
+        description="Days for which the records of earlier keys are needed after the last mail that was signed with them left: servers try for up to five days (RFC 5321 4.5.4.1), and people forward mail that they doubt.",
     )
 
 

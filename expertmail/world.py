@@ -16,9 +16,11 @@ from pathlib import Path
 from expertmail.faults import ExitCode, FaultError
 from expertmail.identities import identities_in_force
 from expertmail.settings import Settings
+from expertmail.signing_keys import key_file, keys_in_force, rotation_file, second_key
 from outbound.errors import SigningError
 from outbound.key_files import generate_key, load_key
-from outbound.sign import SigningKey, dns_record
+from outbound.key_rotation import ED25519_SUFFIX, KeysInForce
+from outbound.sign import SecondKey, SigningKey, dns_record
 from threads.reply_address import MIN_KEY_BYTES, ReplyAddresses
 from verifier.identity import Identity
 from verifier.zone import Record, Zone, ZoneError, read_zone, write_zone
@@ -36,9 +38,11 @@ class World:
 
     settings: Settings
     key: SigningKey
+    keys: KeysInForce  # which selectors are whose
     replies: ReplyAddresses = field(repr=False)
     identities: tuple[Identity, ...]
     zone: Zone | None
+    second: SecondKey | None = None  # makes the second signature, where there is such a key
     made: tuple[str, ...] = ()  # what this start has made, in words for a person
 
     @property
@@ -55,15 +59,19 @@ def database_url(settings: Settings) -> str:
 
 
 def key_path(settings: Settings, selector: str | None = None) -> Path:
-    """The file of the key that signs under a selector (the one of the settings)."""
-    return settings.data_dir / "keys" / f"{settings.sender_domain}.{selector or settings.dkim.selector}.pem"
+    """The file of the key of a selector (of the one that signs)."""
+    return key_file(settings, selector or keys_in_force(settings).signs.rsa)
 
 
 def zone_path(settings: Settings) -> Path | None:
     """The zone file in force: the one of the settings, or our own in mode ``files``."""
     if settings.dns.zone is not None:
         return settings.dns.zone
-    return settings.data_dir / "zone.db" if settings.delivery.mode == "files" else None
+    return _trial_zone(settings) if settings.delivery.mode == "files" else None
+
+
+def _trial_zone(settings: Settings) -> Path:
+    return settings.data_dir / "zone.db"
 
 
 def open_world(settings: Settings) -> World:
@@ -72,9 +80,11 @@ def open_world(settings: Settings) -> World:
     _make_folder(settings.data_dir)
     identities = identities_in_force(settings.mail, settings.identities)
     key = _signing_key(settings, made)
+    keys = keys_in_force(settings)
+    second = _second_key(settings, keys)
     replies = _reply_addresses(settings, made)
-    zone = _zone(settings, key, made)
-    world = World(settings, key, replies, identities, zone, tuple(made))
+    zone = _zone(settings, key, second, made)
+    world = World(settings, key, keys, replies, identities, zone, second, tuple(made))
     if settings.delivery.mode == "files":
         _make_folder(world.outbox)
     return world
@@ -101,10 +111,29 @@ def _make_folder(folder: Path) -> None:
 def _signing_key(settings: Settings, made: list[str]) -> SigningKey:
     path = key_path(settings)
     try:
-        if path.exists():
-            return load_key(path)
-        made.append(f"DKIM key {path}")
-        return generate_key(path)
+        # With a rotation on record a key that is missing is lost: another one under its selector helps nobody.
+        if path.exists() or rotation_file(settings).exists():
+            key = load_key(path)
+        else:
+            key = generate_key(path)
+            made.append(f"DKIM key {path}")
+            # A trial brings its own zone, and so shows both signatures. Elsewhere records have to be published first.
+            if zone_path(settings) == _trial_zone(settings) and not _trial_zone(settings).exists():
+                generate_key(path.with_name(f"{path.stem}{ED25519_SUFFIX}.pem"), kind="ed25519")
+    except SigningError as error:
+        raise FaultError(str(error), ExitCode.CONFIG) from error
+    if key.algorithm != b"rsa-sha256":
+        raise FaultError(
+            f"The DKIM key {path} is not RSA, which every receiver can verify; set dkim.selector to an RSA key. "
+            "An Ed25519 key signs beside it: expertmail keys rotate makes both.",
+            ExitCode.CONFIG,
+        )
+    return key
+
+
+def _second_key(settings: Settings, keys: KeysInForce) -> SecondKey | None:
+    try:
+        return second_key(settings, keys)
     except SigningError as error:
         raise FaultError(str(error), ExitCode.CONFIG) from error
 
@@ -127,13 +156,13 @@ def _reply_addresses(settings: Settings, made: list[str]) -> ReplyAddresses:
         ) from None
 
 
-def _zone(settings: Settings, key: SigningKey, made: list[str]) -> Zone | None:
+def _zone(settings: Settings, key: SigningKey, second: SecondKey | None, made: list[str]) -> Zone | None:
     path = zone_path(settings)
     if path is None:
         return None
     if settings.dns.zone is None and not path.exists():
         text = "; Made by expertmail for a trial on this machine. Edit it freely; it is not made again.\n"
-        write_private(path, text + write_zone(trial_records(settings, key)))
+        write_private(path, text + write_zone(trial_records(settings, key, second)))
         made.append(f"zone file {path}")
     try:
         return read_zone(path.read_text(encoding="utf-8"), str(path))
@@ -145,19 +174,22 @@ def _zone(settings: Settings, key: SigningKey, made: list[str]) -> Zone | None:
         raise FaultError(f"The zone file {path} cannot be used: {error}.", ExitCode.DATA) from error
 
 
-def public_records(settings: Settings, key: SigningKey, selector: str | None = None) -> Iterator[Record]:
+def public_records(settings: Settings, key: SigningKey, second: SecondKey | None = None) -> Iterator[Record]:
     """The records to publish for the operated domains: MX, SPF, DKIM, DMARC (RFC 5321, 7208, 6376, 9989)."""
     mail = settings.mail
     for domain in dict.fromkeys((*mail.domains, mail.reply_domain)):
         yield Record(domain, "MX", f"10 {settings.hostname}.")
         yield Record(domain, "TXT", "v=spf1 mx -all")
-    selector = selector or settings.dkim.selector
-    yield Record(f"{selector}._domainkey.{settings.sender_domain}", "TXT", dns_record(key))
+    signing = {keys_in_force(settings).signs.rsa: key}
+    if second is not None:
+        signing[second.selector] = second.key
+    for selector, one in signing.items():
+        yield Record(f"{selector}._domainkey.{settings.sender_domain}", "TXT", dns_record(one))
     for domain in mail.domains:
         yield Record(f"_dmarc.{domain}", "TXT", "v=DMARC1; p=reject")
 
 
-def trial_records(settings: Settings, key: SigningKey) -> Iterator[Record]:
+def trial_records(settings: Settings, key: SigningKey, second: SecondKey | None = None) -> Iterator[Record]:
     """The records of a trial: what would be published, this machine's address, and the sample customer."""
     names = (*settings.mail.domains, settings.mail.reply_domain, SAMPLE_CUSTOMER)
     for domain in dict.fromkeys(names):
@@ -166,7 +198,7 @@ def trial_records(settings: Settings, key: SigningKey) -> Iterator[Record]:
         )
         yield Record(domain, "NS", f"{settings.hostname}.")
     yield Record(settings.hostname, "A", "127.0.0.1")
-    yield from public_records(settings, key)
+    yield from public_records(settings, key, second)
     yield Record(SAMPLE_CUSTOMER, "MX", f"10 mail.{SAMPLE_CUSTOMER}.")
     yield Record(f"mail.{SAMPLE_CUSTOMER}", "A", "127.0.0.1")
     yield Record(SAMPLE_CUSTOMER, "TXT", "v=spf1 ip4:127.0.0.0/8 ip6:::1 -all")

@@ -20,10 +20,12 @@ from expertmail.dns_check.finding import Findings
 from expertmail.dns_check.mta_sts_policy import MAX_POLICY
 from expertmail.faults import ExitCode, FaultError
 from expertmail.settings import Settings
+from expertmail.signing_keys import keys_in_force, selectors_with_files
 from expertmail.verify_plan import name_server_of
-from expertmail.world import key_path, zone_path
+from expertmail.world import zone_path
 from outbound.errors import SigningError
 from outbound.key_files import load_key
+from outbound.key_rotation import ED25519_SUFFIX, KeysInForce
 from outbound.sign import SigningKey, dns_record
 from verifier.driver import Budget, drive
 from verifier.evidence import Check, Evidence
@@ -88,7 +90,7 @@ def operated_of(
         reply_domain=settings.mail.reply_domain,
         sender_domain=settings.sender_domain,
         hostname=settings.hostname,
-        selector=settings.dkim.selector,
+        selector=keys_in_force(settings).signs.rsa,
         at=at,
         keys=keys,
         unusable_keys=unusable,
@@ -123,18 +125,17 @@ def policies_of(given: Iterable[str], domains: Iterable[str]) -> dict[str, str]:
 
 def _keys(settings: Settings) -> tuple[tuple[OwnKey, ...], tuple[tuple[str, str], ...]]:
     """The keys of the sender's domain, the one that signs first; and selectors with why their file is of no use."""
-    prefix, signing = settings.sender_domain + ".", settings.dkim.selector
-    files = key_path(settings).parent.glob(f"{prefix}*.pem")
-    paths = {path.name.removeprefix(prefix).removesuffix(".pem"): path for path in files}
+    paths, in_force = selectors_with_files(settings), keys_in_force(settings)
+    signing = in_force.signs.selectors
     keys: list[OwnKey] = []
     unusable: list[tuple[str, str]] = []
-    for selector in sorted(paths, key=lambda one: (one != signing, one)):
+    for selector in sorted(paths, key=lambda one: (one not in signing, one)):
         try:
             key = load_key(paths[selector])
         except SigningError as error:
             unusable.append((selector, str(error)))
         else:
-            keys.append(_own_key(selector, key_use(selector, signing), key))
+            keys.append(_own_key(selector, key_use(selector, in_force), key))
     return tuple(keys), tuple(unusable)
 
 
@@ -149,11 +150,16 @@ def _rsa_bits(der: bytes) -> int | None:
     return public.key_size if isinstance(public, RSAPublicKey) else None
 
 
-def key_use(selector: str, signing: str) -> KeyUse:
+def key_use(selector: str, keys: KeysInForce) -> KeyUse:
     """Where a key stands in a rotation: `keys rotate` counts up, so a lower number of the same stem signed before."""
-    if selector == signing:
+    if selector in keys.signs.selectors:
         return KeyUse.SIGNS
-    here, there = _NUMBERED.fullmatch(selector), _NUMBERED.fullmatch(signing)
+    if any(selector in one.pair.selectors for one in keys.retiring):
+        return KeyUse.PREVIOUS
+    if keys.next is not None and selector in keys.next.selectors:
+        return KeyUse.NEXT
+    here = _NUMBERED.fullmatch(selector.removesuffix(ED25519_SUFFIX))
+    there = _NUMBERED.fullmatch(keys.signs.rsa)
     same = here is not None and there is not None and here[1] == there[1]
     if here is not None and there is not None and same and int(here[2]) < int(there[2]):
         return KeyUse.PREVIOUS

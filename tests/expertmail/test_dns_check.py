@@ -23,6 +23,7 @@ from expertmail.dns_check.sources import key_use
 from expertmail.dns_check.spf_record import is_spf
 from expertmail.dns_check.table import markdown
 from expertmail.dns_check.view import zone_lines
+from outbound.key_rotation import KeysInForce, Pair, Retiring
 from tests.expertmail.dns_faults import PLANTED, D, R, spf
 from tests.expertmail.dns_zone import (
     AT,
@@ -160,7 +161,9 @@ def test_a_repaired_spf_record_keeps_who_else_sends() -> None:
         f for f in everything(spf("v=spf1 include:x.test ~all", "v=spf1 ip4:198.51.100.7 -all")) if f.publish
     )
     assert one.publish == (Published(D, "TXT", "v=spf1 include:x.test ip4:198.51.100.7 mx ~all"),)
-    (one,) = (f for f in everything(spf("v=spf1 redirect=x.test", "v=spf1 mx ptr ?all a:y.test")) if f.publish)
+    (one,) = (
+        f for f in everything(spf("v=spf1 redirect=x.test", "v=spf1 mx ptr ?all a:y.test")) if f.publish
+    )
     assert one.publish[0].text == "v=spf1 mx include:x.test ~all"
     refused = everything(spf("v=spf1 ip4:198.51.100.7 ~all", domain=R))
     (one,) = (f for f in refused if f.publish)
@@ -211,7 +214,14 @@ def test_a_policy_is_enforced_only_where_a_certificate_is() -> None:
 
 
 def test_keys_of_a_rotation_are_told_apart() -> None:
-    assert [key_use(one, "s2") for one in ("s2", "s1", "s3", "s10", "t1", "old")] == [
+    keys = KeysInForce("s2", Pair("s2", "s2-ed25519"), None, None, (Retiring(Pair("old"), AT),))
+    assert [key_use(one, keys) for one in ("s2", "s2-ed25519", "s1-ed25519", "old")] == [
+        KeyUse.SIGNS,
+        KeyUse.SIGNS,
+        KeyUse.PREVIOUS,
+        KeyUse.PREVIOUS,
+    ]
+    assert [key_use(one, keys) for one in ("s2", "s1", "s3", "s10", "t1", "new")] == [
         KeyUse.SIGNS,
         KeyUse.PREVIOUS,
         KeyUse.NEXT,
