@@ -18,7 +18,9 @@ from threads.match import message_ids
 from threads.message_kind import kind_of
 from threads.model import MessageKind
 from threads.new_text import SplitText, split_text
+from threads.signed_content import signed_content
 from threads.subject import base_subject
+from threads.tnef import Tnef
 from threads.uuencoded import uuencoded_files
 from verifier.address import AuthorField
 from verifier.author import author_of
@@ -132,6 +134,11 @@ def read_parsed(
     subject, subject_guessed = _subject(message)
     choice = _Choice(message, parts)
     text, flags = _text(message, choice.chosen)
+    signed = None if text else _signed(message, parts)
+    if signed is not None:
+        inner = _Choice(signed, walk(signed))
+        text, more = _text(signed, inner.chosen)
+        flags |= more
     tnef = tnef_of(message, parts) if attachments or not text else ()
     if not text and tnef:
         text = text_of_tnef(tnef)[:MAX_TEXT]
@@ -160,9 +167,7 @@ def read_parsed(
         in_reply_to=_ids(message, b"in-reply-to"),
         references=_ids(message, b"references"),
         body=split_text(text),
-        attachments=attachments_of(message, parts, choice.shown | _reports(parts), text, tnef)
-        if attachments
-        else None,
+        attachments=_attachments(choice, text, tnef, signed) if attachments else None,
         inner_messages=sum(map(is_attached_message, parts)),
         bounce=bounce,
         flags=tuple(sorted(flags)),
@@ -218,6 +223,26 @@ def _reports(parts: tuple[Part, ...]) -> set[int]:
     return {part.number for part in parts if part.content_type in _REPORT_TYPES}
 
 
+def _signed(message: Message, parts: tuple[Part, ...]) -> Message | None:
+    """The message inside the first opaque signature, which programs show as if it were the whole."""
+    for part in parts:
+        if part.content_type in _SMIME_TYPES:
+            content = signed_content(body_bytes(message, part, MAX_PART_BYTES))
+            if content is not None:
+                return read_message(content)
+    return None
+
+
+def _attachments(
+    choice: _Choice, text: str, tnef: tuple[Tnef, ...], signed: Message | None
+) -> tuple[Attachment, ...]:
+    found = attachments_of(choice.message, choice.parts, choice.shown | _reports(choice.parts), text, tnef)
+    if signed is None:
+        return found
+    inner = _Choice(signed, walk(signed))
+    return found + attachments_of(signed, inner.parts, inner.shown | _reports(inner.parts), "", ())
+
+
 def _below_header(message: Message) -> str:
     """What stands in the header from its first line on that is no field: text whose empty line above was left out."""
     position = 0
@@ -235,6 +260,7 @@ class _Choice:
 
     def __init__(self, message: Message, parts: tuple[Part, ...]) -> None:
         self.message = message
+        self.parts = parts
         self.chosen: list[Part] = []
         self.returned: list[Part] = []
         self.shown: set[int] = set()

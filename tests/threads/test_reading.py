@@ -18,6 +18,7 @@ from threads.inspect_json import as_json
 from threads.model import MessageKind
 from threads.people_view import people_view
 from threads.reading import ReadingFlag, read, read_parsed
+from threads.signed_content import signed_content
 from threads.subject import base_subject
 from threads.tnef import read_tnef
 from verifier.message import read_message
@@ -237,6 +238,57 @@ def test_what_winmail_dat_holds_is_shown(
     assert outer.name == "winmail.dat"
     assert [(file.name, file.size) for file in inside] == files
     assert len(reading.body.text.split()) == words
+
+
+def der(tag: int, *inside: bytes, indefinite: bool = False) -> bytes:
+    body = b"".join(inside)
+    if indefinite:
+        return bytes([tag, 0x80]) + body + b"\0\0"
+    size = len(body).to_bytes(3, "big")
+    return bytes([tag, 0x83]) + size + body
+
+
+def signed(content: bytes, *, streamed: bool) -> bytes:
+    """SignedData as Outlook (definite lengths) and OpenSSL (streamed) write it, without certificates and signers."""
+    oid = bytes.fromhex
+    chunks = [der(0x04, content[start : start + 50]) for start in range(0, len(content), 50)]
+    octets = der(0x24, *chunks, indefinite=True) if streamed else der(0x04, content)
+    data = der(
+        0x30, oid("06092a864886f70d010701"), der(0xA0, octets, indefinite=streamed), indefinite=streamed
+    )
+    inside = der(0x30, oid("020101"), oid("3100"), data, oid("3100"), indefinite=streamed)
+    return der(
+        0x30, oid("06092a864886f70d010702"), der(0xA0, inside, indefinite=streamed), indefinite=streamed
+    )
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_what_an_opaque_signature_holds_is_shown_as_the_message(streamed: bool) -> None:
+    entity = multipart("mixed", ALTERNATIVE[0], ATTACHED)
+    held = base64.encodebytes(signed(entity, streamed=streamed)).decode()
+    kind = "application/pkcs7-mime; smime-type=signed-data; name=smime.p7m"
+    reading = read(mail(held, "Content-Transfer-Encoding: base64", kind=kind))
+    assert reading.body.new == "plain words"
+    assert [attachment.name for attachment in reading.attachments or ()] == ["smime.p7m", "a.pdf"]
+    assert {ReadingFlag.SMIME, ReadingFlag.SIGNED} <= set(reading.flags)
+
+
+@given(st.binary(max_size=60), st.integers(0, 120))
+def test_no_signature_raises(noise: bytes, at: int) -> None:
+    for streamed in (False, True):
+        good = signed(b"\r\nhello", streamed=streamed)
+        signed_content(good[:at] + noise + good[at:])
+        signed_content(good[:at])
+
+
+@pytest.mark.parametrize(
+    "unit", [b"\x30\x80", b"\x24\x80\x04\x01a", b"\x04\x00", b"\x30\x84\xff\xff\xff\xff"]
+)
+def test_no_signature_of_a_megabyte_takes_long(unit: bytes) -> None:
+    start = time.process_time()
+    signed_content(signed(unit * (700_000 // len(unit)), streamed=True))
+    signed_content(unit * (1_000_000 // len(unit)))
+    assert time.process_time() - start < 5
 
 
 @given(st.binary(max_size=200), st.integers(0, 120))
