@@ -86,6 +86,12 @@ _MAGIC: Final[tuple[tuple[int, bytes, str], ...]] = (
     (0, b"wOFF", "font/woff"),
     (0, b"wOF2", "font/woff2"),
 )
+_FURTHER_IN: Final = tuple(entry for entry in _MAGIC if entry[0])
+_AT_THE_START: Final = {
+    first: tuple(entry for entry in _MAGIC if not entry[0] and entry[1].startswith(first))
+    for first in {magic[:1] for offset, magic, _ in _MAGIC if not offset}
+}
+"""The same by their first octet: the rest need not be tried."""
 _RIFF: Final = {b"WEBP": "image/webp", b"WAVE": "audio/vnd.wave", b"AVI ": "video/vnd.avi"}
 _JAVA_MAJOR: Final = 45
 """CA FE BA BE begins both: in a Java class its version follows, at least 45; in a fat Mach-O the number of machines."""
@@ -126,7 +132,7 @@ _CONTROLS: Final = bytes({*range(32)} - {9, 10, 12, 13, 27}) + b"\x7f"
 
 def type_of(data: bytes) -> str:
     """The media type by content: ``UNKNOWN`` for octets that no rule knows, ``TEXT`` for text of no known form."""
-    for offset, magic, name in _MAGIC:
+    for offset, magic, name in (*_AT_THE_START.get(data[:1], ()), *_FURTHER_IN):
         if data.startswith(magic, offset):
             return _refined(data, name)
     return next((found for found in (form(data) for form in _FORMS) if found), UNKNOWN)

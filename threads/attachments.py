@@ -119,8 +119,12 @@ def is_file(part: Part) -> bool:
 
 
 def has_files(parts: tuple[Part, ...]) -> bool:
-    """Whether a message has attached files at all."""
-    return any(map(is_file, parts))
+    """Whether a message has attached files at all. Asked of every message, so that its usual parts are passed over at once."""
+    for part in parts:
+        plain = part.filename is None and part.disposition != "attachment"
+        if not (plain and part.content_type.startswith(("text/", "multipart/"))) and is_file(part):
+            return True
+    return False
 
 
 def attached_files(message: Message, parts: tuple[Part, ...], depth: int = 0) -> tuple[AttachedFile, ...]:
@@ -194,24 +198,29 @@ def _flags(  # noqa: PLR0917 - one call, each argument a different type
     part: Part, name: str, data: bytes, found: str, listing: Listing, carried: frozenset[FileFlag]
 ) -> tuple[FileFlag, ...]:
     ending = extension(name)
-    flags = {
-        FileFlag.EXECUTABLE: found in EXECUTABLE or is_program(part),
-        FileFlag.DISK_IMAGE: found in DISK_IMAGES,
-        FileFlag.MACROS: _has_macros(data, found, ending, listing),
-        FileFlag.SCRIPT: found in {"text/html", "image/svg+xml"} and has_script(data),
-        FileFlag.ENCRYPTED: listing.encrypted
-        or found == "application/x-encrypted-office"
-        or (found == PDF and pdf_is_encrypted(data)),
-        FileFlag.DOUBLE_EXTENSION: double_extension(name),
-        FileFlag.BIDI_NAME: turns_direction(name),
-        FileFlag.TYPE_MISMATCH: bool(data) and breaks_promise(ending, part.content_type, found),
-        FileFlag.NOT_LISTED: found in NOT_LISTED,
-        FileFlag.LISTING_CUT: listing.cut,
-        FileFlag.DAMAGED: listing.damaged,
-        FileFlag.EXPANDS: listing.expands,
-    }
-    more = carried | _inside(listing)
-    return tuple(flag for flag in FileFlag if flags.get(flag, False) or flag in more)
+    found_here = (
+        (FileFlag.EXECUTABLE, found in EXECUTABLE or is_program(part)),
+        (FileFlag.EXECUTABLE_INSIDE, False),
+        (FileFlag.DISK_IMAGE, found in DISK_IMAGES),
+        (FileFlag.MACROS, _has_macros(data, found, ending, listing)),
+        (FileFlag.SCRIPT, found in {"text/html", "image/svg+xml"} and has_script(data)),
+        (FileFlag.ENCRYPTED, listing.encrypted or _is_encrypted_document(data, found)),
+        (FileFlag.DOUBLE_EXTENSION, double_extension(name)),
+        (FileFlag.BIDI_NAME, turns_direction(name)),
+        (FileFlag.TYPE_MISMATCH, bool(data) and breaks_promise(ending, part.content_type, found)),
+        (FileFlag.ARCHIVE_INSIDE, False),
+        (FileFlag.LEADS_OUT, False),
+        (FileFlag.NOT_LISTED, found in NOT_LISTED),
+        (FileFlag.LISTING_CUT, listing.cut),
+        (FileFlag.DAMAGED, listing.damaged),
+        (FileFlag.EXPANDS, listing.expands),
+    )
+    more = carried | _inside(listing) if carried or listing.entries else _NOTHING
+    return tuple([flag for flag, holds in found_here if holds or (more and flag in more)])
+
+
+def _is_encrypted_document(data: bytes, found: str) -> bool:
+    return found == "application/x-encrypted-office" or (found == PDF and pdf_is_encrypted(data))
 
 
 def _inside(listing: Listing) -> frozenset[FileFlag]:

@@ -30,7 +30,14 @@ from threads.attachment_name import (
 )
 from threads.attachment_octets import octets_of
 from threads.attachment_type import type_of
-from threads.attachments import MAX_MESSAGES_DEEP, AttachedFile, archive_entries, attached_files, file_octets
+from threads.attachments import (
+    MAX_MESSAGES_DEEP,
+    AttachedFile,
+    FileFlag,
+    archive_entries,
+    attached_files,
+    file_octets,
+)
 from verifier.message import read_message
 from verifier.parts import body_bytes, walk
 
@@ -293,6 +300,12 @@ def test_an_ending_is_what_a_double_click_goes_by():
     assert double_extension("a.docx.lnk")
     assert not double_extension("v1.2.exe")
     assert [leads_out(path) for path in ("a/b", "/a", "a/../b", "..\\x", "D:x", "a..b")] == [False, True, True, True, True, False]
+
+
+def test_each_flag_is_one_that_is_looked_for():
+    """Every flag of the table above is found by some case, so that none is left out by accident."""
+    seen = {flag for _, _, _, flags in FLAGS for flag in flags} | {"listing-cut", "expands"}
+    assert seen == {flag.value for flag in FileFlag}
 
 
 def test_a_messages_own_text_is_no_attachment_and_an_attached_message_is_one():
