@@ -148,6 +148,10 @@ def test_what_waits_stands_outside_the_conversation(world: Command, tmp_path: Pa
     released = world("incidents", "show", "INC-000001").out
     assert "! outside the conversation: nobody has proven who wrote this" in released
     assert "    ! Text of c1." in released
+    preview = ("--to", "alice@contoso.test", "--question", "And this?", "--preview", "--json")
+    (written,) = world("compose", "request", "INC-000001", *preview).json
+    assert "References: <q1@experts.test>" in written["raw"]
+    assert "c1@contoso.test" not in written["raw"]
 
 
 def test_a_conversation_is_shown_as_a_tree(world: Command, tmp_path: Path) -> None:
