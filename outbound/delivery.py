@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, field
+import re
+import ssl
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
 import aiosmtplib
 
-from outbound.model import Delivery, Failure, Reply
+from outbound.model import PLAINTEXT, Delivery, Failure, Protection, Reply, TlsLevel
 
 # The whole of one try, over all hosts. Shorter than the lease (outbound.store.LEASE), so that a try that is
 # still running is never begun by another worker.
 ATTEMPT_SECONDS = 840.0
 # A server's words are shown to people and stored; more than this is not an explanation.
 _MAX_REPLY = 500
+# A dialogue is some twenty lines; a server that says more in each must not fill the database.
+MAX_TRANSCRIPT_LINES = 40
+_MAX_TRANSCRIPT_LINE = 200
+_GO_ON = 354
+_COMPLETED = 250
+_DOT = re.compile(rb"(?m)^\.")
+_BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +72,19 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """What came of handing a mail over. ``begun``: a server had accepted MAIL, so no other host may be tried."""
+    """What came of handing a mail over. ``begun``: a server had accepted MAIL, so no other host may be tried.
+
+    ``transcript`` and ``in_doubt`` are those of ``outbound.model.Attempt``.
+    """
 
     host: str
     reply: Reply
     failure: Failure | None = None
     tls: bool = False
     begun: bool = False
+    protection: Protection = PLAINTEXT
+    transcript: str = ""
+    in_doubt: bool = False
 
 
 class Transport(Protocol):
@@ -88,11 +103,18 @@ async def hand_over(delivery: Delivery, server: Server, hostname: str, timeouts:
     """One SMTP dialogue. ``hostname`` is our own name for EHLO (RFC 5321 4.1.1.1)."""
     if server.tls is not Tls.OPPORTUNISTIC:
         return await _dialogue(delivery, server, hostname, timeouts, tls=server.tls)
-    done = await _dialogue(delivery, server, hostname, timeouts, tls=Tls.OPPORTUNISTIC)
-    if done.failure is Failure.PROTOCOL and not done.begun and done.tls:
-        # RFC 7435 3: TLS that does not work is no reason not to deliver where plaintext would do.
-        done = await _dialogue(delivery, server, hostname, timeouts, tls=Tls.NONE)
-    return done
+    first = await _dialogue(delivery, server, hostname, timeouts, tls=Tls.OPPORTUNISTIC)
+    if first.failure is not Failure.PROTOCOL or first.begun or not first.tls:
+        return first
+    # RFC 7435 3: TLS that does not work is no reason not to deliver where plaintext would do.
+    second = await _dialogue(delivery, server, hostname, timeouts, tls=Tls.NONE)
+    return replace(second, transcript=joined(first.transcript, second.transcript))
+
+
+def joined(*transcripts: str) -> str:
+    """One transcript of several dialogues, within the same bound; the last one's lines matter most."""
+    lines = [line for one in transcripts for line in one.splitlines()]
+    return "\n".join(lines[-MAX_TRANSCRIPT_LINES:])
 
 
 async def _dialogue(
@@ -108,61 +130,133 @@ async def _dialogue(
         validate_certs=tls is not Tls.OPPORTUNISTIC,
         cert_bundle=server.cert_bundle,
     )
-    talk = _Dialogue(client, delivery, server, timeouts)
+    talk = _Dialogue(client, delivery, server, timeouts, tls)
     try:
-        reply = await talk.run(tls)
+        reply = await talk.run()
     except (aiosmtplib.SMTPException, OSError, ValueError) as error:
         return talk.failed(error)
     except _CannotError as error:
-        return Handover(server.name, Reply(0, str(error)), Failure.REFUSED, tls=talk.secure, begun=talk.begun)
+        return talk.outcome(Reply(0, str(error)), Failure.REFUSED)
     finally:
         await talk.end()
-    return Handover(server.name, reply, None, tls=talk.secure, begun=True)
+    return talk.outcome(reply, None)
 
 
 class _Dialogue:
-    """The steps of one session, and how far it got."""
+    """The steps of one session, how far it got, and what was said."""
 
     def __init__(
-        self, client: aiosmtplib.SMTP, delivery: Delivery, server: Server, timeouts: Timeouts
+        self, client: aiosmtplib.SMTP, delivery: Delivery, server: Server, timeouts: Timeouts, tls: Tls
     ) -> None:
         self.client = client
         self.delivery = delivery
         self.server = server
         self.timeouts = timeouts
+        self.tls = tls
         self.greeted = False
         self.begun = False
-        self.secure = False
-        self.starting_tls = False
+        self.in_doubt = False
+        self.starting_tls = tls is Tls.TLS
+        self.protection = PLAINTEXT
+        self.lines: list[str] = []
 
-    async def run(self, tls: Tls) -> Reply:
+    async def run(self) -> Reply:
         """Send the mail; returns the answer to the final dot."""
         client, wait = self.client, self.timeouts.command
-        await client.connect()
-        self.secure = tls is Tls.TLS
+        self._note(f"-- {self.server.name} [{self.server.host}]:{self.server.port}")
+        greeting = await client.connect()
+        if self.tls is Tls.TLS:
+            self._protected()
+        self._heard(greeting)
         await self._hello(wait)
         self.greeted = True
-        if tls is Tls.STARTTLS or (tls is Tls.OPPORTUNISTIC and client.supports_extension("starttls")):
-            self.starting_tls = True
-            await client.starttls(server_hostname=self.server.name, timeout=self.timeouts.connect)
-            self.starting_tls = False
-            self.secure = True
+        if self.tls is Tls.STARTTLS or (
+            self.tls is Tls.OPPORTUNISTIC and client.supports_extension("starttls")
+        ):
+            await self._start_tls()
             await self._hello(wait)
         if self.server.credentials is not None:
-            await client.login(self.server.credentials.user, self.server.credentials.password, timeout=wait)
+            self._note("> AUTH (not shown)")
+            account = self.server.credentials
+            self._heard(await client.login(account.user, account.password, timeout=wait))
         mail, options = self.delivery, self._options()
         encoding = "utf-8" if "SMTPUTF8" in options else "ascii"
-        await client.mail(mail.mail_from, options=options, encoding=encoding, timeout=wait)
+        self._note(" ".join([f"> MAIL FROM:<{mail.mail_from}>", *options]))
+        self._heard(await client.mail(mail.mail_from, options=options, encoding=encoding, timeout=wait))
         self.begun = True
-        await client.rcpt(mail.rcpt_to, encoding=encoding, timeout=wait)
-        answer = await client.data(mail.raw, timeout=self.timeouts.data)
-        return Reply(answer.code, plain_reply(answer.message))
+        self._note(f"> RCPT TO:<{mail.rcpt_to}>")
+        self._heard(await client.rcpt(mail.rcpt_to, encoding=encoding, timeout=wait))
+        return await self._data(wait)
+
+    async def _start_tls(self) -> None:
+        self._note("> STARTTLS")
+        self.starting_tls = True
+        self._heard(
+            await self.client.starttls(server_hostname=self.server.name, timeout=self.timeouts.connect)
+        )
+        self._protected()
+
+    def _protected(self) -> None:
+        self.starting_tls = False
+        level = TlsLevel.ENCRYPTED if self.tls is Tls.OPPORTUNISTIC else TlsLevel.VERIFIED
+        name, version, _ = self.client.get_transport_info("cipher") or ("", "", 0)
+        self.protection = Protection(level, version, name)
+        self._note(f"-- {level.value}, {version} {name}")
+
+    async def _data(self, wait: float) -> Reply:
+        """The message and the answer to its final dot (RFC 5321 4.1.1.4). From the dot to the answer all is in doubt."""
+        raw = self.delivery.raw
+        if _BARE.search(raw):
+            raise _CannotError("the mail has a bare CR or LF (RFC 5321 2.3.8)")
+        self._note("> DATA")
+        go_on = await self.client.execute_command(b"DATA", timeout=wait)
+        self._heard(go_on)
+        if go_on.code != _GO_ON:
+            raise aiosmtplib.SMTPResponseException(go_on.code, go_on.message)
+        protocol = self.client.protocol
+        if protocol is None:
+            raise aiosmtplib.SMTPServerDisconnected("Connection lost")
+        self._note(f"> ({len(raw)} octets and the final dot)")
+        self.in_doubt = True
+        end = b".\r\n" if raw.endswith(b"\r\n") else b"\r\n.\r\n"
+        protocol.write(_DOT.sub(b"..", raw) + end)
+        answer = await protocol.read_response(timeout=self.timeouts.data)
+        reply = Reply(answer.code, plain_reply(answer.message))
+        self.in_doubt = not (reply.accepted or reply.for_now or reply.permanent)
+        self._heard(answer)
+        if answer.code != _COMPLETED:
+            raise aiosmtplib.SMTPResponseException(answer.code, answer.message)
+        return reply
+
+    def _note(self, line: str) -> None:
+        if len(self.lines) < MAX_TRANSCRIPT_LINES:
+            self.lines.append(plain_reply(line)[:_MAX_TRANSCRIPT_LINE])
+
+    def _heard(self, answer: aiosmtplib.SMTPResponse) -> None:
+        self._note(f"< {answer.code} {answer.message}")
+
+    def outcome(self, reply: Reply, failure: Failure | None) -> Handover:
+        """How it ended."""
+        if failure is not None:
+            self._note(f"-- {failure.value}: {reply.code or ''} {reply.text}")
+        return Handover(
+            self.server.name,
+            reply,
+            failure,
+            tls=self.protection.level is not TlsLevel.NONE or self.starting_tls,
+            begun=self.begun,
+            protection=self.protection,
+            transcript="\n".join(self.lines),
+            in_doubt=self.in_doubt and failure is not None,
+        )
 
     async def _hello(self, wait: float) -> None:
         try:
-            await self.client.ehlo(timeout=wait)
+            self._note("> EHLO")
+            self._heard(await self.client.ehlo(timeout=wait))
         except aiosmtplib.SMTPHeloError:
-            await self.client.helo(timeout=wait)  # RFC 5321 3.2: a server may know HELO only
+            self._note("> HELO")
+            self._heard(await self.client.helo(timeout=wait))  # RFC 5321 3.2: a server may know HELO only
 
     def _options(self) -> list[str]:
         mail, supports = self.delivery, self.client.supports_extension
@@ -181,14 +275,11 @@ class _Dialogue:
 
     def failed(self, error: aiosmtplib.SMTPException | OSError | ValueError) -> Handover:
         """What an error of the library means for the mail."""
-        reply, failure = self._meaning(error)
-        return Handover(
-            self.server.name, reply, failure, tls=self.secure or self.starting_tls, begun=self.begun
-        )
+        return self.outcome(*self._meaning(error))
 
     def _meaning(self, error: Exception) -> tuple[Reply, Failure]:
         if self.starting_tls:
-            return Reply(0, "TLS could not be started"), Failure.PROTOCOL
+            return Reply(0, f"TLS could not be started{_cause(error)}"), Failure.PROTOCOL
         if isinstance(error, aiosmtplib.SMTPResponseException):
             return self._answered(Reply(error.code, plain_reply(error.message)), error)
         if isinstance(error, TimeoutError):
@@ -213,6 +304,15 @@ class _Dialogue:
             with contextlib.suppress(aiosmtplib.SMTPException, OSError, ValueError, asyncio.TimeoutError):
                 await self.client.quit(timeout=self.timeouts.quit)
         self.client.close()
+
+
+def _cause(error: BaseException | None) -> str:
+    """Why a certificate was not good enough, in the library's words, if that is what it was."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f": {plain_reply(error.verify_message)}"
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def plain_reply(text: str) -> str:

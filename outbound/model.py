@@ -78,9 +78,22 @@ class DeliveryState(StrEnum):
     LEASED = "leased"  # a worker is at it until the lease runs out
     DELIVERED = "delivered"  # the next server took it
     DEFERRED = "deferred"  # refused for now; will be tried again
-    FAILED = "failed"  # refused for good, too old, or cancelled
+    FAILED = "failed"  # refused for good by its next server, or cancelled
+    EXPIRED = "expired"  # nobody took it in the days that it was tried
+    BOUNCED = "bounced"  # the next server took it, and it came back
+    SUPPRESSED = "suppressed"  # its recipient is on the list of addresses that get nothing
     WITHHELD = "withheld"  # our own verifier does not call it genuine, so it was never sent
     UNREADABLE = "unreadable"  # its row in the database is damaged; set aside until a person has corrected it
+
+    @property
+    def undelivered(self) -> bool:
+        """Whether it is certain that the recipient does not have it."""
+        return self in (
+            DeliveryState.FAILED,
+            DeliveryState.EXPIRED,
+            DeliveryState.BOUNCED,
+            DeliveryState.SUPPRESSED,
+        )
 
     @property
     def final(self) -> bool:
@@ -324,9 +337,33 @@ class Failure(StrEnum):
     LOCAL = "local"  # our own disk or settings
 
 
+class TlsLevel(StrEnum):
+    """What protected a dialogue."""
+
+    NONE = "none"
+    ENCRYPTED = "encrypted"  # with whom is not known: the certificate was not checked
+    VERIFIED = "verified"  # with the holder of a certificate for the server's name
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """How a dialogue was protected; ``version`` and ``cipher`` in the words of TLS, empty where not known."""
+
+    level: TlsLevel = TlsLevel.NONE
+    version: str = ""
+    cipher: str = ""
+
+
+PLAINTEXT = Protection()
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at handing over a mail: when, to which host, and what came of it. No failure means delivered."""
+    """One try at handing over a mail: when, to which host, and what came of it. No failure means delivered.
+
+    ``transcript`` is the dialogue line by line without the message and without secrets. ``in_doubt``: the message was
+    sent to its end and no answer came, so that the server may have it (RFC 5321 6.1).
+    """
 
     started: datetime
     finished: datetime
@@ -334,6 +371,9 @@ class Attempt:
     reply: Reply
     failure: Failure | None = None
     tls: bool = False
+    protection: Protection = PLAINTEXT
+    transcript: str = ""
+    in_doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,7 +381,8 @@ class Delivery:
     """A leased delivery with what is needed to send it: the same bytes and envelope each time.
 
     ``attempts`` counts tries, this one included. ``checked`` is False when the self-check must run (again) first.
-    ``next_hop`` is where relayed mail goes, in the words of its queueing; None for mail of ours.
+    ``next_hop`` is where relayed mail goes, in the words of its queueing; None for mail of ours. ``suppressed``: its
+    recipient gets no mail of ours.
     """
 
     outgoing_id: int
@@ -353,6 +394,7 @@ class Delivery:
     attempts: int
     checked: bool
     next_hop: str | None = None
+    suppressed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,6 +428,17 @@ class OutboxItem:
     attempts: int
     next_attempt_at: datetime | None
     last_reply: str
+    maybe_twice: bool = False  # a try ended without our knowing how, and another was made
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressedAddress:
+    """An address that gets no mail of ours: since when, why, and who put it on the list."""
+
+    address: str
+    since: datetime
+    reason: str
+    actor: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, zip_longest
 
-from outbound.delivery import DEFAULT_TIMEOUTS, Handover, Server, Timeouts, Tls, hand_over
+from outbound.delivery import DEFAULT_TIMEOUTS, Handover, Server, Timeouts, Tls, hand_over, joined
 from outbound.model import Delivery, Failure, Reply
+from outbound.tls_policy import OPPORTUNISTIC, TlsPolicy
 from verifier.evidence import Answer, AnswerStatus, Question
 
 AskDns = Callable[[Iterable[Question]], Awaitable[Mapping[Question, Answer]]]
@@ -36,15 +38,21 @@ class NoRouteError(Exception):
         self.failure = failure
 
 
-def exchangers(domain: str, answer: Answer, own_hostname: str) -> tuple[Exchanger, ...]:
-    """The domain's servers, best first, out of its MX answer. Pure; raises NoRouteError."""
+def exchangers(
+    domain: str, answer: Answer, own_hostname: str, spread: Callable[[], float] = lambda: 0.0
+) -> tuple[Exchanger, ...]:
+    """The domain's servers, best first, out of its MX answer. Pure; raises NoRouteError.
+
+    ``spread`` draws a number for each: among equal preferences the lowest comes first, so that senders spread over them
+    (RFC 5321 5.1).
+    """
     if answer.temporary:
         raise NoRouteError(Failure.DNS, f"DNS gave no answer for the MX records of {domain}")
     if answer.status is AnswerStatus.NXDOMAIN:
         raise NoRouteError(Failure.NO_MAIL, f"the domain {domain} does not exist")
     if answer.status is AnswerStatus.NODATA or not answer.records:
         return (Exchanger(0, domain),)  # RFC 5321 5.1: an implicit MX
-    found = sorted(filter(None, map(_exchanger, answer.records)), key=lambda one: one.preference)
+    found = sorted(filter(None, map(_exchanger, answer.records)), key=lambda one: (one.preference, spread()))
     if any(one.host == "" for one in found):
         raise NoRouteError(Failure.NO_MAIL, f"the domain {domain} takes no mail (null MX)")  # RFC 7505 3
     own = own_hostname.lower().rstrip(".")
@@ -76,7 +84,8 @@ def reachable(address: str, *, private_networks: bool) -> bool:
 class MxTransport:
     """Looks up each recipient's servers and tries them in order.
 
-    ``private_networks`` lets tests and closed networks deliver to loopback and private addresses.
+    ``private_networks`` lets tests and closed networks deliver to loopback and private addresses. ``spread`` draws
+    numbers from 0 to 1. ``cert_bundle`` is a file of the authorities that required TLS trusts; None: the system's.
     """
 
     ask: AskDns
@@ -84,16 +93,23 @@ class MxTransport:
     port: int = 25
     private_networks: bool = False
     timeouts: Timeouts = DEFAULT_TIMEOUTS
+    policy: TlsPolicy = OPPORTUNISTIC
+    cert_bundle: str | None = None
+    spread: Callable[[], float] = lambda: 0.0
 
     async def deliver(self, delivery: Delivery) -> Handover:
         """Hand over to the first server that takes part in a dialogue."""
         domain = delivery.rcpt_to.rpartition("@")[2].lower()
         last = Handover(domain, Reply(0, "no server has an address"), Failure.DNS)
+        tls = Tls.STARTTLS if self.policy.requires(domain) else Tls.OPPORTUNISTIC
+        tried = ""
         try:
             for exchanger in await self._route(domain):
                 for address in await self._addresses(exchanger.host):
-                    server = Server(address, self.port, Tls.OPPORTUNISTIC, exchanger.host)
+                    server = Server(address, self.port, tls, exchanger.host, cert_bundle=self.cert_bundle)
                     last = await hand_over(delivery, server, self.hostname, self.timeouts)
+                    tried = joined(tried, last.transcript)
+                    last = replace(last, transcript=tried)
                     if last.begun or last.failure not in _NEXT_HOST:
                         return last
         except NoRouteError as error:
@@ -102,11 +118,14 @@ class MxTransport:
 
     async def _route(self, domain: str) -> tuple[Exchanger, ...]:
         question = Question.of(domain, "MX")
-        return exchangers(domain, (await self.ask((question,)))[question], self.hostname)
+        return exchangers(domain, (await self.ask((question,)))[question], self.hostname, self.spread)
 
     async def _addresses(self, host: str) -> tuple[str, ...]:
         questions = (Question.of(host, "AAAA"), Question.of(host, "A"))
         answers = await self.ask(questions)
-        # IPv4 first: a server without IPv6 connectivity of its own would wait for every AAAA.
-        found = [record for question in reversed(questions) for record in answers[question].records]
-        return tuple(a for a in found if reachable(a, private_networks=self.private_networks))[:MAX_ADDRESSES]
+        # In turn, so that both families are among the first two; IPv4 first, for many a sender's IPv6 has no name.
+        old, new = (
+            [one for one in answers[q].records if reachable(one, private_networks=self.private_networks)]
+            for q in reversed(questions)
+        )
+        return tuple(filter(None, chain.from_iterable(zip_longest(old, new))))[:MAX_ADDRESSES]

@@ -48,7 +48,7 @@ def decide(
     if failure in _FINAL:
         return Decision(DeliveryState.FAILED, None, said)
     if now - created >= MAX_AGE:
-        return Decision(DeliveryState.FAILED, None, f"Given up after {MAX_AGE.days} days; last: {said}")
+        return Decision(DeliveryState.EXPIRED, None, f"Given up after {MAX_AGE.days} days; last: {said}")
     wait = WAITS[min(max(attempts, 1), len(WAITS)) - 1]
     stretched = wait * (1 + JITTER_SHARE * min(max(jitter, 0.0), 1.0))
     # The last try falls on the give-up time and not hours past it.

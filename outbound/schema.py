@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -43,6 +44,9 @@ outgoing = Table(
     Column("dsn_to", Text),  # who hears of a failure of relayed mail; empty: nobody may
 )
 
+# Mail that waits for its time. Spelt out in the lease's query, too: a bound value would not match the index.
+WAITING = text("state IN ('queued', 'deferred')")
+
 deliveries = Table(
     "deliveries",
     metadata,
@@ -55,7 +59,17 @@ deliveries = Table(
     Column("lease_until", UtcTime),
     Column("last_reply", Text, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
+    # A try ended without our knowing how, so that the next one may have been a second copy.
+    Column("maybe_twice", Boolean, nullable=False, server_default=false()),
     Index(None, "state", "next_attempt_at"),
+    # The lease walks this one and stops: neither mail that is done with nor mail that waits further back costs it anything.
+    Index(
+        "ix_deliveries_waiting",
+        "next_attempt_at",
+        "outgoing_id",
+        sqlite_where=WAITING,
+        postgresql_where=WAITING,
+    ),
 )
 
 attempts = Table(
@@ -70,6 +84,21 @@ attempts = Table(
     Column("code", Integer, nullable=False),  # 0: there was no answer
     Column("reply", Text, nullable=False),
     Column("failure", String(24)),  # empty: delivered
+    Column("tls_level", String(12)),  # none, encrypted, verified; empty before schema 0011
+    Column("tls_version", Text),
+    Column("tls_cipher", Text),
+    Column("transcript", Text),  # without the message and without secrets
+)
+
+# Addresses that get no mail of ours.
+suppressed = Table(
+    "suppressed",
+    metadata,
+    Column("address_key", Text, primary_key=True),  # lower case
+    Column("address", Text, nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
 )
 
 # Orders that count for the daily caps. Spelt out in a query, too: a bound value would not match the indexes.

@@ -27,13 +27,17 @@ from outbound.model import (
     Failure,
     LeasedOrder,
     OrderState,
+    Protection,
     Reply,
+    TlsLevel,
     Unreadable,
 )
+from outbound.pace import Pace, PaceLimits, pace_key
 from outbound.retry import decide
 from outbound.store import (
     WHY,
     close_order,
+    close_suppressed,
     lease_due,
     next_orders,
     queue_ordered,
@@ -44,6 +48,7 @@ from outbound.store import (
     work_waits,
 )
 from threads.model import Contact, Thread
+from threads.store import Connection
 from threads.store.circumstances import untrusted_recipient
 from threads.store.engine import Database
 from threads.store.errors import StorageFull, StoreError, StoreUnavailable, UnknownRecord
@@ -51,8 +56,12 @@ from threads.store.people import contact
 from threads.store.thread import thread_by_id
 from threads.store.writer import Writer
 
-# Deliveries at one time: a slow server holds one of them and not the others.
-CONCURRENT = 10
+# Deliveries at one time, unless the settings say otherwise: a slow server holds one of them and not the others.
+CONCURRENT = 50
+# Mails that are leased in one transaction. A try begins with its lease, or the lease goes back at once.
+LEASE_BATCH = 100
+# Tries that end together are followed by one look for more work and not by one each.
+GATHER_SECONDS = 0.01
 # Orders composed in one round.
 ORDERS = 20
 # An order whose composing fails for a reason that we do not know is tried again, at the end of its lease, until
@@ -71,6 +80,7 @@ class EventKind(StrEnum):
     REFUSED = "refused"
     WITHHELD = "withheld"
     UNREADABLE = "unreadable"
+    SUPPRESSED = "suppressed"
     ATTEMPTED = "attempted"
     FAULT = "fault"
 
@@ -105,6 +115,8 @@ class OutboundWorker:
         clock: Callable[[], datetime],
         observe: Callable[[WorkerEvent], None] = _ignore,
         owner: str | None = None,
+        concurrent: int = CONCURRENT,
+        limits: PaceLimits = PaceLimits(),  # noqa: B008 -- frozen
         jitter: Callable[[], float] = random.random,
         token: Callable[[], str] = lambda: secrets.token_hex(13),
     ) -> None:
@@ -117,6 +129,8 @@ class OutboundWorker:
         self._clock = clock
         self._observe = observe
         self._owner = owner or secrets.token_hex(8)
+        self._concurrent = concurrent
+        self._pace = Pace(limits)
         self._jitter = jitter
         self._token = token
         self._woken = asyncio.Event()
@@ -147,6 +161,8 @@ class OutboundWorker:
                     self._tell(EventKind.FAULT, detail=type(error).__name__)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
+                if self._running and not self._stopping:
+                    await asyncio.sleep(GATHER_SECONDS)
         finally:
             await self._wind_down()
 
@@ -222,7 +238,7 @@ class OutboundWorker:
         self._tell(EventKind.REFUSED, rcpt_to=address, detail=f"order {order_id}: {reason}")
 
     async def _begin_deliveries(self) -> None:
-        free = CONCURRENT - len(self._running)
+        free = min(self._concurrent - len(self._running), LEASE_BATCH)
         if free <= 0 or self._stopping:
             return
         now = self._clock()
@@ -231,16 +247,37 @@ class OutboundWorker:
             ids = [one.number if isinstance(one, Unreadable) else one.outgoing_id for one in due]
             await self._writer.submit(lambda conn: release(conn, ids, self._owner, now))
             return
+        held: dict[datetime, list[int]] = {}
         for delivery in due:
-            task = asyncio.create_task(self._guarded(delivery))
-            self._running.add(task)
-            task.add_done_callback(self._ended)
+            if isinstance(delivery, Unreadable):
+                self._begin(delivery, None)
+                continue
+            domain = pace_key(delivery)
+            again = self._pace.begin(domain, now)
+            if again is None:
+                self._begin(delivery, domain)
+            else:
+                held.setdefault(again, []).append(delivery.outgoing_id)
+        if held:
+            await self._writer.submit(lambda conn: self._hold(conn, held, now))
+        if len(due) == free:
+            self._woken.set()  # there may be more, for other domains
+
+    def _hold(self, conn: Connection, held: dict[datetime, list[int]], now: datetime) -> None:
+        """Let mails wait for their domain's turn, behind the others that are due."""
+        for until, ids in held.items():
+            release(conn, ids, self._owner, now, until)
+
+    def _begin(self, leased: Delivery | Unreadable, domain: str | None) -> None:
+        task = asyncio.create_task(self._guarded(leased, domain))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         self._woken.set()
 
-    async def _guarded(self, leased: Delivery | Unreadable) -> None:
+    async def _guarded(self, leased: Delivery | Unreadable, domain: str | None) -> None:
         if isinstance(leased, Unreadable):
             number, rcpt_to, work = leased.number, "", self._set_aside(leased)
         else:
@@ -252,6 +289,9 @@ class OutboundWorker:
             self._tell(EventKind.FAULT, number, rcpt_to, detail=str(error))
         except Exception as error:  # noqa: BLE001 -- one broken mail must not stop all others; it is told
             self._tell(EventKind.FAULT, number, rcpt_to, detail=type(error).__name__)
+        finally:
+            if domain is not None:
+                self._pace.end(domain)
 
     async def _set_aside(self, mail: Unreadable) -> None:
         now = self._clock()
@@ -262,15 +302,22 @@ class OutboundWorker:
         """Judge and deliver one mail. A fault that we do not know is a failed try, so that it ends one day."""
         started = self._clock()
         try:
-            if await self._cleared(delivery):
+            if delivery.suppressed:
+                await self._suppress(delivery)
+            elif await self._cleared(delivery):
                 await self._deliver(delivery, started)
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 -- one broken mail must not stop all others; it is told
             name = type(error).__name__
             self._tell(EventKind.FAULT, delivery.outgoing_id, delivery.rcpt_to, detail=name)
-            fault = Handover("", Reply(0, f"a fault of ours: {name}"), Failure.LOCAL)
+            fault = Handover("", Reply(0, f"a fault of ours: {name}"), Failure.LOCAL, in_doubt=True)
             await self._record(delivery, started, fault)
+
+    async def _suppress(self, delivery: Delivery) -> None:
+        now = self._clock()
+        await self._writer.submit(lambda conn: close_suppressed(conn, delivery.outgoing_id, now))
+        self._tell(EventKind.SUPPRESSED, delivery.outgoing_id, delivery.rcpt_to, DeliveryState.SUPPRESSED, "")
 
     async def _cleared(self, delivery: Delivery) -> bool:
         """Whether our own verifier calls the mail genuine; judged here unless it was before."""
@@ -295,12 +342,25 @@ class OutboundWorker:
             async with asyncio.timeout(ATTEMPT_SECONDS):
                 done = await self._transport.deliver(delivery)
         except TimeoutError:
-            done = Handover("", Reply(0, "the try took too long"), Failure.TIMEOUT)
+            done = Handover("", Reply(0, "the try took too long"), Failure.TIMEOUT, in_doubt=True)
         await self._record(delivery, started, done)
 
     async def _record(self, delivery: Delivery, started: datetime, done: Handover) -> None:
         finished = self._clock()
-        attempt = Attempt(started, finished, done.host, done.reply, done.failure, tls=done.tls)
+        protection = done.protection
+        if done.tls and protection.level is TlsLevel.NONE and done.failure is None:
+            protection = Protection(TlsLevel.ENCRYPTED)  # a way out that does not tell more
+        attempt = Attempt(
+            started,
+            finished,
+            done.host,
+            done.reply,
+            done.failure,
+            tls=done.tls,
+            protection=protection,
+            transcript=done.transcript,
+            in_doubt=done.in_doubt,
+        )
         decision = decide(
             attempts=delivery.attempts,
             failure=done.failure,

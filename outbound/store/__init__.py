@@ -5,7 +5,8 @@ What the queue promises:
 - Nothing is queued twice for one idempotency key, and nothing is delivered again once it is known to be
   delivered. Between the moment the next server says 250 and the moment that is recorded a crash can make a
   second copy: the mail is tried again when the lease runs out. That window is at-least-once, as SMTP itself
-  is (RFC 5321 4.1.1.4, 6.1); both copies are the same bytes with the same Message-ID.
+  is (RFC 5321 4.1.1.4, 6.1); both copies are the same bytes with the same Message-ID, each such try makes one
+  more at most, and the mail is marked as possibly delivered twice. So is one whose server broke off after the final dot.
 - Every try sends the stored bytes. No lock is held while one runs: a try is a lease (owner, until) that is
   taken in one transaction and closed in another.
 - A mail that our own verifier did not call genuine is kept and shown, and never leased for sending.
@@ -31,7 +32,6 @@ from outbound.store.queue import (
     lease_due,
     queue_ordered,
     queue_outgoing,
-    record_attempt,
     record_check,
     release,
     set_aside,
@@ -39,6 +39,8 @@ from outbound.store.queue import (
 )
 from outbound.store.relay import queue_relayed
 from outbound.store.rows import LEASE, LIST_LIMIT
+from outbound.store.suppression import allow_again, close_suppressed, list_suppressed, suppress
+from outbound.store.tries import record_attempt
 from outbound.store.untrusted import WHY, refuse_untrusted, withhold_waiting
 
 __all__ = [
@@ -48,13 +50,16 @@ __all__ = [
     "RECHECK",
     "RECHECK_FOR",
     "WHY",
+    "allow_again",
     "cancel",
     "close_order",
+    "close_suppressed",
     "count_outbox",
     "events_of",
     "lease_due",
     "list_orders",
     "list_outbox",
+    "list_suppressed",
     "next_orders",
     "notice_of",
     "order_automatic",
@@ -70,6 +75,7 @@ __all__ = [
     "retry_now",
     "set_aside",
     "show_outbox",
+    "suppress",
     "undelivered",
     "withhold_waiting",
     "work_waits",

@@ -46,6 +46,15 @@ MAX_EVENTS: Final = 5_000
 """Events of one kind that are read at a time; the rest comes with the next digest."""
 _ROW: Final = 1  # of the one progress
 
+_UNSENT: Final = tuple(
+    state.value
+    for state in (
+        DeliveryState.FAILED,
+        DeliveryState.EXPIRED,
+        DeliveryState.SUPPRESSED,
+        DeliveryState.WITHHELD,
+    )
+)
 _BY_EXPERTS: Final = tuple(
     kind.value for kind in MailKind if not kind.automatic and kind is not MailKind.RELAYED
 )
@@ -229,7 +238,7 @@ def _not_sent(since: datetime) -> Select[Any]:
         .outerjoin(threads, threads.c.id == outgoing.c.thread_id)
         .outerjoin(organisations, organisations.c.id == threads.c.organisation_id)
         .where(
-            deliveries.c.state.in_((DeliveryState.FAILED.value, DeliveryState.WITHHELD.value)),
+            deliveries.c.state.in_(_UNSENT),
             ~deliveries.c.last_reply.startswith("cancelled by "),  # by somebody who knows
             deliveries.c.updated_at >= since,
             outgoing.c.kind.in_(_BY_EXPERTS),

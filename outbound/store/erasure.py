@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select
+from sqlalchemy import ColumnElement, Connection, delete, func, null, or_, select
 
-from outbound.schema import automatic_orders, outgoing
+from outbound.schema import automatic_orders, outgoing, suppressed
 from outbound.store.untrusted import to_organisation
-from threads.schema import threads
+from threads.schema import contacts, threads
 from threads.store.row_references import delete_rows, references_of
 
 
@@ -31,6 +31,9 @@ def erase_outgoing(conn: Connection, organisation_id: int) -> int:
     delete_rows(conn, references, "automatic_orders", "id", conn.execute(orders).scalars().all())
     mails = conn.execute(select(outgoing.c.id).where(_mail(organisation_id))).scalars().all()
     delete_rows(conn, references, "outgoing", "id", mails)
+    theirs = select(contacts.c.address_key).where(contacts.c.organisation_id == organisation_id)
+    key = suppressed.c.address_key
+    conn.execute(delete(suppressed).where(or_(key.in_(theirs), to_organisation(organisation_id, null(), key))))
     return len(mails)
 
 

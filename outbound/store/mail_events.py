@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, select
 from outbound.mail_event import MailEvent, Notice, Undelivered
 from outbound.model import MailKind
 from outbound.schema import mail_events, outgoing
+from outbound.store.suppression import close_bounced
 from threads.model import MessageKind
 from threads.schema import contacts, threads
 from threads.store.statements import insert_or_keep
@@ -55,7 +56,8 @@ def _two(conn: Connection, which: ColumnElement[bool]) -> list[Row[Any]]:
 def record_event(conn: Connection, event: MailEvent) -> None:
     """Keep an event. The same mail on the same thread again changes nothing.
 
-    A contact who is no longer on record, as an old reply address may name one, is left out.
+    A contact who is no longer on record, as an old reply address may name one, is left out. A bounce of one mail of ours
+    is its end, and suppresses the recipient if nobody is there.
     """
     contact = event.contact_id
     if contact is not None:
@@ -76,6 +78,8 @@ def record_event(conn: Connection, event: MailEvent) -> None:
             "diagnostic": None if event.diagnostic is None else storable(event.diagnostic, MAX_LINE),
         },
     )
+    if event.kind is MessageKind.BOUNCE and event.outgoing_id is not None:
+        close_bounced(conn, event.outgoing_id, event.recipient, event.status, event.at)
 
 
 def events_of(

@@ -14,7 +14,9 @@ from outbound.model import (
     MailKind,
     OutboxEntry,
     OutboxItem,
+    Protection,
     Reply,
+    TlsLevel,
     Unreadable,
 )
 from outbound.schema import attempts, deliveries, outgoing
@@ -28,6 +30,7 @@ from outbound.store.rows import (
     read_each,
     state_of,
 )
+from outbound.store.suppression import refuse_suppressed
 from outbound.store.untrusted import refuse_untrusted
 from threads.schema import threads
 from threads.store.errors import RefusedRecord
@@ -46,6 +49,7 @@ _ITEM = (
     deliveries.c.attempts,
     deliveries.c.next_attempt_at,
     deliveries.c.last_reply,
+    deliveries.c.maybe_twice,
 )
 
 
@@ -100,6 +104,7 @@ def _item_of(row: Row[Any]) -> OutboxItem:
         attempts=row.attempts,
         next_attempt_at=row.next_attempt_at,
         last_reply=row.last_reply,
+        maybe_twice=row.maybe_twice,
     )
 
 
@@ -136,17 +141,25 @@ def _entry_of(conn: Connection, row: Row[Any]) -> OutboxEntry:
                 reply=Reply(t.code, t.reply),
                 failure=None if t.failure is None else Failure(t.failure),
                 tls=t.tls,
+                protection=_protection(t),
+                transcript=t.transcript or "",
             )
             for t in tries
         ),
     )
 
 
+def _protection(row: Row[Any]) -> Protection:
+    """What protected a try; of one that was made before schema 0011 only the level is known."""
+    level = row.tls_level or (TlsLevel.ENCRYPTED if row.tls else TlsLevel.NONE)
+    return Protection(TlsLevel(level), row.tls_version or "", row.tls_cipher or "")
+
+
 def retry_now(conn: Connection, outgoing_id: int, now: datetime) -> None:
     """Make a mail due at once: a waiting one, a failed one (for one more try), or a withheld one.
 
     A withheld mail is judged by our own verifier again before anything is sent. RefusedRecord for one that
-    is delivered or being sent, or may not go to its recipient's organisation.
+    is delivered or being sent, may not go to its recipient's organisation, or whose recipient is suppressed.
     """
     mail = outgoing_row(conn, outgoing_id)
     state = state_of(conn, outgoing_id)
@@ -154,6 +167,8 @@ def retry_now(conn: Connection, outgoing_id: int, now: datetime) -> None:
         word = "delivered already" if state is DeliveryState.DELIVERED else "being sent right now"
         raise RefusedRecord(f"Outgoing mail {mail.id} is {word}.")
     refuse_untrusted(conn, mail.kind, mail.rcpt_to, mail.contact_id)
+    if mail.next_hop is None:
+        refuse_suppressed(conn, mail.rcpt_to)
     change(conn, outgoing_id, now, state=DeliveryState.QUEUED.value, next_attempt_at=now)
 
 
@@ -170,7 +185,7 @@ def cancel(conn: Connection, outgoing_id: int, now: datetime, *, actor: str) -> 
     if state in (DeliveryState.DELIVERED, DeliveryState.LEASED):
         word = "delivered already" if state is DeliveryState.DELIVERED else "being sent right now"
         raise RefusedRecord(f"Outgoing mail {mail.id} is {word} and cannot be cancelled.")
-    if state is DeliveryState.FAILED:
+    if state.undelivered:
         return
     reason = f"cancelled by {storable(actor, MAX_LINE)}"
     change(conn, outgoing_id, now, state=DeliveryState.FAILED.value, next_attempt_at=None, last_reply=reason)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, case, or_, select, true, update
 
 from outbound.model import (
-    Attempt,
     Delivery,
     DeliveryState,
     LeasedOrder,
@@ -22,11 +21,8 @@ from outbound.model import (
     Signed,
     Unreadable,
 )
-from outbound.renamed_id import renamed_id
-from outbound.retry import Decision
-from outbound.schema import attempts, automatic_orders, deliveries, outgoing
+from outbound.schema import WAITING, automatic_orders, deliveries, outgoing
 from outbound.store.orders import close_order
-from outbound.store.relay import forget_bytes, tell_sender
 from outbound.store.rows import (
     LEASE,
     change,
@@ -37,11 +33,12 @@ from outbound.store.rows import (
     read_each,
     state_of,
 )
+from outbound.store.suppression import suppressed_among
 from outbound.store.untrusted import refuse_untrusted
-from threads.model import Direction, Mark, State
+from threads.model import Mark, State
 from threads.schema import threads
 from threads.store.row_reading import well_typed
-from threads.store.thread import know_message_id, record_outgoing, set_state
+from threads.store.thread import record_outgoing, set_state
 from threads.store.values import MAX_LINE, storable
 from verifier.canonical import BodyHashes
 from verifier.message import read_message
@@ -163,23 +160,25 @@ def record_check(conn: Connection, outgoing_id: int, checked: SelfCheck, now: da
 
 
 def lease_due(conn: Connection, now: datetime, owner: str, n: int) -> tuple[Delivery | Unreadable, ...]:
-    """Lease up to ``n`` mails that are due, or whose lease ran out, oldest first.
+    """Lease up to ``n`` mails whose lease ran out, or that are due, oldest first.
 
-    One whose row is damaged is given as such, to be put away with ``set_aside``. Each counts as a try from here on. On PostgreSQL rows that another node is leasing are skipped; on SQLite
-    the transaction itself is the lock.
+    One whose row is damaged is given as such, to be put away with ``set_aside``. Each counts as a try from here on. Of one
+    whose lease ran out nobody knows how its try ended, so that this one may make a second copy: it is marked. On PostgreSQL
+    rows that another node is leasing are skipped; on SQLite the transaction itself is the lock.
     """
-    due: Iterable[int] = conn.execute(
-        select(deliveries.c.outgoing_id)
-        .where(_due(now))
-        .order_by(deliveries.c.next_attempt_at, deliveries.c.outgoing_id)
-        .limit(n)
-        .with_for_update(skip_locked=True)
-    ).scalars()
-    leased = deliveries.c.outgoing_id.in_(list(due))
+    run_out = conn.execute(_run_out(now).limit(n).with_for_update(skip_locked=True)).scalars().all()
+    waiting = conn.execute(_waiting(now).limit(n - len(run_out)).with_for_update(skip_locked=True))
+    due = [*run_out, *waiting.scalars()]
+    if not due:
+        return ()
+    leased = deliveries.c.outgoing_id.in_(due)
     conn.execute(
         update(deliveries)
         .where(leased)
         .values(
+            maybe_twice=case(
+                (deliveries.c.state == DeliveryState.LEASED.value, true()), else_=deliveries.c.maybe_twice
+            ),
             state=DeliveryState.LEASED.value,
             attempts=deliveries.c.attempts + 1,
             lease_owner=owner,
@@ -197,15 +196,32 @@ def lease_due(conn: Connection, now: datetime, owner: str, n: int) -> tuple[Deli
         .where(leased)
         .order_by(deliveries.c.next_attempt_at, deliveries.c.outgoing_id)
     )
-    return read_each(conn, query, deliveries.c.outgoing_id, _delivery_of)
+    found = read_each(conn, query, deliveries.c.outgoing_id, _delivery_of)
+    ours = [one.rcpt_to for one in found if isinstance(one, Delivery) and one.next_hop is None]
+    if not (nobody := suppressed_among(conn, ours)):
+        return found
+    return tuple(
+        replace(one, suppressed=True)
+        if isinstance(one, Delivery) and one.next_hop is None and one.rcpt_to in nobody
+        else one
+        for one in found
+    )
 
 
-def _due(now: datetime) -> ColumnElement[bool]:
-    """Compared by the database and never decoded here, so that a damaged time harms nobody."""
-    waiting = (DeliveryState.QUEUED.value, DeliveryState.DEFERRED.value)
-    return or_(
-        and_(deliveries.c.state.in_(waiting), deliveries.c.next_attempt_at <= now),
-        and_(deliveries.c.state == DeliveryState.LEASED.value, deliveries.c.lease_until <= now),
+# Times are compared by the database and never decoded here, so that a damaged one harms nobody.
+def _waiting(now: datetime) -> Select[Any]:
+    """Mails whose time has come, by the index of those that wait, whatever else the queue holds."""
+    return (
+        select(deliveries.c.outgoing_id)
+        .where(WAITING, deliveries.c.next_attempt_at <= now)
+        .order_by(deliveries.c.next_attempt_at, deliveries.c.outgoing_id)
+    )
+
+
+def _run_out(now: datetime) -> Select[Any]:
+    """Mails whose worker did not come back; there are never more leases than tries at one time."""
+    return select(deliveries.c.outgoing_id).where(
+        deliveries.c.state == DeliveryState.LEASED.value, deliveries.c.lease_until <= now
     )
 
 
@@ -244,8 +260,13 @@ def set_aside(conn: Connection, mail: Unreadable, now: datetime) -> None:
     )
 
 
-def release(conn: Connection, outgoing_ids: Sequence[int], owner: str, now: datetime) -> None:
-    """Give leases back for which no try was begun, as a worker that stops does; they are due again at once."""
+def release(
+    conn: Connection, outgoing_ids: Sequence[int], owner: str, now: datetime, until: datetime | None = None
+) -> None:
+    """Give leases back for which no try was begun; they are due again at once, or ``until`` says when.
+
+    A worker that stops does so, and one that may begin no more dialogues with a domain.
+    """
     conn.execute(
         update(deliveries)
         .where(
@@ -256,59 +277,12 @@ def release(conn: Connection, outgoing_ids: Sequence[int], owner: str, now: date
         .values(
             state=DeliveryState.QUEUED.value,
             attempts=deliveries.c.attempts - 1,
-            next_attempt_at=now,
+            next_attempt_at=until or now,
             lease_owner=None,
             lease_until=None,
             updated_at=now,
         )
     )
-
-
-def record_attempt(
-    conn: Connection, outgoing_id: int, owner: str, attempt: Attempt, decision: Decision
-) -> bool:
-    """Record a try and what follows from it; returns whether this owner's lease still held.
-
-    When it did not, another worker has the mail: the try is recorded, and only a delivery changes the state,
-    for it is a fact whoever made it.
-    """
-    mail = outgoing_row(conn, outgoing_id)
-    conn.execute(
-        insert(attempts).values(
-            outgoing_id=outgoing_id,
-            started_at=attempt.started,
-            finished_at=attempt.finished,
-            host=storable(attempt.host, MAX_LINE),
-            tls=attempt.tls,
-            code=attempt.reply.code,
-            reply=storable(attempt.reply.text, MAX_LINE),
-            failure=None if attempt.failure is None else attempt.failure.value,
-        )
-    )
-    where = [deliveries.c.outgoing_id == outgoing_id, deliveries.c.state != DeliveryState.DELIVERED.value]
-    if decision.state is not DeliveryState.DELIVERED:
-        where += [deliveries.c.state == DeliveryState.LEASED.value, deliveries.c.lease_owner == owner]
-    held = conn.execute(
-        update(deliveries)
-        .where(*where)
-        .values(
-            state=decision.state.value,
-            next_attempt_at=decision.next_attempt_at,
-            lease_owner=None,
-            lease_until=None,
-            last_reply=storable(decision.reason, MAX_LINE),
-            updated_at=attempt.finished,
-        )
-    )
-    if held.rowcount and decision.state is DeliveryState.FAILED:
-        note(conn, mail, attempt.finished, f"Could not be delivered to {mail.rcpt_to}: {decision.reason}")
-        tell_sender(conn, mail, attempt)
-    if held.rowcount and decision.state is DeliveryState.DELIVERED:
-        forget_bytes(conn, mail)
-        renamed = renamed_id(attempt.host, attempt.reply.text)
-        if renamed is not None and mail.thread_id is not None:
-            know_message_id(conn, renamed, mail.thread_id, Direction.HOP)
-    return held.rowcount > 0
 
 
 def work_waits(conn: Connection, now: datetime) -> bool:
@@ -323,5 +297,6 @@ def work_waits(conn: Connection, now: datetime) -> bool:
         .limit(1)
     ).scalar()
     return open_order is not None or (
-        conn.execute(select(deliveries.c.outgoing_id).where(_due(now)).limit(1)).scalar() is not None
+        conn.execute(_waiting(now).limit(1)).scalar() is not None
+        or conn.execute(_run_out(now).limit(1)).scalar() is not None
     )

@@ -152,16 +152,16 @@ def test_a_failure_that_a_person_tries_again_is_told_of_once(world) -> None:
 
 
 def test_the_notification_is_ordered_in_the_transaction_that_records_the_failure(world, monkeypatch) -> None:
-    from outbound.store import queue
+    from outbound.store import queue, tries
 
     def broken(*_: object) -> None:
         raise RuntimeError
 
     world.write(queue_relayed, MAIL, NOW)
     (leased,) = world.write(queue.lease_due, NOW, "w", 1)
-    monkeypatch.setattr(queue, "tell_sender", broken)
+    monkeypatch.setattr(tries, "tell_sender", broken)
     attempt = Attempt(NOW, NOW, "x", Reply(550, "no"), Failure.REFUSED)
-    decision = queue.Decision(DeliveryState.FAILED, None, "no")
+    decision = tries.Decision(DeliveryState.FAILED, None, "no")
     with pytest.raises(RuntimeError):
         world.write(record_attempt, leased.outgoing_id, "w", attempt, decision)
     assert states(world) == [(MailKind.RELAYED, DeliveryState.LEASED)]

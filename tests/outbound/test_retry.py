@@ -47,5 +47,5 @@ def test_the_last_try_falls_on_the_give_up_time_and_is_the_last():
     before = decision(Failure.CONNECTION, attempts=9, age=MAX_AGE - timedelta(minutes=1))
     assert before.next_attempt_at == NOW + timedelta(minutes=1)
     after = decision(Failure.REFUSED_FOR_NOW, Reply(450, "later"), attempts=9, age=MAX_AGE)
-    assert after.state is DeliveryState.FAILED
+    assert after.state is DeliveryState.EXPIRED
     assert "450 later" in after.reason

@@ -186,7 +186,7 @@ def test_a_mail_that_fails_in_a_way_nobody_knows_is_given_up_one_day(world):
     world.clock.now += MAX_AGE
     world.work()
     item = world.outbox()[0]
-    assert item.state is DeliveryState.FAILED
+    assert item.state is DeliveryState.EXPIRED
     assert item.last_reply.endswith("local: a fault of ours: RuntimeError")
 
 

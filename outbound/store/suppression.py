@@ -1,0 +1,110 @@
+"""Addresses that get no mail of ours: their mailbox does not exist any more, or a person has put them on the list.
+
+A mail to one of them is closed when its turn to be sent has come, and its thread says so. What is relayed is somebody
+else's mail and asks nobody here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, select, update
+
+from outbound.hard_bounce import no_mailbox
+from outbound.model import DeliveryState, SuppressedAddress
+from outbound.schema import deliveries, suppressed
+from outbound.store.rows import LIST_LIMIT, change, note, outgoing_row
+from threads.store.errors import RefusedRecord, UnknownRecord
+from threads.store.statements import insert_or_keep
+from threads.store.values import MAX_LINE, MAX_PATH, storable
+
+AUTOMATION = "automation"
+"""Who put an address on the list that a bounce did."""
+
+
+def suppress(conn: Connection, address: str, reason: str, now: datetime, *, actor: str) -> None:
+    """Put an address on the list; one that is on it stays as it is."""
+    stored = storable(address.strip(), MAX_PATH)
+    insert_or_keep(
+        conn,
+        suppressed,
+        {
+            "address_key": stored.lower(),
+            "address": stored,
+            "since": now,
+            "reason": storable(reason, MAX_LINE),
+            "actor": storable(actor, MAX_LINE),
+        },
+    )
+
+
+def allow_again(conn: Connection, address: str) -> None:
+    """Take an address off the list; UnknownRecord when it is not on it."""
+    gone = conn.execute(delete(suppressed).where(suppressed.c.address_key == address.strip().lower()))
+    if not gone.rowcount:
+        raise UnknownRecord(f"{address} is not suppressed; see `expertmail outbox suppressed`.")
+
+
+def list_suppressed(conn: Connection, limit: int = LIST_LIMIT) -> tuple[SuppressedAddress, ...]:
+    """The list, the newest first."""
+    query = select(suppressed).order_by(suppressed.c.since.desc(), suppressed.c.address_key).limit(limit)
+    return tuple(
+        SuppressedAddress(row.address, row.since, row.reason, row.actor) for row in conn.execute(query)
+    )
+
+
+def suppressed_among(conn: Connection, addresses: Iterable[str]) -> frozenset[str]:
+    """Which of the addresses are on the list, as they were given."""
+    given = {address.lower(): address for address in addresses}
+    found = conn.execute(select(suppressed.c.address_key).where(suppressed.c.address_key.in_(list(given))))
+    keys = set(found.scalars())
+    return frozenset(address for key, address in given.items() if key in keys)
+
+
+def refuse_suppressed(conn: Connection, address: str) -> None:
+    """Raise RefusedRecord for an address that is on the list."""
+    if suppressed_among(conn, (address,)):
+        raise RefusedRecord(
+            f"{address} is suppressed; see `expertmail outbox suppressed`, and "
+            f"`expertmail outbox allow {address}` takes it off the list."
+        )
+
+
+def close_suppressed(conn: Connection, outgoing_id: int, now: datetime) -> None:
+    """Close a leased mail whose recipient is on the list, and tell the experts. No try was made, and none is counted."""
+    mail = outgoing_row(conn, outgoing_id)
+    why = conn.execute(
+        select(suppressed.c.reason).where(suppressed.c.address_key == mail.rcpt_to.lower())
+    ).scalar()
+    reason = storable(f"the address is suppressed: {why or 'it was'}", MAX_LINE)
+    change(
+        conn,
+        outgoing_id,
+        now,
+        state=DeliveryState.SUPPRESSED.value,
+        next_attempt_at=None,
+        lease_owner=None,
+        lease_until=None,
+        last_reply=reason,
+    )
+    note(conn, mail, now, f"Not sent to {mail.rcpt_to}: {reason}")
+
+
+def close_bounced(
+    conn: Connection, outgoing_id: int, recipient: str | None, status: str | None, at: datetime
+) -> None:
+    """A mail that its next server took came back. The bounce was proven to be one of this mail.
+
+    Only one for the very recipient, with a status (RFC 3463) that says that nobody is there, suppresses the address.
+    """
+    mail = outgoing_row(conn, outgoing_id)
+    reason = storable(f"it came back: {status or 'no status was given'}", MAX_LINE)
+    conn.execute(
+        update(deliveries)
+        .where(deliveries.c.outgoing_id == outgoing_id, deliveries.c.state == DeliveryState.DELIVERED.value)
+        .values(state=DeliveryState.BOUNCED.value, last_reply=reason, updated_at=at)
+    )
+    if recipient is not None and recipient.lower() == mail.rcpt_to.lower() and no_mailbox(status):
+        suppress(conn, mail.rcpt_to, f"mail {outgoing_id} came back: {status}", at, actor=AUTOMATION)
+        note(conn, mail, at, f"{mail.rcpt_to} is suppressed: mail to it came back with {status}.")
