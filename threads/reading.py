@@ -20,6 +20,7 @@ from threads.model import MessageKind
 from threads.new_text import SplitText, split_text
 from threads.signed_content import signed_content
 from threads.subject import base_subject
+from threads.text_parts import MAX_PART_BYTES, REPORT_TYPES, TextParts
 from threads.tnef import Tnef
 from threads.uuencoded import uuencoded_files
 from verifier.address import AuthorField
@@ -27,26 +28,13 @@ from verifier.author import author_of
 from verifier.message import Defect, Message, read_message
 from verifier.parts import Part, PartDefect, body_bytes, is_attached_message, walk
 
-# Bytes of one text part, still encoded, and characters of all of them, that are read: a person writes less,
-# and what a log file in a text part holds beyond is in the stored bytes.
-MAX_PART_BYTES = 1_000_000
+# Characters of all text parts together that are read, as bytes of one (threads.text_parts).
 MAX_TEXT = 1_000_000
-# Text parts that are put together; a message with more is a digest.
-MAX_TEXT_PARTS = 50
-_MAX_LINE = 2_000
+_MAX_LINE = 2_000  # characters of a subject
 
-_REPORT_TYPES = frozenset(
-    {
-        *("message/delivery-status", "message/global-delivery-status", "message/disposition-notification"),
-        *("message/feedback-report", "text/rfc822-headers", "message/global-headers"),
-        "message/global-disposition-notification",
-    }
-)
 _ENCRYPTED_TYPES = frozenset({"multipart/encrypted", "application/pgp-encrypted"})
 _SMIME_TYPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _SMIME_SIGNED = frozenset({"signed-data", "certs-only"})
-# Text types that are files to people: shown as attachments, not as text (RFC 2046 4.1.4 for all others).
-_TEXT_FILES = frozenset({"text/calendar", "text/directory", "text/vcard", "text/x-vcard", "text/rtf"})
 # In the first characters of base64, which holds none but by mistake; more are words, whatever the header says.
 _MOST_BLANKS = 2
 _UNFOLD = re.compile(r"\r?\n(?=[ \t])")
@@ -132,11 +120,11 @@ def read_parsed(
     """
     parts = walk(message) if parts is None else parts
     subject, subject_guessed = _subject(message)
-    choice = _Choice(message, parts)
+    choice = TextParts(message, parts)
     text, flags = _text(message, choice.chosen)
     signed = None if text else _signed(message, parts)
     if signed is not None:
-        inner = _Choice(signed, walk(signed))
+        inner = TextParts(signed, walk(signed))
         text, more = _text(signed, inner.chosen)
         flags |= more
     tnef = tnef_of(message, parts) if attachments or not text else ()
@@ -220,7 +208,7 @@ def _part_text(message: Message, part: Part) -> tuple[str, bool]:
 
 
 def _reports(parts: tuple[Part, ...]) -> set[int]:
-    return {part.number for part in parts if part.content_type in _REPORT_TYPES}
+    return {part.number for part in parts if part.content_type in REPORT_TYPES}
 
 
 def _signed(message: Message, parts: tuple[Part, ...]) -> Message | None:
@@ -234,12 +222,12 @@ def _signed(message: Message, parts: tuple[Part, ...]) -> Message | None:
 
 
 def _attachments(
-    choice: _Choice, text: str, tnef: tuple[Tnef, ...], signed: Message | None
+    choice: TextParts, text: str, tnef: tuple[Tnef, ...], signed: Message | None
 ) -> tuple[Attachment, ...]:
     found = attachments_of(choice.message, choice.parts, choice.shown | _reports(choice.parts), text, tnef)
     if signed is None:
         return found
-    inner = _Choice(signed, walk(signed))
+    inner = TextParts(signed, walk(signed))
     return found + attachments_of(signed, inner.parts, inner.shown | _reports(inner.parts), "", ())
 
 
@@ -253,80 +241,6 @@ def _below_header(message: Message) -> str:
             return text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
         position += len(line)
     return ""
-
-
-class _Choice:
-    """Text parts to read, in their order, and all parts that they stand for: the other alternatives too."""
-
-    def __init__(self, message: Message, parts: tuple[Part, ...]) -> None:
-        self.message = message
-        self.parts = parts
-        self.chosen: list[Part] = []
-        self.returned: list[Part] = []
-        self.shown: set[int] = set()
-        self.inside: dict[int, list[Part]] = {}
-        for part in parts:
-            if part.parent is not None:
-                self.inside.setdefault(part.parent, []).append(part)
-        if parts:
-            self._visit(parts[0])
-
-    def _visit(self, part: Part) -> None:
-        """Recursive; the walker opens at most MAX_DEPTH containers inside each other."""
-        inside = self.inside.get(part.number, [])
-        if inside and part.content_type == "multipart/alternative":
-            self._alternative(inside)
-        elif part.multipart and inside:
-            if part.content_type != "multipart/report":
-                for child in inside:
-                    self._visit(child)
-                return
-            # Of a report only its first part is for people (RFC 6522 3); some return the message as a plain text.
-            self._visit(inside[0])
-            for child in inside[1:]:
-                if child.content_type in ("text/plain", "text/html") and _is_inline_text(child):
-                    self.returned.append(child)
-                    self.shown.add(child.number)
-        elif (_is_inline_text(part) or (part.multipart and part.number == 0)) and len(
-            self.chosen
-        ) < MAX_TEXT_PARTS:
-            # A multipart without parts, whose boundary is missing or never comes, is text to people.
-            self.chosen.append(part)
-            self.shown.add(part.number)
-
-    def _alternative(self, inside: list[Part]) -> None:
-        """The same text in several forms (RFC 2046 5.1.4): the plain one if it says anything."""
-        before = len(self.chosen)
-        plain = [child for child in inside if child.content_type == "text/plain"]
-        others = [child for child in inside if child.content_type != "text/plain"]
-        speaking = [
-            child for child in plain if _is_inline_text(child) and _says_something(self.message, child)
-        ]
-        self.chosen += speaking[:1]
-        if len(speaking) > 1:  # no form of the same text, unless they are equal or HTML by mistake
-            known = [body_bytes(self.message, child, MAX_PART_BYTES).strip() for child in speaking]
-            for number in range(1, min(len(speaking), MAX_TEXT_PARTS)):
-                if known[number] not in known[:number] and known[number][:1] != b"<":
-                    self.chosen.append(speaking[number])
-        for child in () if speaking else others:
-            self._visit(child)
-            if len(self.chosen) > before:
-                break
-        related = [c for child in others if child.multipart for c in self.inside.get(child.number, [])]
-        forms = [*plain, *(c for c in (*others, *related) if c.content_type == "text/html")]
-        self.shown.update(form.number for form in forms)
-
-
-def _is_inline_text(part: Part) -> bool:
-    if not part.content_type.startswith("text/"):
-        return False
-    if part.number and (part.content_type in _TEXT_FILES or part.content_type in _REPORT_TYPES):
-        return False
-    return part.disposition != "attachment" and (part.filename is None or part.number == 0)
-
-
-def _says_something(message: Message, part: Part) -> bool:
-    return bool(body_bytes(message, part, MAX_PART_BYTES).strip())
 
 
 def _structure_flags(message: Message, parts: tuple[Part, ...], text: str) -> set[ReadingFlag]:
