@@ -6,6 +6,7 @@ import asyncio
 import io
 import zipfile
 from dataclasses import replace
+from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -18,10 +19,13 @@ from outbound.template_files import load_templates
 from smtp_gateway.route_policy import Action, RoutePolicy
 from smtp_gateway.route_table import Row
 from smtp_gateway.routes import RouteKind
+from tests.smtp_gateway.scripted_hop import scripted_hop
+from tests.smtp_gateway.test_relay_gateway import BOB, relaying
 from tests.smtp_gateway.world import REPLIES, World, message, now, signed, whole_gateway
 from threads import store
 from threads.model import Contact, ContactKind, Disposition
 from threads.store.attachments import files_of, messages_with, octets_of_file
+from threads.store.expiry import due, expire
 from verifier.message import read_message
 
 PE = b"MZ\x90\x00\x03\x00\x00\x00\x04\x00\x00\x00\xff\xff\x00\x00" + bytes(100)
@@ -231,6 +235,35 @@ def test_the_verify_mailbox_takes_every_file_unless_its_own_row_says_otherwise(
                 Disposition.HELD,
                 Disposition.FILED,
             ]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("policy", [HOLD, RoutePolicy()])
+def test_relayed_mail_is_looked_into_where_its_route_has_a_rule_for_files(
+    tmp_path: Path, key: SigningKey, policy: RoutePolicy
+) -> None:
+    async def scenario() -> None:
+        async with scripted_hop() as hop, relaying(tmp_path, key, hop, policy, other_way=True) as world:
+            reply = await world.send(signed(with_file(*FILES["encrypted archive"]), key), BOB)
+            assert reply.startswith("250")
+            held = [copy.disposition for copy in world.copies()] == [Disposition.HELD]
+            assert held == (policy is HOLD)
+            assert len(hop.taken) == (0 if held else 1)
+            assert listed(world) == (1 if held else 0)
+
+    asyncio.run(scenario())
+
+
+def test_the_list_goes_with_the_bytes(tmp_path: Path, key: SigningKey) -> None:
+    async def scenario() -> None:
+        async with whole_gateway(tmp_path, key, policy=HOLD) as world:
+            await world.send(signed(with_file("x.exe", PE), key), "query@experts.test")
+            assert listed(world) == 1
+            later = now() + timedelta(days=40)
+            with world.database.writing() as conn:
+                assert len(expire(conn, due(conn, later), later, later, by="gateway")) == 1
+            assert listed(world) == 0
 
     asyncio.run(scenario())
 

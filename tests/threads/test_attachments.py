@@ -95,6 +95,20 @@ def rar5(*, header_encrypted: bool = False, file_encrypted: bool = False) -> byt
     return b"Rar!\x1a\x07\x01\x00" + header(1, bytes([0, 0])) + file
 
 
+def rar4(*, headers_encrypted: bool = False, file_encrypted: bool = False) -> bytes:
+    """The same of RAR 4: a main header, then a file's; each says how long it is."""
+    main = struct.pack("<HBHH6x", 0, 0x73, 0x0080 if headers_encrypted else 0, 13)
+    file = struct.pack("<HBHHI21x", 0, 0x74, 0x8000 | (0x0004 if file_encrypted else 0), 32, 5) + b"12345"
+    return b"Rar!\x1a\x07\x00" + main + file + file
+
+
+def seven_zip(method: bytes, *, size: int | None = None) -> bytes:
+    """A 7z signature header, four octets of data, and a last header that names a method."""
+    header = b"\x17\x06\x01\x09" + method
+    start = struct.pack("<QQI", 4, len(header) if size is None else size, 0)
+    return b"7z\xbc\xaf\x27\x1c\x00\x04" + bytes(4) + start + b"data" + header
+
+
 def described(name: str | None, content: bytes, declared: str = "application/octet-stream") -> AttachedFile:
     """What is found of one file attached to an ordinary message."""
     main, _, sub = declared.partition("/")
@@ -205,6 +219,12 @@ FLAGS = [
     ("a.rar", rar5(), "application/vnd.rar", {"not-listed"}),
     ("a.rar", rar5(header_encrypted=True), "application/vnd.rar", {"not-listed", "encrypted"}),
     ("a.rar", rar5(file_encrypted=True), "application/vnd.rar", {"not-listed", "encrypted"}),
+    ("a.rar", rar4(), "application/vnd.rar", {"not-listed"}),
+    ("a.rar", rar4(headers_encrypted=True), "application/vnd.rar", {"not-listed", "encrypted"}),
+    ("a.rar", rar4(file_encrypted=True), "application/vnd.rar", {"not-listed", "encrypted"}),
+    ("a.7z", seven_zip(b"\x03\x01\x01"), "application/octet-stream", {"not-listed"}),
+    ("a.7z", seven_zip(b"\x06\xf1\x07\x01"), "application/octet-stream", {"not-listed", "encrypted"}),
+    ("a.7z", seven_zip(b"\x03", size=1 << 40), "application/octet-stream", {"not-listed", "damaged"}),
     ("a.zip", zipped({"a.txt": b"a"})[:-10], "application/zip", {"damaged"}),
     ("a.zip", b"PK\x03\x04" + bytes(50), "application/zip", {"damaged"}),
     ("a.pdf", b"\x00\x01\x02\x03", "application/octet-stream", {"type-mismatch"}),
