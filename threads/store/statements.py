@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, insert
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import Insert
 
 from threads.store.prepared import Prepared
 
@@ -24,10 +25,21 @@ def insert_or_keep(conn: Connection, table: Table, values: Mapping[str, Any]) ->
     _keeping(table, conn.dialect.name, tuple(values), told=False).run(conn, values)
 
 
+@cache
+def _keeping_each(table: Table) -> Insert:
+    return postgresql.insert(table).on_conflict_do_nothing()
+
+
 def insert_or_keep_each(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows unless their keys are taken, in one go. Rows in one order everywhere keep writers out of each other's way."""
-    make = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-    conn.execute(make(table).on_conflict_do_nothing(), list(rows))
+    """Insert rows of the same columns unless their keys are taken, to a server in one turn.
+
+    Rows in one order everywhere keep writers out of each other's way.
+    """
+    if conn.dialect.name == "postgresql":
+        conn.execute(_keeping_each(table), list(rows))
+        return
+    for row in rows:
+        insert_or_keep(conn, table, row)
 
 
 def inserted(conn: Connection, table: Table, values: Mapping[str, Any]) -> bool:
