@@ -12,6 +12,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import threading
 import time
 from collections import Counter
@@ -30,6 +31,7 @@ from tests.smtp_gateway.scripted_hop import Hop, scripted_hop
 
 KILLS = 100 if os.environ.get("FULL") else 5
 CLIENTS = 2
+PAUSE_SECONDS = 0.05
 ANSWER_SECONDS = 0.1  # between the end of a mail and the next server's 250
 LONGEST_LIFE_SECONDS = 1.5  # of whatever dies next
 WAIT_SECONDS = 120
@@ -58,6 +60,10 @@ class Roaming(Client):
         self.ports = ports
         self.turns = 0
         self.gentle = False
+
+    def _message(self, link: socket.socket, lines: object, key: str) -> None:
+        time.sleep(PAUSE_SECONDS)  # what dies is in the middle of something all the same
+        super()._message(link, lines, key)
 
     def _connection(self) -> None:
         self.turns += 1
