@@ -19,10 +19,12 @@ from outbound.delivery import Credentials, Tls, Transport, smarthost
 from outbound.dispatch import SelfChecker, Signer
 from outbound.file_delivery import FileTransport
 from outbound.links import hosts_in
+from outbound.mail_code import MailCodes
 from outbound.model import AutomaticCaps, Letterhead, SelfCheck, Sender
 from outbound.mx import MxTransport
 from outbound.selfcheck import self_check
 from outbound.template_files import load_templates
+from outbound.thread_root import ThreadRoots
 from verifier.driver import Budget
 from verifier.evidence import Answer, Question
 from verifier.opinion_worker import SecondOpinion
@@ -55,7 +57,15 @@ def office_of(world: World) -> Office:
     def reply_address(thread_id: int, contact_id: int | None) -> str:
         return world.replies.mint(thread_id, contact_id, datetime.now(UTC).date())
 
-    return Office(letterhead, load_templates(), reply_address, world.settings.hostname)
+    secrets = tuple(world.replies.keys)
+    return Office(
+        letterhead,
+        load_templates(),
+        reply_address,
+        world.settings.hostname,
+        MailCodes(secrets),
+        ThreadRoots(secrets[-1], world.settings.sender_domain),
+    )
 
 
 def signer_of(world: World) -> Signer:

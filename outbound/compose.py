@@ -8,6 +8,7 @@ from datetime import datetime
 
 from outbound.alerts import alert_facts
 from outbound.errors import ComposeError
+from outbound.mail_code import MailCode, MailCodes
 from outbound.model import (
     AutomaticOrder,
     Draft,
@@ -35,13 +36,16 @@ ReplyAddress = Callable[[int, int | None], str]
 class Office:
     """What composing needs besides the words: the letterhead, the templates, and who makes reply addresses.
 
-    ``hostname`` is the gateway's name in notifications about mail that it relays; empty: the sender's domain.
+    ``hostname`` is the gateway's name in notifications about mail that it relays; empty: the sender's domain. ``codes``
+    makes the code in each mail to a contact, ``root`` the Message-ID that a thread's mail refers to first.
     """
 
     letterhead: Letterhead
     templates: TemplateSet
     reply_address: ReplyAddress
     hostname: str = ""
+    codes: MailCodes | None = None
+    root: Callable[[int], str] | None = None
 
     def __post_init__(self) -> None:
         sender = self.letterhead.sender
@@ -123,9 +127,19 @@ def _to_contact(  # noqa: PLR0917 -- one call, each argument a different type
         variables=variables,
         language=contact.language,
         in_reply_to=in_reply_to,
-        references=references,
+        references=_chain(office, thread, references),
+        code=_code(office, one),
     )
     return render(draft, office.templates.get(kind, contact.language), office.letterhead, one)
+
+
+def _chain(office: Office, thread: Thread | None, references: tuple[str, ...]) -> tuple[str, ...]:
+    """The root of the thread before what a mail refers to; the middle of a long chain is left out when it is written."""
+    return references if thread is None or office.root is None else (office.root(thread.id), *references)
+
+
+def _code(office: Office, one: Stamp) -> MailCode | None:
+    return None if office.codes is None else office.codes.of(one.message_id)
 
 
 def compose_automatic(
@@ -163,7 +177,8 @@ def compose_automatic(
         variables=_facts(order, letterhead),
         language=language,
         in_reply_to=order.in_reply_to,
-        references=() if order.in_reply_to is None else (order.in_reply_to,),
+        references=_chain(office, thread, () if order.in_reply_to is None else (order.in_reply_to,)),
+        code=None if contact is None else _code(office, one),
     )
     return render(draft, office.templates.get(order.kind, language), letterhead, one)
 

@@ -17,6 +17,9 @@ _ENCODED_LINE = 76
 _WORD_OCTETS = 39
 # Identifiers in References (RFC 5322 3.6.4 sets no limit): the first one and the latest are what threads.
 MAX_REFERENCES = 20
+# What Exchange is asked not to send ([MS-OXCMAIL] 2.1.3.2.20): reports of delivery, of reading, of not reading. Not "All" or
+# "OOF": who is away matters, since somebody else has to act then.
+SUPPRESS = "DR, RN, NRN"
 
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
 # dot-atom on both sides (RFC 5322 3.6.4): what we write ourselves, and what we repeat of others.

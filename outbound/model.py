@@ -12,6 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
+from outbound.mail_code import MailCode
+
 Scalar = str | int | bool
 """A fact that automatic mail may state. Text is rendered defanged and never comes from the mail itself."""
 
@@ -174,6 +176,7 @@ class Draft:
     language: str = "en"
     in_reply_to: str | None = None
     references: tuple[str, ...] = ()
+    code: MailCode | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +208,7 @@ class Rendered:
     thread_id: int | None
     contact_id: int | None
     created: datetime
+    code_key: str | None = None  # the keyed hash that the code in it is found by
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ def _render(draft: Draft, template: Template, letterhead: Letterhead, stamp: Sta
         "verify_address": letterhead.verify_address,
         "ask_address": letterhead.ask_address,
         "phone": letterhead.phone,
+        "code": "" if draft.code is None else draft.code.text,
     }
     heading = _heading(template, values)
     subject = _subject(draft, heading, template.subject_max)
@@ -83,6 +84,7 @@ def _render(draft: Draft, template: Template, letterhead: Letterhead, stamp: Sta
         thread_id=draft.thread_id,
         contact_id=draft.recipient.contact_id,
         created=stamp.date,
+        code_key=None if draft.code is None else draft.code.key,
     )
 
 
@@ -127,7 +129,7 @@ def _headers(draft: Draft, letterhead: Letterhead, stamp: Stamp, recipient: str,
     if draft.kind.automatic:
         answers = draft.kind is not MailKind.ALERT
         fields.append(("Auto-Submitted", "auto-replied" if answers else "auto-generated"))  # RFC 3834 5
-        fields.append(("X-Auto-Response-Suppress", "All"))  # what Exchange heeds instead
+    fields.append(("X-Auto-Response-Suppress", header.SUPPRESS))
     fields.append(("MIME-Version", "1.0"))
     return b"".join(header.field(name, value) for name, value in fields)
 

@@ -70,7 +70,7 @@ def _raw(  # noqa: PLR0917 -- one call, each argument a different type
         fields += [("In-Reply-To", f"<{order.in_reply_to}>"), ("References", f"<{order.in_reply_to}>")]
     fields += [
         ("Auto-Submitted", "auto-replied"),
-        ("X-Auto-Response-Suppress", "All"),
+        ("X-Auto-Response-Suppress", header.SUPPRESS),
         ("MIME-Version", "1.0"),
     ]
     boundary = f"=_{hashlib.sha256(stamp.boundary_seed.encode()).hexdigest()[:32]}"
