@@ -38,6 +38,9 @@ _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,15})")
 _VOID = frozenset({"br", "hr", "img", "input", "meta", "link", "area", "base", "col", "wbr", "source"})
 _BLANK_LINES = re.compile(r"\n[ \t\r]*(?:\n[ \t\r]*){2,}+")
 _CLOSED = re.compile(r"</(?:body|html)\s{0,8}>", re.IGNORECASE)
+# A line across the page: Outlook and others draw one above the message that is answered.
+_RULE = re.compile(r"<hr\b[^<>]{0,500}>", re.IGNORECASE)
+_RULE_AS_TEXT = "<div>-----</div>"
 _TAG_END = re.compile(r"[<>]")
 _TAG_START = re.compile(r"<(?=[a-zA-Z/!?])")
 
@@ -46,6 +49,7 @@ def html_to_text(html: str) -> str:
     """The text that a reader of this HTML sees, in lines."""
     # What servers put below the closing tags is seen by people, and would be dropped.
     html = _CLOSED.sub("<br>", html[:MAX_HTML].replace("\0", ""))
+    html = _RULE.sub(_RULE_AS_TEXT, html)
     if len(html) <= MAX_LAID_OUT and _deepest(html) <= MAX_NESTED:
         try:
             text = _laid_out(html)

@@ -334,6 +334,21 @@ def test_text_in_odd_places_is_read(raw: bytes, text: str) -> None:
     assert read(raw).body.text.strip() == text
 
 
+HTML_REPLIES = ("gmail", "hotmail", "mail_ru", "ms_outlook_2003", "ms_outlook_2007", "ms_outlook_2010", "thunderbird", "windows_mail", "yandex_ru")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HTML_REPLIES)
+def test_the_public_replies_in_html_are_told_apart(shared_data: Path, name: str) -> None:
+    html = (shared_data / f"mail/talon/tests/fixtures/html_replies/{name}.html").read_text("utf-8", "replace")
+    body = read(mail(html, kind="text/html; charset=utf-8")).body
+    assert body.new.split() == ["Hi.", "I", "am", "fine.", "Thanks,", "Alex"]
+
+
+def test_a_line_across_the_page_sets_off_what_is_below() -> None:
+    html = "<p>Yes.</p>Alex<hr size=1>From: Experts<br>Sent: Friday<br>Subject: Hello<p>Was it you?</p>"
+    assert read(mail(html, kind="text/html")).body.new == "Yes.\n\nAlex"
+
+
 def test_a_plain_mail_has_no_flags() -> None:
     assert read(mail("hello")).flags == ()
 
