@@ -214,7 +214,8 @@ def _queue(desk: Desk, letter: _Letter, ready: Sequence[Ready]) -> list[int]:
         ]
         thread = thread_by_reference(conn, letter.reference)
         told = ", ".join(
-            f"mail {number} to {address}" for number, address in zip(numbers, letter.to, strict=False)
+            f"mail {number} to {one.signed.rendered.rcpt_to}"
+            for number, one in zip(numbers, ready, strict=True)
         )
         acted(
             conn,
