@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-import unicodedata
 from collections.abc import Iterable
 
 import idna
@@ -33,7 +32,8 @@ _MAX_LOCAL = 64  # RFC 5321 4.5.3.1.1
 
 # Embedding, override and isolate characters: they make text read otherwise than it is written.
 BIDI = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
+# Controls, lone surrogates, and the separators of lines and paragraphs (Unicode categories Cc, Cs, Zl and Zp).
+_CONTROL = re.compile(f"[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\u2028\\u2029{''.join(sorted(BIDI))}]")
 
 
 class HeaderError(ValueError):
@@ -42,7 +42,12 @@ class HeaderError(ValueError):
 
 def is_control(character: str) -> bool:
     """Whether a character breaks lines, is a control or a lone surrogate, or turns the reading direction."""
-    return unicodedata.category(character) in _FORBIDDEN_CATEGORIES or character in BIDI
+    return _CONTROL.match(character) is not None
+
+
+def holds_control(text: str) -> bool:
+    """Whether there is such a character in a text."""
+    return _CONTROL.search(text) is not None
 
 
 def plain_message_id(text: str) -> bool:
@@ -58,7 +63,7 @@ def mailbox(address: str) -> str:
     local, at, domain = address.rpartition("@")
     if not at or len(local.encode()) > _MAX_LOCAL or not _LOCAL.fullmatch(local):
         raise HeaderError("The address is not a plain mail address.")
-    if any(is_control(character) or character.isspace() for character in address):
+    if holds_control(address) or any(map(str.isspace, address)):
         raise HeaderError("The address holds a blank or a control character.")
     try:
         encoded = idna.encode(domain, uts46=True, std3_rules=True).decode("ascii")
@@ -69,7 +74,7 @@ def mailbox(address: str) -> str:
 
 def name_addr(display: str, address: str) -> str:
     """The value of From or To with one mailbox (RFC 5322 3.4)."""
-    if any(map(is_control, display)):
+    if holds_control(display):
         raise HeaderError("The display name holds a line break or a control character.")
     if not display:
         return f"<{address}>"
@@ -81,7 +86,7 @@ def name_addr(display: str, address: str) -> str:
 
 def unstructured(text: str) -> str:
     """The value of Subject: ASCII as it is, anything else as encoded words, a leading [tag] kept readable."""
-    if any(map(is_control, text)):
+    if holds_control(text):
         raise HeaderError("The subject holds a line break or a control character.")
     if text.isascii() and "=?" not in text and max(map(len, text.split(" ")), default=0) < _LINE - 12:
         return text
@@ -110,7 +115,7 @@ def _encoded(octets: bytes) -> str:
 
 def field(name: str, value: str) -> bytes:
     """A whole field, folded at blanks (RFC 5322 2.2.3), with its CRLF. UTF-8 only where an address needs it."""
-    if any(map(is_control, value)):
+    if holds_control(value):
         raise HeaderError(f"The field {name} holds a line break or a control character.")
     longest = _ENCODED_LINE if "=?" in value else _LINE
     lines = [f"{name}:"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 
 WIDTH = 72
 """Columns of a line (RFC 3676 4.2: no more than 78, with room to be quoted a few times)."""
@@ -30,11 +31,10 @@ def fill(text: str, first: str = "", rest: str = "", width: int = WIDTH) -> str:
     """
     lines: list[str] = []
     line, used, blank = "", columns(first), ""
-    for unit in _units(text):
-        if unit.isspace():
+    for unit, wide in _words(text) if text.isascii() else _units(text):
+        if unit == " ":
             blank = " "
             continue
-        wide = columns(unit)
         if line and used + len(blank) + wide > width:
             lines.append(line)
             line, used, blank = "", columns(rest), ""
@@ -49,26 +49,37 @@ def columns(text: str) -> int:
     """How many columns a terminal or a fixed font needs: two for wide characters, none for combining ones."""
     if text.isascii():
         return len(text)
-    return sum(
-        0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1
-        for one in text
-    )
+    return sum(map(_width, text))
 
 
-def _units(text: str) -> Iterator[str]:
-    """The stretches that must stay together: words, and dense letters with the marks that cling to them."""
-    held: list[str] = []
+@lru_cache(maxsize=4_096)  # the letters in use; looking them up takes longer than all the rest
+def _width(letter: str) -> int:
+    if unicodedata.combining(letter):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def _words(text: str) -> Iterator[tuple[str, int]]:
+    """Words and the blanks between them, with their columns: all that there is in ASCII."""
+    for word in text.split():
+        yield word, len(word)
+        yield " ", 1
+
+
+def _units(text: str) -> Iterator[tuple[str, int]]:
+    """The stretches that must stay together, with their columns: words, and dense letters with the marks that cling to them."""
+    held, wide = "", 0
     for piece in _PIECE.findall(text):
         if piece.isspace():
             if held:
-                yield "".join(held)
-            held = []
-            yield piece
-        elif held and (piece[0] in _NEVER_FIRST or held[-1][-1] in _NEVER_LAST):
-            held.append(piece)
+                yield held, wide
+            held, wide = "", 0
+            yield " ", 1
+        elif held and (piece[0] in _NEVER_FIRST or held[-1] in _NEVER_LAST):
+            held, wide = held + piece, wide + columns(piece)
         else:
             if held:
-                yield "".join(held)
-            held = [piece]
+                yield held, wide
+            held, wide = piece, columns(piece)
     if held:
-        yield "".join(held)
+        yield held, wide

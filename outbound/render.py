@@ -20,11 +20,13 @@ from outbound import header
 from outbound.errors import ComposeError
 from outbound.links import LinkError, check_html, check_text
 from outbound.model import Draft, Letterhead, MailKind, Rendered, Stamp
-from outbound.template import Template, checked_values, render_block, render_text
+from outbound.template import Template, checked_values, render_text
 
 # A text part may go as it is while its lines are this short (RFC 5322 2.1.1).
 _PLAIN_LINE = 78
 _BASE64_LINE = 76  # RFC 2045 6.8
+# Stands around what is said while a text is made; no variable can hold a control character.
+_MARK = "\x1e"
 _BLANK_RUN = re.compile(r"\n{3,}")
 
 _INLINER = css_inline.CSSInliner(
@@ -62,12 +64,13 @@ def _render(draft: Draft, template: Template, letterhead: Letterhead, stamp: Sta
         "ask_address": letterhead.ask_address,
         "phone": letterhead.phone,
         "code": "" if draft.code is None else draft.code.text,
+        "mark": _MARK,
+        "code": "" if draft.code is None else draft.code.text,
     }
     heading = _heading(template, values)
     subject = _subject(draft, heading, template.subject_max)
     values |= {"heading": heading, "subject": subject}
-    text = _tidy(render_text(template.text, values))
-    said = _tidy(render_block(template.text, "said", values))
+    text, said = _text(template, values)
     check_text(f"{subject}\n{text}", letterhead.link_hosts)
     html = _styled(template, render_text(template.html, values), letterhead.link_hosts)
     raw = _headers(draft, letterhead, stamp, recipient, subject) + _body(text, _tidy(html), stamp)
@@ -94,6 +97,12 @@ def _styled(template: Template, html: str, hosts: frozenset[str]) -> str:
         return _INLINER.inline(html)
     except css_inline.InlineError as error:
         raise ComposeError(f"The HTML of {template.kind.value} cannot be styled: {error}.") from error
+
+
+def _text(template: Template, values: Mapping[str, object]) -> tuple[str, str]:
+    """The text part, and of it what is said between greeting and small print."""
+    above, said, below = render_text(template.text, values).split(_MARK)
+    return _tidy(above + said + below), _tidy(said)
 
 
 def _heading(template: Template, values: Mapping[str, object]) -> str:

@@ -192,11 +192,3 @@ def render_text(template: jinja2.Template, values: Mapping[str, Any]) -> str:
         return template.render(values)
     except (jinja2.TemplateError, TypeError, ValueError, OverflowError) as error:
         raise ComposeError(f"The template {template.name} cannot be filled in: {error}.") from error
-
-
-def render_block(template: jinja2.Template, block: str, values: Mapping[str, Any]) -> str:
-    """Run one block of a template alone."""
-    try:
-        return "".join(template.blocks[block](template.new_context(dict(values))))
-    except (jinja2.TemplateError, KeyError, TypeError, ValueError, OverflowError) as error:
-        raise ComposeError(f"The template {template.name} cannot be filled in: {error}.") from error

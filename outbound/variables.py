@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from outbound.errors import ComposeError
-from outbound.header import is_control
+from outbound.header import holds_control, is_control
 from outbound.links import hosts_in, is_address, without_links
 from outbound.model import Finding, Value
 
@@ -165,7 +165,7 @@ def _line(variable: Variable, value: object, hosts: frozenset[str]) -> str:
     if variable.clean:
         value = without_links(" ".join("".join(" " if is_control(c) else c for c in value).split()))
         value = value if len(value) <= variable.max else value[: variable.max - 3].rstrip() + "..."
-    elif any(map(is_control, value)):
+    elif holds_control(value):
         raise ComposeError(
             f"{variable.name!r} holds a line break or a control character; write it on one line."
         )
@@ -176,7 +176,7 @@ def _text(variable: Variable, value: object, hosts: frozenset[str]) -> str:
     if not isinstance(value, str):
         raise ComposeError(f"{variable.name!r} has to be text.")
     value = value.replace("\r\n", "\n").replace("\r", "\n").expandtabs(4)
-    if any(is_control(character) for character in value if character != "\n"):
+    if holds_control(value.replace("\n", " ")):
         raise ComposeError(f"{variable.name!r} holds a control character; remove it.")
     return _bounded(variable, value.strip(), hosts)
 
