@@ -16,8 +16,9 @@ from expertmail.metrics import Metrics
 from expertmail.retention import RetentionKeeper, watch_held
 from tests.threads.conftest import arrival, filing, populate
 from threads import store
-from threads.model import Disposition, StandingKind
+from threads.model import Disposition, StandingKind, State
 from threads.retention import Retention
+from threads.store.circumstances import set_retention
 from threads.store.errors import StoreUnavailable
 
 AT = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -185,3 +186,23 @@ def test_a_damaged_row_breaks_no_gauge(server: Server) -> None:
         conn.exec_driver_sql("UPDATE messages SET received_at = '0' WHERE id = 'A'")
     assert server.value("expertmail_held_oldest_seconds") == (20 * DAY).total_seconds()
     assert b"expertmail_held_expiring" in server.metrics.page()
+
+
+def test_the_content_of_a_resolved_thread_ends_by_its_customers_time_and_is_told(tmp_path: Path) -> None:
+    server = Server(tmp_path, Retention(0, 7))
+    thread = server.world.incident
+    with server.database.writing() as conn:
+        store.store_message(
+            conn, arrival(b"old", copy_id="OLD"), filing(Disposition.FILED, thread_id=thread.id, text="old")
+        )
+        store.set_state(conn, thread.id, State.RESOLVED, AT - 31 * DAY, actor="Ana")
+        store.store_message(
+            conn, arrival(b"kept", copy_id="KEPT"), filing(Disposition.TRIAGE, StandingKind.UNKNOWN)
+        )
+        set_retention(conn, server.world.contoso, 30)
+    lines = server.rounds(lambda told: any("resolved thread" in line["event"] for line in told))
+    (line,) = [line for line in lines if "resolved thread" in line["event"]]
+    assert line["thread"] == thread.id
+    with server.database.reading() as conn:
+        assert [copy.id for copy in store.list_copies(conn)] == ["KEPT"]
+        assert [entry.actor for entry in store.timeline_of(conn, thread.id)] == ["gateway"]
