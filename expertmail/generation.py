@@ -24,6 +24,7 @@ from expertmail.post_room import (
     caps_of,
     judging_set,
     office_of,
+    pace_of,
     signer_of,
     transport_of,
 )
@@ -182,6 +183,8 @@ def _delivery(world: World, lasting: Lasting, judging: JudgingSet) -> OutboundWo
         check=judging.check,
         clock=now,
         observe=tell_worker_event,
+        concurrent=world.settings.delivery.concurrency,
+        limits=pace_of(world.settings),
     )
 
 

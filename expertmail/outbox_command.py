@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from expertmail.desk import AsJson, By, Config, acted, actor, now, open_desk
+from expertmail.outbox_code_command import code
 from expertmail.tables import moment, plain, say, show_facts, show_json, show_table
 from outbound import store
 from outbound.model import DeliveryState, OrderState
@@ -16,6 +17,7 @@ from threads.model.relayed import RelayedMessage
 from threads.store.relayed import list_relayed, relayed_message
 
 commands = typer.Typer(no_args_is_help=True, help="Show, retry or cancel mail on its way out.")
+commands.command()(code)
 
 Number = Annotated[int, typer.Argument(metavar="NUMBER", help="The mail's number, as in `outbox list`.")]
 
@@ -42,7 +44,7 @@ def list_(
         [
             (
                 str(item.outgoing_id),
-                item.state.value,
+                f"{item.state.value} (possibly twice)" if item.maybe_twice else item.state.value,
                 item.rcpt_to,
                 moment(item.created),
                 str(item.attempts),
@@ -173,6 +175,7 @@ def _as_json(one: RelayedMessage) -> dict[str, Any]:
 def show(
     number: Number,
     raw: Annotated[bool, typer.Option("--raw", help="Print the mail's bytes as they are sent.")] = False,
+    dialogue: Annotated[bool, typer.Option("--dialogue", help="Print what was said at each try.")] = False,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
@@ -190,7 +193,7 @@ def show(
     show_facts(
         {
             "number": str(item.outgoing_id),
-            "state": item.state.value,
+            "state": f"{item.state.value}{', possibly delivered twice' if item.maybe_twice else ''}",
             "to": item.rcpt_to,
             "subject": item.subject,
             "written by": entry.actor,
@@ -202,10 +205,13 @@ def show(
     )
     for attempt in entry.attempts:
         word = "delivered" if attempt.failure is None else attempt.failure.value
-        tls = ", TLS" if attempt.tls else ""
+        how = attempt.protection
+        tls = ", ".join(filter(None, ("", how.level.value if how.level.value != "none" else "", how.version)))
         say(
             f"{moment(attempt.started)}  {word}  {attempt.host}{tls}  {attempt.reply.code} {attempt.reply.text}"
         )
+        for line in attempt.transcript.splitlines() if dialogue else ():
+            say(f"    {line}")
     for event in events:
         say(f"{moment(event.at)}  {event.kind.value}  {event.sentence}")
     say()
@@ -243,3 +249,46 @@ def cancel(number: Number, by: By = None, config: Config = None) -> None:
                 organisation_id=store.organisation_of_mail(conn, number),
             )
         say(f"Mail {number} is cancelled.")
+
+
+@commands.command()
+def suppressed(as_json: AsJson = False, config: Config = None) -> None:
+    """List the addresses that get no mail of ours, newest first, and why."""
+    with open_desk(config) as desk, desk.database.reading() as conn:
+        items = store.list_suppressed(conn)
+    if as_json:
+        show_json(items)
+        return
+    show_table(
+        ("ADDRESS", "SINCE", "BY", "REASON"),
+        [(item.address, moment(item.since), item.actor, item.reason) for item in items],
+        "Nobody is suppressed.",
+    )
+
+
+Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The recipient's address.")]
+
+
+@commands.command()
+def suppress(
+    address: Address,
+    reason: Annotated[str, typer.Option(help="Why; experts read it where a mail is not sent.")],
+    by: By = None,
+    config: Config = None,
+) -> None:
+    """Send nothing to an address any more; what waits for it is closed when its time comes."""
+    with open_desk(config) as desk:
+        with desk.database.writing() as conn:
+            store.suppress(conn, address, reason, now(), actor=actor(by))
+            acted(conn, "address-suppressed", by, address)
+        say(f"{address} gets no mail of ours any more.")
+
+
+@commands.command()
+def allow(address: Address, by: By = None, config: Config = None) -> None:
+    """Take an address off the list; what was closed for it can be sent by `outbox retry`."""
+    with open_desk(config) as desk:
+        with desk.database.writing() as conn:
+            store.allow_again(conn, address)
+            acted(conn, "address-allowed", by, address)
+        say(f"{address} gets mail again.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,9 +23,11 @@ from outbound.links import hosts_in
 from outbound.mail_code import MailCodes
 from outbound.model import AutomaticCaps, Letterhead, SelfCheck, Sender
 from outbound.mx import MxTransport
+from outbound.pace import PaceLimits
 from outbound.selfcheck import self_check
 from outbound.template_files import load_templates
 from outbound.thread_root import ThreadRoots
+from outbound.tls_policy import tls_policy
 from verifier.driver import Budget
 from verifier.evidence import Answer, Question
 from verifier.opinion_worker import SecondOpinion
@@ -133,6 +136,7 @@ def transport_of(world: World, resolver: Resolver) -> Transport:
             tls=Tls(delivery.smarthost_tls),
             hostname=settings.hostname,
             credentials=credentials,
+            cert_bundle=None if delivery.ca_file is None else str(delivery.ca_file),
         )
 
     async def ask(questions: Iterable[Question]) -> Mapping[Question, Answer]:
@@ -140,7 +144,27 @@ def transport_of(world: World, resolver: Resolver) -> Transport:
 
     # A stranger's MX record must not lead into our own network; another port than 25 is a test's, on loopback.
     private = delivery.mx_port != _SMTP_PORT
-    return MxTransport(ask, settings.hostname, delivery.mx_port, private_networks=private)
+    return MxTransport(
+        ask,
+        settings.hostname,
+        delivery.mx_port,
+        private_networks=private,
+        policy=tls_policy(
+            required=delivery.mx_tls == "required",
+            required_domains=delivery.tls_required_domains,
+            optional_domains=delivery.tls_optional_domains,
+        ),
+        cert_bundle=None if delivery.ca_file is None else str(delivery.ca_file),
+        spread=random.random,
+    )
+
+
+def pace_of(settings: Settings) -> PaceLimits:
+    """How fast mail may go to one domain. Into files, or to one server that paces it itself, as fast as it can."""
+    delivery = settings.delivery
+    if delivery.mode != "mx":
+        return PaceLimits()
+    return PaceLimits(delivery.domain_concurrency, delivery.domain_per_minute)
 
 
 def resolver_of(world: World) -> Resolver:

@@ -258,6 +258,37 @@ class DeliverySettings(_Section):
     mx_port: Port = Field(
         default=25, description="Port of the recipients' servers in mode `mx`; another one is for tests."
     )
+    mx_tls: Literal["opportunistic", "required"] = Field(
+        default="opportunistic",
+        description="TLS towards recipients' servers in mode `mx`: `opportunistic` takes it where it is offered, with any certificate, and else sends in the clear (RFC 7435); `required` lets mail wait until a server offers it with a valid certificate for its MX name.",
+    )
+    tls_required_domains: Domains = Field(
+        default=(),
+        description="Recipients' domains, with all below them, to which TLS is `required` whatever `mx_tls` says: your customers, once their servers have good certificates.",
+    )
+    tls_optional_domains: Domains = Field(
+        default=(),
+        description="Domains, with all below them, that are exempt from `mx_tls` `required`. The nearest entry of both lists holds.",
+    )
+    ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of the authorities that required TLS trusts, towards recipients' servers and the smarthost. Unset means the system's.",
+    )
+    concurrency: int = Field(
+        default=50, ge=1, le=1_000, description="Mails on their way out at one time, each in a dialogue of its own."
+    )
+    domain_concurrency: int = Field(
+        default=20,
+        ge=0,
+        le=1_000,
+        description="Mails on their way to one domain at one time; 0 is no limit. Large providers take some twenty connections of one client.",
+    )
+    domain_per_minute: int = Field(
+        default=0,
+        ge=0,
+        le=100_000,
+        description="Mails to one domain a minute; 0 is no limit. For a provider that answers 4xx to more.",
+    )
     daily_automatic_per_address: int = Field(
         default=20,
         ge=0,

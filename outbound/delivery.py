@@ -340,7 +340,8 @@ def smarthost(
     tls: Tls,
     hostname: str,
     credentials: Credentials | None = None,
+    cert_bundle: str | None = None,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
 ) -> SmarthostTransport:
-    """A transport to one server; ``hostname`` is our own name for EHLO."""
-    return SmarthostTransport(Server(host, port, tls, host, credentials), hostname, timeouts)
+    """A transport to one server; ``hostname`` is our own name for EHLO, ``cert_bundle`` a file of trusted authorities."""
+    return SmarthostTransport(Server(host, port, tls, host, credentials, cert_bundle), hostname, timeouts)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-_ALL_BELOW = "*."
-
 
 @dataclass(frozen=True, slots=True)
 class TlsPolicy:
     """``required`` is the rule for domains that neither table names.
 
-    An entry of a table is a domain, or ``*.`` and a domain for all names below it. The nearest entry holds; where both
-    tables have the same one, TLS is required.
+    An entry of a table is a domain with all names below it. The nearest entry holds; where both tables have the same one,
+    TLS is required.
     """
 
     required: bool = False
@@ -47,7 +45,6 @@ def tls_policy(
 
 def _entries(domain: str) -> Iterable[str]:
     """The entries that may name a domain, the nearest first."""
-    yield domain
     labels = domain.split(".")
-    for at in range(1, len(labels)):
-        yield _ALL_BELOW + ".".join(labels[at:])
+    for at in range(len(labels)):
+        yield ".".join(labels[at:])
