@@ -138,7 +138,9 @@ def _headers(draft: Draft, letterhead: Letterhead, stamp: Stamp, recipient: str,
     if draft.kind.automatic:
         answers = draft.kind is not MailKind.ALERT
         fields.append(("Auto-Submitted", "auto-replied" if answers else "auto-generated"))  # RFC 3834 5
-    fields.append(("X-Auto-Response-Suppress", header.SUPPRESS))
+    # An expert's absence is nobody's news here, and must not come back as mail that experts are told of.
+    suppressed = "All" if draft.kind is MailKind.ALERT else header.SUPPRESS
+    fields.append(("X-Auto-Response-Suppress", suppressed))
     fields.append(("MIME-Version", "1.0"))
     return b"".join(header.field(name, value) for name, value in fields)
 
