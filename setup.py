@@ -15,7 +15,7 @@ MODULES = {
     "evaluate evidence evidence_file identity inline_forward invisible letters lookalike mentions "
     "message own_records part parts proofs reasons record_check record_findings record_reasons report "
     "report_json resolver signed_form spf spf_plain tag_list transfer verdict zone",
-    "threads": "match message_kind new_text reading standing",
+    "threads": "charset_guess match message_kind new_text quote_heading reading signals signature standing subject text_parts",
     "threads/store": "prepared statements",
     "smtp_gateway": "authentication_results content data_reader envelope "
     "intake paths plan received record replies route_policy "
