@@ -42,6 +42,7 @@ outgoing = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("next_hop", Text),  # of relayed mail; empty: our own
     Column("dsn_to", Text),  # who hears of a failure of relayed mail; empty: nobody may
+    Column("code_key", String(64), index=True),  # the keyed hash of the code in it; empty: it bears none
 )
 
 # Mail that waits for its time. Spelt out in the lease's query, too: a bound value would not match the index.
@@ -104,6 +105,9 @@ suppressed = Table(
 # Orders that count for the daily caps. Spelt out in a query, too: a bound value would not match the indexes.
 NOT_CAPPED = text("state != 'capped'")
 
+# Questions about codes, and the answers: spelt out in a query, too.
+CODE_ANSWERS = text("kind = 'code-answer'")
+
 automatic_orders = Table(
     "automatic_orders",
     metadata,
@@ -125,6 +129,12 @@ automatic_orders = Table(
     Column("outgoing_id", ForeignKey("outgoing.id")),
     Index(None, "address_key", "ordered_at", sqlite_where=NOT_CAPPED, postgresql_where=NOT_CAPPED),
     Index(None, "domain_key", "ordered_at", sqlite_where=NOT_CAPPED, postgresql_where=NOT_CAPPED),
+    Index(
+        "ix_automatic_orders_code_answers",
+        "ordered_at",
+        sqlite_where=CODE_ANSWERS,
+        postgresql_where=CODE_ANSWERS,
+    ),
     Index(None, "state", "id"),
 )
 

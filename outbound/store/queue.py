@@ -83,6 +83,7 @@ def queue_outgoing(
         "said": storable(mail.said),
         "actor": storable(actor, MAX_LINE),
         "created_at": mail.created,
+        "code_key": mail.code_key,
     }
     made = put_in_queue(conn, values, now, checked_at=None)
     record_check(conn, made, checked, now)
