@@ -19,13 +19,22 @@ from tests.threads.conftest import AT, World, arrival, filing, populate
 from tests.threads.test_postgresql import server  # noqa: F401 -- a fixture
 from threads import store
 from threads.model import Disposition, State, TaskSource, ThreadKeys
-from threads.schema import attachments, expired_messages, metadata, organisations, threads, timeline
+from threads.schema import (
+    attachments,
+    expired_messages,
+    metadata,
+    organisations,
+    relayed_messages,
+    threads,
+    timeline,
+)
 from threads.store.audit import check_audit, list_audit, record_act
 from threads.store.circumstances import end_hold, hold, set_retention
 from threads.store.erase_traces import finish_on_disk
 from threads.store.erasure import EMPTIED, erase_copies, erase_rest, extent
 from threads.store.expiry import due, expire, forget_traces
 from threads.store.people import organisation_named
+from threads.store.relayed import drop_old_relayed, list_relayed
 from threads.store.search_index import index_some
 from threads.store.tasks import add_task, list_tasks
 from threads.store.thread_retention import empty_thread, threads_past_time
@@ -313,6 +322,24 @@ def test_a_legal_hold_stops_the_expiry_of_mail_that_waits_and_of_traces(world: W
             "ANON",
         }
         assert [row.act for row in list_audit(conn)][:2] == ["mail-expired", "mail-expired"]
+
+
+def test_a_legal_hold_keeps_what_was_relayed_for_its_people(world: World) -> None:
+    with world.database.writing() as conn:
+        for number, author in enumerate(("sam@contoso.test", "eve@stranger.test")):
+            conn.execute(
+                insert(relayed_messages).values(
+                    id=str(number), sha256="0" * 64, size=1, mail_from=author, recipients="[]", received_at=AT,
+                    client_ip="192.0.2.1", helo="x", author=author, verdict="no-claim", marked=False, reason="",
+                    next_hop="x", answer="250", report="{}", evaluator="1", settings_hash="",
+                )
+            )  # fmt: skip
+    put_hold(world)
+    with world.database.writing() as conn:
+        assert drop_old_relayed(conn, AT + 31 * DAY) == 1
+        assert [one.author for one in list_relayed(conn)] == ["sam@contoso.test"]
+        end_hold(conn, organisation_named(conn, "Contoso"))
+        assert drop_old_relayed(conn, AT + 31 * DAY) == 1
 
 
 # -- retention of resolved threads ----------------------------------------------------------------------

@@ -64,8 +64,12 @@ def _address_of(whose: Select[Any], address: ColumnElement[Any]) -> ColumnElemen
     )
 
 
-def on_legal_hold(author: ColumnElement[Any], thread_id: ColumnElement[Any]) -> ColumnElement[bool]:
+def on_legal_hold(
+    author: ColumnElement[Any], thread_id: ColumnElement[Any] | None = None
+) -> ColumnElement[bool]:
     """Whether a message is of an organisation on which there is a legal hold, by its thread or its author. Never null."""
     held = select(organisations.c.id).where(organisations.c.hold_at.is_not(None))
+    if thread_id is None:
+        return _address_of(held, author)
     of_thread = exists().where(threads.c.id == thread_id, threads.c.organisation_id.in_(held))
     return or_(of_thread, _address_of(held, author))

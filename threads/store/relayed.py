@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, delete, insert, select
 
 from threads.model.relayed import RelayedMessage
 from threads.schema import relayed_messages
+from threads.store.belonging import on_legal_hold
 from threads.store.errors import UnknownRecord
 from threads.store.values import MAX_ID, MAX_LINE, MAX_PATH, storable
 
@@ -36,11 +37,11 @@ def record_relayed(conn: Connection, message: RelayedMessage) -> None:
 
 
 def drop_old_relayed(conn: Connection, now: datetime, kept_for: timedelta = KEPT_FOR) -> int:
-    """Forget what is too old, at most ``DROPPED_AT_ONCE`` rows; returns how many."""
+    """Forget what is too old, at most ``DROPPED_AT_ONCE`` rows, none under a legal hold; returns how many."""
     table = relayed_messages
     old = (
         select(table.c.id)
-        .where(table.c.received_at < now - kept_for)
+        .where(table.c.received_at < now - kept_for, ~on_legal_hold(table.c.author))
         .order_by(table.c.received_at)
         .limit(DROPPED_AT_ONCE)
     )
