@@ -64,10 +64,14 @@ def zone(*lines):
     return ZoneAnswers(read_zone("\n".join([ZONE, *lines, ""])), NOW)
 
 
-@pytest.fixture(params=[kind for kind in MailKind if kind is not MailKind.RELAYED])
+KINDS = [kind for kind in MailKind if kind is not MailKind.RELAYED]
+
+
+@pytest.fixture
 def mail(request, office, record):
+    """A mail of the kind that a test names, else a request."""
     one = stamp("t1", "experts.test", NOW)
-    kind = request.param
+    kind = getattr(request, "param", MailKind.REQUEST_FOR_CONTEXT)
     if not kind.automatic:
         words = {name: word for name, word in WORDS[kind]["ja"].items() if name != "link"}
         (made,) = compose(
@@ -108,6 +112,7 @@ def mail(request, office, record):
     return compose_automatic(order, office=office, thread=thread, contact=record.contact, one=one)
 
 
+@pytest.mark.parametrize("mail", KINDS, indirect=True)
 def test_each_kind_of_mail_is_genuine_where_the_key_is_published(mail, key):
     signed = sign(mail, SENDER, key, NOW)
     result = checked(signed.raw, zone(zone_line("s1", "experts.test", key)))
