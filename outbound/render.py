@@ -65,7 +65,6 @@ def _render(draft: Draft, template: Template, letterhead: Letterhead, stamp: Sta
         "phone": letterhead.phone,
         "code": "" if draft.code is None else draft.code.text,
         "mark": _MARK,
-        "code": "" if draft.code is None else draft.code.text,
     }
     heading = _heading(template, values)
     subject = _subject(draft, heading, template.subject_max)

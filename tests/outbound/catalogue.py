@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 from outbound.compose import Office
+from outbound.mail_code import MailCode
 from outbound.model import Draft, Finding, MailKind, Recipient, Rendered, Stamp, Value
 from outbound.render import render
 
@@ -15,6 +16,7 @@ NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 PORTAL = "portal.experts.test"
 LINK = f"https://{PORTAL}/incidents/000001?tab=response&view=all"
 PHONE = "+1 555 0100"
+CODE = MailCode("7K2P-9QXW-3RTM", "0" * 64)
 LANGUAGES = ("en", "ja")
 
 EN_TITLE = "Sign-ins from an unusual country and a new inbox rule"
@@ -141,6 +143,12 @@ FORMS: dict[str, tuple[MailKind, dict[str, Value], dict[str, Value]]] = {
     ),
     "verdict-report": (MailKind.VERDICT_REPORT, {"examined": 5, "findings": _FINDINGS}, {"examined": 5, "findings": _FINDINGS}),
     "verdict-report.nothing": (MailKind.VERDICT_REPORT, {"examined": 0, "findings": ()}, {"examined": 0, "findings": ()}),
+    "verdict-report.codes": (MailKind.VERDICT_REPORT, {"examined": 0, "findings": (), "codes": 1}, {"examined": 0, "findings": (), "codes": 1}),
+    "code-answer": (
+        MailKind.CODE_ANSWER,
+        {"about": "managed-response", "written": NOW, "subject_line": f"[INC-000001] {EN_TITLE}"},
+        {"about": "managed-response", "written": NOW, "subject_line": f"[INC-000001] {JA_TITLE}"},
+    ),
     "alert": (
         MailKind.ALERT,
         {"news": ("1 reply came", "2 messages are held"), "events": ("INC-000001: a reply came, 2026-11-25 12:00Z, genuine",), "more": 0},
@@ -177,6 +185,7 @@ def draft_of(kind: MailKind, name: str, language: str, **more: Value) -> Draft:
         mail_from="r+c2FtcGxl@reply.experts.test",
         variables=words,
         language=language,
+        code=None if kind.automatic else CODE,
     )
 
 
