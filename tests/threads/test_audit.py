@@ -137,6 +137,9 @@ def test_a_trail_without_its_guard_is_told(trail: store.Database) -> None:
         conn.execute(text(f"DROP TRIGGER audit_only_erases{where}"))
     with trail.reading() as conn:
         assert not trail_is_guarded(conn)
+    assert store.check(trail) == (
+        "The audit trail is not guarded against changes any more; restore a backup.",
+    )
 
 
 def test_writers_that_come_together_never_fork_the_chain(

@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from threads.schema import metadata
+from threads.store.audit import trail_is_guarded
 from threads.store.engine import Database
 from threads.store.errors import StoreError
 
@@ -67,6 +68,8 @@ def check(database: Database) -> tuple[str, ...]:
     with database.reading() as connection:
         missing = sorted(set(metadata.tables) - set(inspect(connection).get_table_names()))
         found += [f"The table {name} is missing; restore a backup." for name in missing]
+        if not trail_is_guarded(connection):
+            found.append("The audit trail is not guarded against changes any more; restore a backup.")
         if database.path is not None:
             rows = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
             found += [f"The file is damaged ({row}); restore a backup." for row in rows if row != "ok"]
