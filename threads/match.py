@@ -103,11 +103,9 @@ def match(keys: ThreadKeys, candidates: Candidates, at: datetime | None = None) 
 
     ``at`` is when the message came: reply addresses have their time.
     """
-    if not candidates.threads:
-        return _NOTHING
-    found = signals(keys, candidates, at)
-    every = found.all
-    if not every:
+    found = signals(keys, candidates, at) if candidates.threads else None
+    every = () if found is None else found.all
+    if found is None or not every:
         return _NOTHING
     if any(signal.direction is Direction.MOVED for signal in found.chain):
         return _moved(found, candidates)
