@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from expertmail import (
+    incident_answers_command,
     incident_entries_command,
     incident_moves_command,
     incident_show_command,
@@ -48,6 +49,7 @@ Reference = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Put the command on an app."""
+    incident_answers_command.register(commands)
     incident_show_command.register(commands)
     incident_tasks_command.register(commands)
     incident_entries_command.register(commands)

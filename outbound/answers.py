@@ -166,3 +166,24 @@ def _without(question: str, answer: str) -> str:
             return answer
         matched, at = matched + len(here), at + 1
     return answer[at:].strip() if matched == len(asked) else answer
+
+
+_ASKED = re.compile(r"(\d{1,2})\. (.+)")
+
+
+def questions_in(said: str) -> tuple[str, ...]:
+    """The questions of a request, from what it said: the last list of ours that is numbered from 1 without a gap."""
+    found: list[str] = []
+    open_ = False
+    for line in said.splitlines():
+        asked = _ASKED.fullmatch(line)
+        if asked and int(asked[1]) in {1, len(found) + 1}:
+            found = [*found, asked[2]] if int(asked[1]) == len(found) + 1 else [asked[2]]
+            open_ = True
+        elif open_ and line.startswith("   ") and line.strip():
+            # Filling broke the line at a blank, or between two letters of a script that has none.
+            blank = " " if found[-1][-1].isascii() or line.strip()[0].isascii() else ""
+            found[-1] += blank + line.strip()
+        else:
+            open_ = False
+    return tuple(found)
