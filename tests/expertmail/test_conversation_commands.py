@@ -14,7 +14,8 @@ from threads.match import match, thread_keys
 from threads.model import Arrival, Disposition, Filing, MessageKind, Standing, StandingKind
 from threads.signals import unknown_ancestors
 from threads.store.engine import open_database
-from threads.store.intake import candidates, store_message
+from threads.store.intake import store_message
+from threads.store.lookup import candidates
 from threads.store.thread import record_outgoing, thread_by_reference
 from verifier.message import read_message
 

@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 from threads.store.engine import Database, open_database
 from threads.store.errors import RefusedRecord, StorageFull, StoreError, StoreUnavailable, UnknownRecord
 from threads.store.held import discard, held_item, held_list, release, release_with_contact
-from threads.store.intake import Stored, candidates, find_copy, store_copy, store_message, supersedes
+from threads.store.intake import Stored, find_copy, store_copy, store_message, supersedes
+from threads.store.lookup import candidates
 from threads.store.migration import backup, check, schema_version, upgrade
 from threads.store.people import (
     add_contact,

@@ -8,48 +8,37 @@ nobody can suppress a message by sending its bytes first.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Integer, Row, Select, bindparam, select, type_coerce, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
-from threads.mailbox_name import other_forms
 from threads.model import (
     Arrival,
-    Candidates,
     Direction,
     Disposition,
     EntryKind,
     Filing,
-    KnownMessage,
     Mark,
     MatchRule,
     MessageKind,
     Outcome,
     StandingKind,
     StoredCopy,
-    Thread,
-    ThreadKeys,
     ThreadMatch,
 )
 from threads.schema import (
-    contacts,
     evidence,
     message_ids,
     messages,
-    organisation_domains,
-    organisations,
     raw_messages,
-    threads,
     timeline,
 )
 from threads.store.errors import RefusedRecord
-from threads.store.people import contact_of
 from threads.store.prepared import Prepared
 from threads.store.statements import insert_or_keep, insert_or_keep_each, insert_row
-from threads.store.thread import append, know_message_id, thread_of
-from threads.store.values import MAX_ID, MAX_LINE, MAX_PATH, address_key, storable
+from threads.store.thread import append, know_message_id
+from threads.store.values import MAX_ID, MAX_LINE, MAX_PATH, storable
 
 MAX_ANCESTORS: Final = 10
 """Unknown ancestors of one message that are kept: a conversation has one root, and each mail in it names its parents."""
@@ -68,37 +57,6 @@ _FIND = Prepared(
         messages.c.mail_from == bindparam("mail_from"),
         messages.c.rcpt_to == bindparam("rcpt_to"),
     )
-)
-AT_ONCE: Final = 16
-"""Rows that SQLite is asked for one by one by a prepared statement, which is faster until it is several dozens."""
-
-# Each by one key, prepared, and by several in one question.
-_KNOWN = (
-    Prepared(select(message_ids).where(message_ids.c.message_id == bindparam("key"))),
-    select(message_ids).where(message_ids.c.message_id.in_(bindparam("keys", expanding=True))),
-)
-# On PostgreSQL who merges a thread waits until what is filed on it meanwhile is committed, and the other way round.
-_THREADS = select(threads).with_for_update(read=True, key_share=True)
-_NAMED = (
-    Prepared(_THREADS.where(threads.c.id == bindparam("key"))),
-    _THREADS.where(threads.c.id.in_(bindparam("keys", expanding=True))),
-)
-_TAGGED = (
-    Prepared(_THREADS.where(threads.c.reference == bindparam("key"))),
-    _THREADS.where(threads.c.reference.in_(bindparam("keys", expanding=True))),
-)
-# Whether an organisation's mail is trusted comes with what is asked anyway. As an integer: it needs no conversion.
-_UNTRUSTED = type_coerce(organisations.c.untrusted_at.is_not(None), Integer).label("untrusted")
-_CONTACTS = Prepared(
-    select(contacts, _UNTRUSTED)
-    .join(organisations, organisations.c.id == contacts.c.organisation_id)
-    .where(contacts.c.address_key == bindparam("key"), contacts.c.left_at.is_(None))
-    .order_by(contacts.c.id)
-)
-_DOMAIN = Prepared(
-    select(organisation_domains.c.organisation_id, _UNTRUSTED)
-    .join(organisations, organisations.c.id == organisation_domains.c.organisation_id)
-    .where(organisation_domains.c.domain == bindparam("domain"), organisation_domains.c.verified.is_(True))
 )
 
 
@@ -159,62 +117,6 @@ def find_copy(conn: Connection, sha256: str, mail_from: str, rcpt_to: str) -> St
 def supersedes(standing: StandingKind, earlier: StoredCopy) -> bool:
     """Whether an arrival with that standing decides over the earlier arrival of the same copy."""
     return _RANK[standing] > _RANK[earlier.standing]
-
-
-def candidates(conn: Connection, keys: ThreadKeys, author: str | None) -> Candidates:
-    """What the record knows of a message's thread keys and of its author (an address, or None)."""
-    known: dict[str, list[KnownMessage]] = {}
-    if keys.message_ids:
-        for row in _rows(conn, _KNOWN, keys.message_ids):
-            known.setdefault(row.message_id, []).append(KnownMessage(row.thread_id, Direction(row.direction)))
-    named = {hit.thread_id for hits in known.values() for hit in hits}
-    if keys.reply is not None:
-        named.add(keys.reply.thread_id)
-    found: dict[int, Thread] = {}
-    tagged: dict[str, int] = {}
-    if named:
-        found = {row.id: thread_of(row) for row in _rows(conn, _NAMED, sorted(named))}
-    if keys.tags:
-        for row in _rows(conn, _TAGGED, keys.tags):
-            found[row.id] = thread_of(row)
-            tagged[row.reference] = row.id
-    merged = {one.merged_into for one in found.values() if one.merged_into is not None}
-    if merged:
-        survivors = {row.id: thread_of(row) for row in _rows(conn, _NAMED, sorted(merged))}
-        found = {
-            number: one if one.merged_into is None else survivors.get(one.merged_into, one)
-            for number, one in found.items()
-        } | survivors
-    by_address: list[Any] = []
-    by_mailbox: list[Any] = []
-    by_domain: list[Any] = []
-    if author is not None:
-        key = storable(address_key(author), MAX_LINE)
-        by_address = _CONTACTS.rows(conn, {"key": key})
-        by_domain = _DOMAIN.rows(conn, {"domain": key.rpartition("@")[2]})
-        if not by_address:
-            by_mailbox = [row for form in other_forms(key) for row in _CONTACTS.rows(conn, {"key": form})]
-    return Candidates(
-        threads=found,
-        known={message_id: tuple(hits) for message_id, hits in known.items()},
-        tagged=tagged,
-        contacts=tuple(map(contact_of, by_address)),
-        domain_organisations=tuple(row.organisation_id for row in by_domain),
-        mailbox_contacts=tuple(map(contact_of, by_mailbox)),
-        untrusted=frozenset(
-            row.organisation_id for row in (*by_address, *by_mailbox, *by_domain) if row.untrusted
-        ),
-    )
-
-
-def _rows(
-    conn: Connection, asked: tuple[Prepared, Select[Any]], keys: Sequence[str] | Sequence[int]
-) -> Iterable[Any]:
-    """The rows of some keys, in one turn to a server and in few steps from a file."""
-    one, several = asked
-    if len(keys) == 1 or (len(keys) <= AT_ONCE and conn.dialect.name == "sqlite"):
-        return [row for key in keys for row in one.rows(conn, {"key": key})]
-    return conn.execute(several, {"keys": list(keys)})
 
 
 def store_message(conn: Connection, arrival: Arrival, filing: Filing) -> Stored:

@@ -1,0 +1,104 @@
+"""What the record knows of a message's thread keys and of its author: all that is asked before a message is decided on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, Integer, Select, bindparam, select, type_coerce
+
+from threads.mailbox_name import other_forms
+from threads.model import Candidates, Direction, KnownMessage, Thread, ThreadKeys
+from threads.schema import contacts, message_ids, organisation_domains, organisations, threads
+from threads.store.people import contact_of
+from threads.store.prepared import Prepared
+from threads.store.thread import thread_of
+from threads.store.values import MAX_LINE, address_key, storable
+
+AT_ONCE: Final = 16
+"""Rows that SQLite is asked for one by one by a prepared statement, which is faster until it is several dozens."""
+
+# Each by one key, prepared, and by several in one question.
+_KNOWN = (
+    Prepared(select(message_ids).where(message_ids.c.message_id == bindparam("key"))),
+    select(message_ids).where(message_ids.c.message_id.in_(bindparam("keys", expanding=True))),
+)
+# On PostgreSQL who merges a thread waits until what is filed on it meanwhile is committed, and the other way round.
+_THREADS = select(threads).with_for_update(read=True, key_share=True)
+_NAMED = (
+    Prepared(_THREADS.where(threads.c.id == bindparam("key"))),
+    _THREADS.where(threads.c.id.in_(bindparam("keys", expanding=True))),
+)
+_TAGGED = (
+    Prepared(_THREADS.where(threads.c.reference == bindparam("key"))),
+    _THREADS.where(threads.c.reference.in_(bindparam("keys", expanding=True))),
+)
+# Whether an organisation's mail is trusted comes with what is asked anyway. As an integer: it needs no conversion.
+_UNTRUSTED = type_coerce(organisations.c.untrusted_at.is_not(None), Integer).label("untrusted")
+_CONTACTS = Prepared(
+    select(contacts, _UNTRUSTED)
+    .join(organisations, organisations.c.id == contacts.c.organisation_id)
+    .where(contacts.c.address_key == bindparam("key"), contacts.c.left_at.is_(None))
+    .order_by(contacts.c.id)
+)
+_DOMAIN = Prepared(
+    select(organisation_domains.c.organisation_id, _UNTRUSTED)
+    .join(organisations, organisations.c.id == organisation_domains.c.organisation_id)
+    .where(organisation_domains.c.domain == bindparam("domain"), organisation_domains.c.verified.is_(True))
+)
+
+
+def candidates(conn: Connection, keys: ThreadKeys, author: str | None) -> Candidates:
+    """What the record knows of a message's thread keys and of its author (an address, or None)."""
+    known: dict[str, list[KnownMessage]] = {}
+    if keys.message_ids:
+        for row in _rows(conn, _KNOWN, keys.message_ids):
+            known.setdefault(row.message_id, []).append(KnownMessage(row.thread_id, Direction(row.direction)))
+    named = {hit.thread_id for hits in known.values() for hit in hits}
+    if keys.reply is not None:
+        named.add(keys.reply.thread_id)
+    found: dict[int, Thread] = {}
+    tagged: dict[str, int] = {}
+    if named:
+        found = {row.id: thread_of(row) for row in _rows(conn, _NAMED, sorted(named))}
+    if keys.tags:
+        for row in _rows(conn, _TAGGED, keys.tags):
+            found[row.id] = thread_of(row)
+            tagged[row.reference] = row.id
+    merged = {one.merged_into for one in found.values() if one.merged_into is not None}
+    if merged:
+        survivors = {row.id: thread_of(row) for row in _rows(conn, _NAMED, sorted(merged))}
+        found = {
+            number: one if one.merged_into is None else survivors.get(one.merged_into, one)
+            for number, one in found.items()
+        } | survivors
+    by_address: list[Any] = []
+    by_mailbox: list[Any] = []
+    by_domain: list[Any] = []
+    if author is not None:
+        key = storable(address_key(author), MAX_LINE)
+        by_address = _CONTACTS.rows(conn, {"key": key})
+        by_domain = _DOMAIN.rows(conn, {"domain": key.rpartition("@")[2]})
+        if not by_address:
+            by_mailbox = [row for form in other_forms(key) for row in _CONTACTS.rows(conn, {"key": form})]
+    return Candidates(
+        threads=found,
+        known={message_id: tuple(hits) for message_id, hits in known.items()},
+        tagged=tagged,
+        contacts=tuple(map(contact_of, by_address)),
+        domain_organisations=tuple(row.organisation_id for row in by_domain),
+        mailbox_contacts=tuple(map(contact_of, by_mailbox)),
+        untrusted=frozenset(
+            row.organisation_id for row in (*by_address, *by_mailbox, *by_domain) if row.untrusted
+        ),
+    )
+
+
+def _rows(
+    conn: Connection, asked: tuple[Prepared, Select[Any]], keys: Sequence[str] | Sequence[int]
+) -> Iterable[Any]:
+    """The rows of some keys, in one turn to a server and in few steps from a file."""
+    one, several = asked
+    if len(keys) == 1 or (len(keys) <= AT_ONCE and conn.dialect.name == "sqlite"):
+        return [row for key in keys for row in one.rows(conn, {"key": key})]
+    return conn.execute(several, {"keys": list(keys)})
