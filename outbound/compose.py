@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from outbound.alerts import alert_facts
+from outbound.code_orders import answer_facts
 from outbound.errors import ComposeError
 from outbound.mail_code import MailCode, MailCodes
 from outbound.model import (
@@ -19,7 +20,7 @@ from outbound.model import (
     Stamp,
     Value,
 )
-from outbound.orders import OrderError, examined_in, findings_of
+from outbound.orders import OrderError, codes_in_order, examined_in, findings_of
 from outbound.render import render
 from outbound.status_notification import status_notification
 from outbound.template import TemplateSet
@@ -151,7 +152,11 @@ def compose_automatic(
     """
     if not order.kind.automatic:
         raise ComposeError(f"A {order.kind.value} mail is never sent automatically.")
-    if contact is None and order.kind in (MailKind.VERDICT_REPORT, MailKind.ATTACHMENT_HELD):
+    if contact is None and order.kind in (
+        MailKind.VERDICT_REPORT,
+        MailKind.ATTACHMENT_HELD,
+        MailKind.CODE_ANSWER,
+    ):
         raise ComposeError(f"A {order.kind.value} mail goes to a known contact only.")
     if contact is not None and contact.address.lower() != order.address.lower():
         raise ComposeError("The order's address is not that of its contact.")
@@ -186,7 +191,13 @@ def compose_automatic(
 def _facts(order: AutomaticOrder, letterhead: Letterhead) -> Mapping[str, Value]:
     try:
         if order.kind is MailKind.VERDICT_REPORT:
-            return {"examined": examined_in(order.params), "findings": findings_of(order.params)}
+            return {
+                "examined": examined_in(order.params),
+                "findings": findings_of(order.params),
+                "codes": codes_in_order(order.params),
+            }
+        if order.kind is MailKind.CODE_ANSWER:
+            return answer_facts(order.params)
         if order.kind is MailKind.ALERT:
             facts = alert_facts(order.params)
             return {"news": facts.news, "events": facts.lines, "more": facts.more}

@@ -50,6 +50,7 @@ class MailKind(StrEnum):
     PORTAL_NOTICE = "portal-notice"  # tells that there is news in the portal, and nothing of it
     ACKNOWLEDGEMENT = "acknowledgement"
     VERDICT_REPORT = "verdict-report"
+    CODE_ANSWER = "code-answer"  # which mail of ours bears a code; to the contact on record for that mail
     ALERT = "alert"  # to experts: something waits for them
     ATTACHMENT_HELD = "attachment-held"  # to a known sender: files of this kind take another way
     DELIVERY_STATUS = "delivery-status"  # RFC 3464; its form is the standard's
@@ -61,6 +62,7 @@ class MailKind(StrEnum):
         return self in (
             MailKind.ACKNOWLEDGEMENT,
             MailKind.VERDICT_REPORT,
+            MailKind.CODE_ANSWER,
             MailKind.ATTACHMENT_HELD,
             MailKind.ALERT,
             MailKind.REMINDER,

@@ -87,14 +87,17 @@ def verdict_report(
     ordered_at: datetime,
     thread_id: int | None = None,
     in_reply_to: str | None = None,
+    codes: int = 0,
 ) -> AutomaticOrder:
     """The order to tell a known contact what was found in the messages that they attached.
 
-    No finding at all means that nothing was attached; the report then says how to attach. An author domain
+    ``codes``: about how many codes they asked, too; whether any mail bears them is not said. No finding at all means that nothing was attached; the report then says how to attach. An author domain
     that is not plain A-labels is left out, a reason that is not a plain code too: neither makes intake fail.
     """
     found = tuple(findings)
     params: dict[str, Scalar] = {"examined": len(found)}
+    if codes:
+        params["codes"] = codes
     for number, finding in enumerate(found[:MAX_FINDINGS], start=1):
         params[f"verdict_{number}"] = finding.verdict
         params[f"identity_{number}"] = finding.identity
@@ -114,7 +117,7 @@ def verdict_report(
 
 def findings_of(params: Mapping[str, Scalar]) -> tuple[Finding, ...]:
     """The findings in an order's facts; OrderError for a fact that is none of ours."""
-    known = {"examined"}
+    known = {"examined", "codes"}
     found = []
     for number in range(1, min(examined_in(params), MAX_FINDINGS) + 1):
         names = {part: f"{part}_{number}" for part in ("verdict", "identity", "author_domain", "reasons")}
@@ -133,6 +136,14 @@ def findings_of(params: Mapping[str, Scalar]) -> tuple[Finding, ...]:
     if strange := sorted(set(params) - known):
         raise OrderError(f"The order holds a fact that automatic mail may not state: {strange[0][:40]!r}.")
     return tuple(found)
+
+
+def codes_in_order(params: Mapping[str, Scalar]) -> int:
+    """About how many codes was asked, too; OrderError unless it is a count."""
+    count = params.get("codes", 0)
+    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+        raise OrderError("The order does not say about how many codes was asked.")
+    return count
 
 
 def examined_in(params: Mapping[str, Scalar]) -> int:

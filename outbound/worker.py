@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from outbound.code_orders import codes_asked
 from outbound.compose import Office, compose_automatic, stamp
 from outbound.delivery import ATTEMPT_SECONDS, Handover, Transport
 from outbound.dispatch import SelfChecker, Signer, prepare
@@ -32,6 +33,7 @@ from outbound.model import (
     TlsLevel,
     Unreadable,
 )
+from outbound.orders import OrderError
 from outbound.pace import Pace, PaceLimits, pace_key
 from outbound.retry import decide
 from outbound.store import (
@@ -47,6 +49,7 @@ from outbound.store import (
     set_aside,
     work_waits,
 )
+from outbound.store.codes import answer_codes
 from threads.model import Contact, Thread
 from threads.store import Connection
 from threads.store.circumstances import untrusted_recipient
@@ -185,7 +188,7 @@ class OutboundWorker:
             return
         try:
             await self._compose(leased)
-        except (ComposeError, SigningError, UnknownRecord) as error:
+        except (ComposeError, OrderError, SigningError, UnknownRecord) as error:
             await self._refuse(leased.order_id, leased.order.address, str(error))
         except (StorageFull, StoreUnavailable) as error:
             self._tell(EventKind.FAULT, rcpt_to=leased.order.address, detail=str(error))
@@ -197,6 +200,9 @@ class OutboundWorker:
 
     async def _compose(self, leased: LeasedOrder) -> None:
         order, now = leased.order, self._clock()
+        if asked := codes_asked(order):
+            await self._answer_codes(leased, asked, now)
+            return
         thread, to = await asyncio.to_thread(self._parties, leased)
         mail = compose_automatic(
             order,
@@ -222,6 +228,13 @@ class OutboundWorker:
                 DeliveryState.WITHHELD,
                 ready.checked.reason,
             )
+
+    async def _answer_codes(self, leased: LeasedOrder, asked: tuple[str, ...], now: datetime) -> None:
+        if self._office.codes is None:
+            raise ComposeError("There is no secret to find codes by.")
+        keys = [self._office.codes.keys_of(code) for code in asked]
+        if await self._writer.submit(lambda conn: answer_codes(conn, leased, keys, now)):
+            self.wake()
 
     def _parties(self, leased: LeasedOrder) -> tuple[Thread | None, Contact | None]:
         order = leased.order

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from outbound.code_orders import code_question
+from outbound.mail_code import codes_in
 from outbound.mail_event import MailEvent
 from outbound.model import AutomaticCaps, AutomaticOrder, Finding
 from outbound.orders import acknowledgement, attachment_held, verdict_report
@@ -207,6 +209,10 @@ def _carry_out(
     order = _order(intake, arrival, decided, thread, stored.id)
     if order is not None:
         order_automatic(conn, order, caps)
+    if planned.answers:
+        asked = _code_order(intake, arrival, decided, stored.id)
+        if asked is not None:
+            order_automatic(conn, asked, caps)
     reference = None if thread is None else thread.reference
     is_filed = planned.disposition is Disposition.FILED
     recorded = Recorded(stored.id, planned.disposition, stored.outcome, reference, order is not None)
@@ -289,11 +295,31 @@ def _order(
             contact_id=contact,
             address=author.address,
             findings=tuple(map(finding, intake.report.inner)),
+            codes=len(_codes_in(intake)),
             idempotency_key=f"verdict-report:{stored_id}",
             ordered_at=arrival.received_at,
             in_reply_to=arrival.message_id,
         )
     return None
+
+
+def _codes_in(intake: Intake) -> tuple[str, ...]:
+    """The codes of our mail that a message to the verify mailbox holds: written, or in what it quotes."""
+    return codes_in(f"{intake.text}\n{intake.quoted}")
+
+
+def _code_order(intake: Intake, arrival: Arrival, decided: _Decided, stored_id: str) -> AutomaticOrder | None:
+    """A known contact's question about codes. It is ordered whether or not there are such codes: nobody hears which."""
+    author, contact, asked = intake.report.author, decided.standing.contact_id, _codes_in(intake)
+    if author is None or contact is None or not asked:
+        return None
+    return code_question(
+        contact_id=contact,
+        address=author.address,
+        codes=asked,
+        idempotency_key=f"code:{stored_id}",
+        ordered_at=arrival.received_at,
+    )
 
 
 def finding(report: Report) -> Finding:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func, select
 
-from outbound.model import DeliveryState, MailKind
+from outbound.code_orders import code_answer
+from outbound.model import DeliveryState, LeasedOrder, MailKind, OrderOutcome, OrderState
 from outbound.schema import CODE_ANSWERS, automatic_orders, deliveries, outgoing
+from outbound.store.orders import close_order, order_automatic
 from outbound.store.rows import known_state
 from threads.schema import threads
+from threads.store.circumstances import untrusted_recipient
+from threads.store.people import contact
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +84,46 @@ def code_orders_since(conn: Connection, since: datetime) -> int:
     """How many questions and answers about codes were ordered since then, by an index that holds nothing else."""
     counted = select(func.count()).select_from(automatic_orders)
     return int(conn.execute(counted.where(CODE_ANSWERS, automatic_orders.c.ordered_at >= since)).scalar_one())
+
+
+# Questions and answers about codes in one day, of everybody: guessing needs millions.
+MAX_A_DAY = 500
+
+
+def answer_codes(
+    conn: Connection, leased: LeasedOrder, keys: Sequence[tuple[str, ...]], now: datetime
+) -> int:
+    """Order an answer for each code that a mail to the asker's own organisation bears, and close the question.
+
+    Returns how many. Each goes to the contact to whom that mail went, under that contact's daily cap. Who asks about
+    another organisation's mail, or about a code that nobody has, hears the same: nothing.
+    """
+    order = leased.order
+    day = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    if code_orders_since(conn, day) > MAX_A_DAY:
+        close_order(conn, leased.order_id, OrderState.REFUSED, reason="too many questions about codes today")
+        return 0
+    asker = None if order.contact_id is None else contact(conn, order.contact_id)
+    ordered = 0
+    for number, found in enumerate(mail_of_code(conn, one) for one in keys):
+        to = None if found is None or found.contact_id is None else contact(conn, found.contact_id)
+        if found is None or to is None or asker is None or not found.handed_over:
+            continue
+        trusted = untrusted_recipient(conn, to.address, to.id) is None
+        if to.organisation_id == asker.organisation_id and trusted:
+            answer = code_answer(
+                found.kind,
+                found.written,
+                "" if found.titled_by_customer else found.subject,
+                found.thread_id,
+                to.id,
+                to.address,
+                f"{order.idempotency_key}:{number}",
+                now,
+            )
+            ordered += order_automatic(conn, answer) is OrderOutcome.ORDERED
+    state, reason = (
+        (OrderState.COMPOSED, f"{ordered} answers") if ordered else (OrderState.REFUSED, "no answer is due")
+    )
+    close_order(conn, leased.order_id, state, reason=reason)
+    return ordered
