@@ -151,7 +151,7 @@ def test_what_waits_stands_outside_the_conversation(world: Command, tmp_path: Pa
     assert "    ! Text of c1." in released
     preview = ("--to", "alice@contoso.test", "--question", "And this?", "--preview", "--json")
     (written,) = world("compose", "request", "INC-000001", *preview).json
-    assert "References: <q1@experts.test>" in written["raw"]
+    assert "<q1@experts.test>" in written["raw"]
     assert "c1@contoso.test" not in written["raw"]
 
 
