@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from expertmail.default_identities import default_identities, operated_identity
@@ -20,8 +21,32 @@ def operated(mail: MailSettings) -> Identity:
 
 
 def identities_in_force(mail: MailSettings, file: Path | None) -> tuple[Identity, ...]:
-    """The identities of ``file``, or the defaults. Raises FaultError for a file that cannot be used."""
-    return default_identities(operated(mail)) if file is None else read_identities(file)
+    """The identities of ``file``, or the defaults. Raises FaultError for a file that cannot be used.
+
+    Our own sender is always among them: a file that does not know its domain is added to, and one that knows it otherwise than
+    the settings do is refused, for then our own verifier would let no mail of ours go.
+    """
+    own = operated(mail)
+    if file is None:
+        return default_identities(own)
+    found = read_identities(file)
+    domain = mail.sender_address.rpartition("@")[2]
+    known = next((one for one in found if one.owns(domain)), None)
+    if known is None:
+        taken = any(one.name == own.name for one in found)
+        return (*found, replace(own, name=OPERATED) if taken else own)
+    for holds, what in (
+        (known.pins(mail.sender_address), f"pin {mail.sender_address}; add it to its addresses"),
+        (known.signs(domain), f"let {domain} sign; add it to its signing_domains"),
+        (known.knows(mail.reply_domain), f"list {mail.reply_domain}; add it to its known_domains"),
+    ):
+        if not holds:
+            raise FaultError(
+                f"{file}: the identity {known.name} is that of our own sender and does not {what}, or give it "
+                "another value in the settings (mail.sender_address, mail.reply_domain).",
+                ExitCode.CONFIG,
+            )
+    return found
 
 
 def read_identities(file: Path) -> tuple[Identity, ...]:

@@ -103,6 +103,70 @@ def test_a_folder_that_cannot_be_made_is_told(
         open_world(load())
 
 
+OWN = """[[identity]]
+name = "ours"
+domains = ["experts.test"]
+addresses = ["{address}"]
+signing_domains = ["{signs}"]
+known_domains = ["{replies}"]
+"""
+SOUND = {"address": "defender-experts@experts.test", "signs": "experts.test", "replies": "reply.experts.test"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"address": "other@experts.test"}, "does not pin defender-experts@"),
+        ({"signs": "elsewhere.test"}, "does not let experts"),
+        ({"replies": "elsewhere.test"}, None),  # a name below its own domain is known anyway
+    ],
+)
+def test_an_identity_of_ours_that_would_hold_all_our_mail_back_is_told_at_the_start(
+    settings: Settings, tmp_path: Path, change: dict[str, str], said: str | None
+) -> None:
+    file = tmp_path / "identities.toml"
+    file.write_text(OWN.format(**{**SOUND, **change}))
+    told = settings.model_copy(update={"identities": file})
+    if said is None:
+        assert [one.name for one in open_world(told).identities] == ["ours"]
+        return
+    with pytest.raises(FaultError, match=said) as caught:
+        open_world(told)
+    assert "identities.toml" in caught.value.sentence
+
+
+def test_a_reply_domain_elsewhere_has_to_be_known(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "identities.toml"
+    file.write_text(OWN.format(**SOUND))
+    mail = settings.mail.model_copy(update={"reply_domain": "answers.test"})
+    told = settings.model_copy(update={"identities": file, "mail": mail})
+    with pytest.raises(FaultError, match=r"does not list answers\.test"):
+        open_world(told)
+
+
+def test_our_own_sender_is_protected_by_any_identity_file(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "identities.toml"
+    file.write_text('[[identity]]\nname = "experts.test"\ndomains = ["fabrikam.test"]\n')
+    other, own = open_world(settings.model_copy(update={"identities": file})).identities
+    assert (other.name, own.name) == ("experts.test", "operated")
+    assert own.pins("defender-experts@experts.test")
+    assert own.knows("reply.experts.test")
+
+
+def test_a_trial_signs_with_two_keys_and_publishes_both(settings: Settings) -> None:
+    world = open_world(settings)
+    assert world.second is not None
+    assert world.zone is not None
+    for selector in ("s1", "s1-ed25519"):
+        found = world.zone.answer(Question.of(f"{selector}._domainkey.experts.test", "TXT"))
+        assert found.status is AnswerStatus.ANSWER
+    path = key_path(settings, "s1-ed25519")
+    assert mode(path) == 0o600
+    path.chmod(0o640)
+    with pytest.raises(FaultError, match="chmod 600"):
+        open_world(settings)
+
+
 def test_a_trial_zone_is_not_used_once_mail_is_really_delivered(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
