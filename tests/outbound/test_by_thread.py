@@ -8,8 +8,8 @@ import pytest
 
 from outbound.compose import compose, stamp
 from outbound.model import MailKind
+from outbound.store import lease_due, queue_outgoing, record_attempt
 from outbound.store.by_thread import follow_to_thread, headers_of_thread
-from outbound.store.queue import lease_due, queue_outgoing, record_attempt
 from tests.outbound.conftest import NOW, REQUEST
 from tests.outbound.test_store import GENUINE, after, attempt
 from threads import store
