@@ -175,6 +175,7 @@ class _Dialogue:
         ):
             await self._start_tls()
             await self._hello(wait)
+            self.greeted = True
         if self.server.credentials is not None:
             self._note("> AUTH (not shown)")
             account = self.server.credentials
@@ -190,6 +191,7 @@ class _Dialogue:
 
     async def _start_tls(self) -> None:
         self._note("> STARTTLS")
+        self.greeted = False
         self.starting_tls = True
         self._heard(
             await self.client.starttls(server_hostname=self.server.name, timeout=self.timeouts.connect)
@@ -254,7 +256,10 @@ class _Dialogue:
         try:
             self._note("> EHLO")
             self._heard(await self.client.ehlo(timeout=wait))
-        except aiosmtplib.SMTPHeloError:
+        except aiosmtplib.SMTPHeloError as error:
+            if not Reply(error.code, "").permanent:
+                raise
+            self._note(f"< {error.code} {error.message}")
             self._note("> HELO")
             self._heard(await self.client.helo(timeout=wait))  # RFC 5321 3.2: a server may know HELO only
 
@@ -285,7 +290,8 @@ class _Dialogue:
         if isinstance(error, TimeoutError):
             return Reply(0, "no answer in time"), Failure.TIMEOUT
         if isinstance(error, OSError):
-            text = "the connection broke" if self.greeted else "no connection"
+            heard = any(line.startswith("<") for line in self.lines)
+            text = "the connection broke" if heard else "no connection"
             return Reply(0, text), Failure.CONNECTION
         return Reply(0, "the server's answer is not SMTP"), Failure.PROTOCOL
 

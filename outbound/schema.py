@@ -47,6 +47,7 @@ outgoing = Table(
 
 # Mail that waits for its time. Spelt out in the lease's query, too: a bound value would not match the index.
 WAITING = text("state IN ('queued', 'deferred')")
+ON_LEASE = text("state = 'leased'")
 
 deliveries = Table(
     "deliveries",
@@ -63,7 +64,7 @@ deliveries = Table(
     # A try ended without our knowing how, so that the next one may have been a second copy.
     Column("maybe_twice", Boolean, nullable=False, server_default=false()),
     Index(None, "state", "next_attempt_at"),
-    # The lease walks this one and stops: neither mail that is done with nor mail that waits further back costs it anything.
+    # The lease walks these and stops: neither mail that is done with nor mail that waits further back costs it anything.
     Index(
         "ix_deliveries_waiting",
         "next_attempt_at",
@@ -71,6 +72,7 @@ deliveries = Table(
         sqlite_where=WAITING,
         postgresql_where=WAITING,
     ),
+    Index("ix_deliveries_leased", "lease_until", sqlite_where=ON_LEASE, postgresql_where=ON_LEASE),
 )
 
 attempts = Table(

@@ -21,7 +21,7 @@ from outbound.model import (
     Signed,
     Unreadable,
 )
-from outbound.schema import WAITING, automatic_orders, deliveries, outgoing
+from outbound.schema import ON_LEASE, WAITING, automatic_orders, deliveries, outgoing
 from outbound.store.orders import close_order
 from outbound.store.rows import (
     LEASE,
@@ -221,8 +221,10 @@ def _waiting(now: datetime) -> Select[Any]:
 
 def _run_out(now: datetime) -> Select[Any]:
     """Mails whose worker did not come back; there are never more leases than tries at one time."""
-    return select(deliveries.c.outgoing_id).where(
-        deliveries.c.state == DeliveryState.LEASED.value, deliveries.c.lease_until <= now
+    return (
+        select(deliveries.c.outgoing_id)
+        .where(ON_LEASE, deliveries.c.lease_until <= now)
+        .order_by(deliveries.c.lease_until)
     )
 
 

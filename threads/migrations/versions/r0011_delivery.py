@@ -12,11 +12,12 @@ down_revision = "0010"
 branch_labels = None
 depends_on = None
 
+_LEASED = sa.text("state = 'leased'")
 _WAITING = sa.text("state IN ('queued', 'deferred')")
 
 
 def upgrade() -> None:
-    """Add the columns, the list, and the index that the lease walks."""
+    """Add the columns, the list, and the indexes that the lease walks."""
     op.add_column(
         "deliveries", sa.Column("maybe_twice", sa.Boolean(), nullable=False, server_default=sa.false())
     )
@@ -27,6 +28,14 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=_WAITING,
         postgresql_where=_WAITING,
+    )
+    op.create_index(
+        op.f("ix_deliveries_leased"),
+        "deliveries",
+        ["lease_until"],
+        unique=False,
+        sqlite_where=_LEASED,
+        postgresql_where=_LEASED,
     )
     op.add_column("attempts", sa.Column("tls_level", sa.String(length=12)))
     for name in ("tls_version", "tls_cipher", "transcript"):
@@ -48,5 +57,6 @@ def downgrade() -> None:
     op.drop_table("suppressed")
     for name in ("transcript", "tls_cipher", "tls_version", "tls_level"):
         op.drop_column("attempts", name)
+    op.drop_index(op.f("ix_deliveries_leased"), "deliveries")
     op.drop_index(op.f("ix_deliveries_waiting"), "deliveries")
     op.drop_column("deliveries", "maybe_twice")

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from outbound.delivery import Handover
+from outbound.hard_bounce import no_mailbox
+from outbound.mail_event import MailEvent
+from outbound.model import DeliveryState, Failure, Reply
+from outbound.pace import CROWDED_WAIT, Pace, PaceLimits
+from outbound.schema import deliveries
+from outbound.store import (
+    LEASE,
+    allow_again,
+    lease_due,
+    list_suppressed,
+    queue_relayed,
+    record_event,
+    retry_now,
+    show_outbox,
+    suppress,
+)
+from outbound.worker import EventKind
+from tests.outbound.conftest import NOW, Answering
+from tests.outbound.test_relayed_mail import MAIL as RELAYED
+from threads.model import MessageKind
+from threads.store.errors import RefusedRecord, UnknownRecord
+
+GONE = Handover("mx", Reply(550, "5.1.1 nobody of that name"), Failure.REFUSED, begun=True)
+FULL_BOX = Handover("mx", Reply(552, "5.2.2 mailbox full"), Failure.REFUSED, begun=True)
+
+
+@pytest.mark.parametrize(
+    ("status", "gone"),
+    [
+        ("5.1.1", True),
+        ("5.1.10 RESOLVER.ADR.RecipientNotFound", True),
+        ("5.2.1 disabled", True),
+        ("5.1.11", False),
+        ("5.2.2", False),
+        ("5.7.1", False),
+        ("4.1.1", False),
+        ("see 5.1.1", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_only_a_mailbox_that_does_not_exist_is_gone(status, gone):
+    assert no_mailbox(status) is gone
+
+
+def test_nothing_is_sent_to_a_suppressed_address_and_its_thread_says_so(world):
+    world.write(suppress, "ANA@contoso.test", "asked by telephone", NOW, actor="bob")
+    world.queue()
+    world.work()
+    assert world.transport.given == []
+    item = world.outbox()[0]
+    assert (item.state, item.last_reply) == (DeliveryState.SUPPRESSED, "the address is suppressed: asked by telephone")
+    assert world.timeline()[-1].text == "Not sent to ana@contoso.test: the address is suppressed: asked by telephone"
+    assert [event.kind for event in world.events] == [EventKind.SUPPRESSED]
+
+
+def test_what_was_closed_for_it_goes_out_when_the_address_is_allowed_again(world):
+    world.write(suppress, "ana@contoso.test", "x", NOW, actor="bob")
+    world.queue()
+    world.work()
+    with pytest.raises(RefusedRecord, match="outbox allow"):
+        world.write(retry_now, 1, NOW)
+    world.write(allow_again, "Ana@contoso.test")
+    with pytest.raises(UnknownRecord):
+        world.write(allow_again, "ana@contoso.test")
+    world.write(retry_now, 1, NOW)
+    world.work()
+    assert world.outbox()[0].state is DeliveryState.DELIVERED
+
+
+def test_relayed_mail_is_somebody_elses_and_goes_on(world):
+    world.write(suppress, RELAYED.rcpt_to, "x", NOW, actor="bob")
+    world.write(queue_relayed, RELAYED, NOW)
+    world.work()
+    assert [given.rcpt_to for given in world.transport.given] == [RELAYED.rcpt_to]
+
+
+@pytest.mark.parametrize(("answer", "listed"), [(GONE, ["ana@contoso.test"]), (FULL_BOX, [])])
+def test_a_refusal_that_says_that_nobody_is_there_suppresses_and_another_does_not(world, answer, listed):
+    world.queue()
+    world.transport = Answering(answer)
+    world.work()
+    assert world.outbox()[0].state is DeliveryState.FAILED
+    assert [one.address for one in world.write(list_suppressed)] == listed
+
+
+@pytest.mark.parametrize(
+    ("recipient", "status", "listed"),
+    [
+        ("Ana@contoso.test", "5.1.1", ["ana@contoso.test"]),
+        ("ana@contoso.test", "5.2.2", []),
+        ("carl@contoso.test", "5.1.1", []),
+        (None, "5.1.1", []),
+    ],
+)
+def test_a_proven_bounce_ends_a_mail_and_suppresses_its_own_recipient_only(world, record, recipient, status, listed):
+    from threads.schema import messages
+
+    world.queue()
+    world.work()
+    with record.database.writing() as conn:
+        conn.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
+        assert conn.execute(select(messages.c.id)).all() == []
+        event = MailEvent(
+            MessageKind.BOUNCE, NOW, "copy", record.incident.id, record.contact.id, 1, recipient, status, "failed", None,
+        )  # fmt: skip
+        record_event(conn, event)
+        conn.exec_driver_sql("DELETE FROM mail_events")  # the machine's mail is not part of this test
+    item = world.outbox()[0]
+    assert (item.state, item.last_reply) == (DeliveryState.BOUNCED, f"it came back: {status}")
+    assert [one.address for one in world.write(list_suppressed)] == listed
+
+
+def test_a_mail_whose_worker_did_not_come_back_is_marked_when_it_is_sent_again(world):
+    world.queue()
+    world.write(lease_due, NOW, "the dead worker", 1)
+    assert not world.outbox()[0].maybe_twice
+    world.clock.now = NOW + LEASE
+    world.work()
+    item = world.outbox()[0]
+    assert (item.state, item.maybe_twice) == (DeliveryState.DELIVERED, True)
+    assert world.timeline()[-1].text.startswith("Possibly delivered twice to ana@contoso.test")
+
+
+def test_a_server_that_breaks_off_after_the_final_dot_leaves_a_mark_and_one_before_it_none(world):
+    for number, doubt in enumerate((True, False)):
+        broke = Handover("mx", Reply(0, "the connection broke"), Failure.CONNECTION, begun=True, in_doubt=doubt)
+        world.transport = Answering(broke)
+        world.queue(f"t{number}")
+        world.work()
+    world.clock.now += timedelta(minutes=10)
+    world.work()
+    assert [(one.state, one.maybe_twice) for one in world.outbox()] == [
+        (DeliveryState.DELIVERED, False),
+        (DeliveryState.DELIVERED, True),
+    ]
+
+
+def test_each_try_keeps_its_dialogue(world):
+    world.queue()
+    world.transport = Answering(Handover("mx", Reply(250, "taken"), begun=True, transcript="> EHLO\n< 250 mx"))
+    world.work()
+    assert world.write(show_outbox, 1).attempts[0].transcript == "> EHLO\n< 250 mx"
+
+
+def test_a_domain_has_so_many_dialogues_at_one_time_and_others_do_not_wait_for_it():
+    pace = Pace(PaceLimits(at_once=2))
+    assert [pace.begin("a.test", NOW) for _ in range(3)] == [None, None, NOW + CROWDED_WAIT]
+    assert pace.begin("b.test", NOW) is None
+    pace.end("a.test")
+    assert pace.begin("a.test", NOW) is None
+
+
+def test_a_domain_with_a_rate_gets_its_mails_one_by_one():
+    pace, second = Pace(PaceLimits(a_minute=60)), timedelta(seconds=1)
+    assert pace.begin("a.test", NOW) is None
+    assert pace.begin("a.test", NOW) == NOW + second
+    assert pace.begin("a.test", NOW + second) is None
+    assert pace.begin("a.test", NOW + second) == NOW + 2 * second
+    assert pace.begin("b.test", NOW) is None
+
+
+def test_mail_over_the_pace_of_its_domain_waits_without_a_try_and_comes_later(world, monkeypatch):
+    worker = world.worker
+    monkeypatch.setattr(world, "worker", lambda owner="w": paced(worker(owner)))
+    for number in range(3):
+        world.queue(f"t{number}")
+    world.work()
+    assert len(world.transport.given) == 1
+    with_state = {(one.state, one.attempts) for one in world.outbox()}
+    assert with_state == {(DeliveryState.DELIVERED, 1), (DeliveryState.QUEUED, 0)}
+    for _ in range(2):
+        world.clock.now += timedelta(minutes=1)
+        world.work()
+    assert len({given.raw for given in world.transport.given}) == 3
+
+
+def paced(worker):
+    worker._pace = Pace(PaceLimits(a_minute=1))
+    return worker
+
+
+QUEUED = 20_000
+
+
+def test_the_lease_walks_the_index_of_what_waits_whatever_the_queue_holds(record):
+    from outbound.store import queue
+
+    with record.database.writing() as conn:
+        row = {"state": "queued", "attempts": 0, "next_attempt_at": NOW, "last_reply": "", "updated_at": NOW}
+        conn.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
+        conn.execute(deliveries.insert(), [{"outgoing_id": n, **row} for n in range(1, QUEUED + 1)])
+        conn.exec_driver_sql("ANALYZE")
+        plans = {}
+        for name in ("_waiting", "_run_out"):
+            statement = getattr(queue, name)(NOW).limit(100).compile(conn)
+            words = str(statement)
+            values = tuple(statement.construct_params()[p] for p in statement.positiontup)
+            stamps = tuple(deliveries.c.next_attempt_at.type.process_bind_param(v, conn.dialect) if hasattr(v, "tzinfo") else v for v in values)  # fmt: skip
+            plans[name] = " ".join(row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", stamps))
+        conn.exec_driver_sql("DELETE FROM deliveries")
+    assert "ix_deliveries_waiting" in plans["_waiting"]
+    assert "ix_deliveries_leased" in plans["_run_out"]
+    assert not any("TEMP B-TREE" in plan or plan.startswith("SCAN deliveries") for plan in plans.values()), plans
