@@ -323,7 +323,9 @@ def _cause(error: BaseException | None) -> str:
 
 def plain_reply(text: str) -> str:
     """A server's words as one harmless line."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_MAX_REPLY]
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(text.split())[:_MAX_REPLY]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from outbound.hard_bounce import no_mailbox
 from outbound.mail_event import MailEvent
 from outbound.model import DeliveryState, Failure, Reply
 from outbound.pace import CROWDED_WAIT, Pace, PaceLimits
-from outbound.schema import deliveries
 from outbound.store import (
     LEASE,
     allow_again,
@@ -186,27 +185,3 @@ def test_mail_over_the_pace_of_its_domain_waits_without_a_try_and_comes_later(wo
 def paced(worker):
     worker._pace = Pace(PaceLimits(a_minute=1))
     return worker
-
-
-QUEUED = 20_000
-
-
-def test_the_lease_walks_the_index_of_what_waits_whatever_the_queue_holds(record):
-    from outbound.store import queue
-
-    with record.database.writing() as conn:
-        row = {"state": "queued", "attempts": 0, "next_attempt_at": NOW, "last_reply": "", "updated_at": NOW}
-        conn.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
-        conn.execute(deliveries.insert(), [{"outgoing_id": n, **row} for n in range(1, QUEUED + 1)])
-        conn.exec_driver_sql("ANALYZE")
-        plans = {}
-        for name in ("_waiting", "_run_out"):
-            statement = getattr(queue, name)(NOW).limit(100).compile(conn)
-            words = str(statement)
-            values = tuple(statement.construct_params()[p] for p in statement.positiontup)
-            stamps = tuple(deliveries.c.next_attempt_at.type.process_bind_param(v, conn.dialect) if hasattr(v, "tzinfo") else v for v in values)  # fmt: skip
-            plans[name] = " ".join(row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", stamps))
-        conn.exec_driver_sql("DELETE FROM deliveries")
-    assert "ix_deliveries_waiting" in plans["_waiting"]
-    assert "ix_deliveries_leased" in plans["_run_out"]
-    assert not any("TEMP B-TREE" in plan or plan.startswith("SCAN deliveries") for plan in plans.values()), plans
