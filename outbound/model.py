@@ -86,6 +86,7 @@ class DeliveryState(StrEnum):
     EXPIRED = "expired"  # nobody took it in the days that it was tried
     BOUNCED = "bounced"  # the next server took it, and it came back
     SUPPRESSED = "suppressed"  # its recipient is on the list of addresses that get nothing
+    AWAITING_APPROVAL = "unapproved"  # nobody approved what would be sent, or it was changed since
     WITHHELD = "withheld"  # our own verifier does not call it genuine, so it was never sent
     UNREADABLE = "unreadable"  # its row in the database is damaged; set aside until a person has corrected it
 
@@ -388,7 +389,7 @@ class Delivery:
 
     ``attempts`` counts tries, this one included. ``checked`` is False when the self-check must run (again) first.
     ``next_hop`` is where relayed mail goes, in the words of its queueing; None for mail of ours. ``suppressed``: its
-    recipient gets no mail of ours.
+    recipient gets no mail of ours. ``unapproved`` says why its approval does not cover it; empty: it does.
     """
 
     outgoing_id: int
@@ -401,6 +402,7 @@ class Delivery:
     checked: bool
     next_hop: str | None = None
     suppressed: bool = False
+    unapproved: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     Boolean,
+    CheckConstraint,
     Column,
     ForeignKey,
     Index,
@@ -179,4 +180,52 @@ alert_turns = Table(
     metadata,
     Column("destination", Text, primary_key=True),
     Column("last_at", UtcTime, nullable=False),  # when mail to it was ordered last
+)
+
+# What each mail of ours is sent under: the digest of its manifest (outbound.approval), and who stands for it.
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("outgoing_id", ForeignKey("outgoing.id"), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("basis", String(16), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("not_before", UtcTime, nullable=False),
+    Column("not_after", UtcTime, nullable=False),
+    Column("composer", Text, nullable=False),
+    Column("approver", Text),
+    Column("decided_at", UtcTime),
+    Column("reason", Text, nullable=False),  # for breaking the glass, or of a refusal
+    Column("reviewer", Text),
+    Column("reviewed_at", UtcTime),
+    Column("review", Text),
+    CheckConstraint(
+        "basis <> 'second' OR approver IS NULL OR lower(approver) <> lower(composer)",
+        name="composer_is_not_approver",
+    ),
+    CheckConstraint("state <> 'approved' OR approver IS NOT NULL", name="approved_by_somebody"),
+    CheckConstraint(
+        "reviewer IS NULL OR lower(reviewer) <> lower(composer)", name="composer_is_not_reviewer"
+    ),
+    Index(None, "state"),
+)
+
+# Automatic mail that was approved once: its kind, the version of its words, and the way by which it leaves.
+standing_approvals = Table(
+    "standing_approvals",
+    metadata,
+    Column("kind", String(32), primary_key=True),
+    Column("template_version", Integer, primary_key=True, autoincrement=False),
+    Column("route", String(64), primary_key=True),
+    Column("approver", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+)
+
+# Requests to send, by the key that the asker gave: the same one never sends twice, and none is taken for another.
+send_requests = Table(
+    "send_requests",
+    metadata,
+    Column("key", String(200), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("at", UtcTime, nullable=False),
 )

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from outbound.approval import OWN_WORD, Terms
 from outbound.code_orders import codes_asked
 from outbound.compose import Office, compose_automatic, stamp
 from outbound.delivery import ATTEMPT_SECONDS, Handover, Transport
@@ -49,6 +50,7 @@ from outbound.store import (
     set_aside,
     work_waits,
 )
+from outbound.store.approvals import hold_unapproved
 from outbound.store.codes import answer_codes
 from threads.model import Contact, Thread
 from threads.store import Connection
@@ -84,6 +86,7 @@ class EventKind(StrEnum):
     WITHHELD = "withheld"
     UNREADABLE = "unreadable"
     SUPPRESSED = "suppressed"
+    UNAPPROVED = "unapproved"
     ATTEMPTED = "attempted"
     FAULT = "fault"
 
@@ -118,6 +121,7 @@ class OutboundWorker:
         clock: Callable[[], datetime],
         observe: Callable[[WorkerEvent], None] = _ignore,
         owner: str | None = None,
+        terms: Terms = OWN_WORD,
         concurrent: int = CONCURRENT,
         limits: PaceLimits = PaceLimits(),  # noqa: B008 -- frozen
         jitter: Callable[[], float] = random.random,
@@ -131,6 +135,7 @@ class OutboundWorker:
         self._check = check
         self._clock = clock
         self._observe = observe
+        self._terms = terms
         self._owner = owner or secrets.token_hex(8)
         self._concurrent = concurrent
         self._pace = Pace(limits)
@@ -213,7 +218,9 @@ class OutboundWorker:
         )
         ready = await prepare(mail, self._signer, self._check, now)
         queued = await self._writer.submit(
-            lambda conn: queue_ordered(conn, leased, ready.signed, checked=ready.checked, now=now),
+            lambda conn: queue_ordered(
+                conn, leased, ready.signed, checked=ready.checked, now=now, terms=self._terms
+            ),
             size_hint=len(ready.signed.raw),
         )
         if not ready.checked.withheld:
@@ -317,6 +324,8 @@ class OutboundWorker:
         try:
             if delivery.suppressed:
                 await self._suppress(delivery)
+            elif delivery.unapproved:
+                await self._hold_unapproved(delivery)
             elif await self._cleared(delivery):
                 await self._deliver(delivery, started)
         except StoreError:
@@ -331,6 +340,11 @@ class OutboundWorker:
         now = self._clock()
         await self._writer.submit(lambda conn: close_suppressed(conn, delivery.outgoing_id, now))
         self._tell(EventKind.SUPPRESSED, delivery.outgoing_id, delivery.rcpt_to, DeliveryState.SUPPRESSED, "")
+
+    async def _hold_unapproved(self, delivery: Delivery) -> None:
+        number, why, now = delivery.outgoing_id, delivery.unapproved, self._clock()
+        await self._writer.submit(lambda conn: hold_unapproved(conn, number, why, now))
+        self._tell(EventKind.UNAPPROVED, number, delivery.rcpt_to, DeliveryState.AWAITING_APPROVAL, why)
 
     async def _cleared(self, delivery: Delivery) -> bool:
         """Whether our own verifier calls the mail genuine; judged here unless it was before."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, case, or_, select, true, update
 
+from outbound.approval import OWN_WORD, Terms
 from outbound.model import (
     Delivery,
     DeliveryState,
@@ -21,7 +22,8 @@ from outbound.model import (
     Signed,
     Unreadable,
 )
-from outbound.schema import ON_LEASE, WAITING, automatic_orders, deliveries, outgoing
+from outbound.schema import ON_LEASE, WAITING, approvals, automatic_orders, deliveries, outgoing
+from outbound.store.approvals import AUTOMATION, LEASED, await_person, record_basis, unapproved
 from outbound.store.orders import close_order
 from outbound.store.rows import (
     LEASE,
@@ -32,6 +34,7 @@ from outbound.store.rows import (
     queued_before,
     read_each,
     state_of,
+    take_turn,
 )
 from outbound.store.suppression import suppressed_among
 from outbound.store.untrusted import refuse_untrusted
@@ -51,9 +54,18 @@ RECHECK_FOR = timedelta(hours=24)
 
 
 def queue_outgoing(
-    conn: Connection, signed: Signed, *, idempotency_key: str, actor: str, checked: SelfCheck, now: datetime
+    conn: Connection,
+    signed: Signed,
+    *,
+    idempotency_key: str,
+    actor: str,
+    checked: SelfCheck,
+    now: datetime,
+    terms: Terms = OWN_WORD,
 ) -> Queued:
     """Put a signed mail in the queue, once for each idempotency key.
+
+    One that is of a kind which ``terms`` lets a second person approve waits for that person first.
 
     A genuine one is due at once, its Message-ID is known for its thread, and the timeline has what it says;
     any other is withheld with the reason, and the timeline says so; one that could not be judged for now
@@ -61,6 +73,7 @@ def queue_outgoing(
     organisation (``outbound.store.untrusted``).
     """
     mail = signed.rendered
+    take_turn(conn, idempotency_key)
     before = queued_before(conn, idempotency_key)
     if before is not None:
         return before
@@ -86,16 +99,27 @@ def queue_outgoing(
         "code_key": mail.code_key,
     }
     made = put_in_queue(conn, values, now, checked_at=None)
-    record_check(conn, made, checked, now)
+    if record_basis(conn, made, signed, now, actor=actor, terms=terms) and not checked.withheld:
+        await_person(conn, made, now)  # judged when it is approved: the timeline tells what is sent
+    else:
+        record_check(conn, made, checked, now)
     return Queued(made, duplicate=False)
 
 
 def queue_ordered(
-    conn: Connection, leased: LeasedOrder, signed: Signed, *, checked: SelfCheck, now: datetime
+    conn: Connection,
+    leased: LeasedOrder,
+    signed: Signed,
+    *,
+    checked: SelfCheck,
+    now: datetime,
+    terms: Terms = OWN_WORD,
 ) -> Queued:
     """Queue the mail of an order and close the order, both or neither: the order's key is the mail's key."""
     key = f"order:{leased.order.idempotency_key}"
-    queued = queue_outgoing(conn, signed, idempotency_key=key, actor="automation", checked=checked, now=now)
+    queued = queue_outgoing(
+        conn, signed, idempotency_key=key, actor=AUTOMATION, checked=checked, now=now, terms=terms
+    )
     close_order(conn, leased.order_id, OrderState.COMPOSED, outgoing_id=queued.outgoing_id)
     return queued
 
@@ -188,16 +212,16 @@ def lease_due(conn: Connection, now: datetime, owner: str, n: int) -> tuple[Deli
         )
     )
     query = (
-        select(*_DELIVERY, threads.c.id.label("thread"))
+        select(*_DELIVERY, *LEASED, threads.c.id.label("thread"))
         .select_from(
             deliveries.outerjoin(outgoing, outgoing.c.id == deliveries.c.outgoing_id).outerjoin(
                 threads, threads.c.id == outgoing.c.thread_id
-            )
+            ).outerjoin(approvals, approvals.c.outgoing_id == outgoing.c.id)
         )
         .where(leased)
         .order_by(deliveries.c.next_attempt_at, deliveries.c.outgoing_id)
     )
-    found = read_each(conn, query, deliveries.c.outgoing_id, _delivery_of)
+    found = read_each(conn, query, deliveries.c.outgoing_id, lambda row: _delivery_of(row, now))
     ours = [one.rcpt_to for one in found if isinstance(one, Delivery) and one.next_hop is None]
     if not (nobody := suppressed_among(conn, ours)):
         return found
@@ -231,7 +255,7 @@ def _run_out(now: datetime) -> Select[Any]:
 _DELIVERY = (*outgoing.c, deliveries.c.attempts, deliveries.c.checked_at)
 
 
-def _delivery_of(row: Row[Any]) -> Delivery:
+def _delivery_of(row: Row[Any], now: datetime) -> Delivery:
     well_typed(row, _DELIVERY)
     MailKind(row.kind)  # what is recorded of a try depends on it
     if row.thread_id != row.thread:
@@ -246,6 +270,7 @@ def _delivery_of(row: Row[Any]) -> Delivery:
         attempts=row.attempts,
         checked=row.checked_at is not None,
         next_hop=row.next_hop,
+        unapproved=unapproved(row, now),
     )
 
 

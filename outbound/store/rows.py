@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Row, Select, insert, select, update
+from sqlalchemy import Column, Connection, Row, Select, func, insert, select, update
 
 from outbound.model import DeliveryState, Queued, Unreadable
 from outbound.schema import deliveries, outgoing
@@ -105,6 +105,12 @@ def queued_before(conn: Connection, key: str) -> Queued | None:
     """The mail of that idempotency key, if it is in the queue."""
     there = conn.execute(select(outgoing.c.id).where(outgoing.c.idempotency_key == key)).scalar()
     return None if there is None else Queued(int(there), duplicate=True)
+
+
+def take_turn(conn: Connection, key: str) -> None:
+    """Wait on PostgreSQL for whoever queues a mail of this idempotency key right now; on SQLite one writes at a time."""
+    if conn.dialect.name == "postgresql":
+        conn.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
 
 
 def put_in_queue(

@@ -1,0 +1,317 @@
+"""Approvals of outgoing mail: recorded when it is queued, asked for whenever it is leased, given and refused by people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, case, insert, select, update
+
+from outbound.approval import (
+    SEND_WINDOW,
+    ApprovalState,
+    Basis,
+    Manifest,
+    Terms,
+    manifest_of,
+    names_digest,
+    why_not,
+)
+from outbound.model import DeliveryState, MailKind, Signed
+from outbound.schema import approvals, deliveries, outgoing, send_requests, standing_approvals
+from outbound.store.rows import LIST_LIMIT, change, note, outgoing_row, state_of
+from threads.store.audit import record_act
+from threads.store.errors import RefusedRecord, UnknownRecord
+from threads.store.statements import inserted
+from threads.store.values import MAX_LINE, storable
+
+# Of mail that goes out under a standing approval nobody wrote the single one.
+AUTOMATION = "automation"
+NOBODY_YET = "no approval is on record"
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalItem:
+    """One mail and what it is sent under. ``digest`` is that of what would be sent now, ``approved`` the one on record."""
+
+    outgoing_id: int
+    kind: str
+    thread_id: int | None
+    rcpt_to: str
+    mail_from: str
+    subject: str
+    sha256: str
+    identity: str
+    not_before: datetime
+    not_after: datetime
+    state: ApprovalState
+    basis: Basis
+    composer: str
+    approver: str | None
+    decided_at: datetime | None
+    reason: str
+    reviewer: str | None
+    review: str | None
+    digest: str
+    approved: str
+
+
+def record_basis(
+    conn: Connection, outgoing_id: int, signed: Signed, now: datetime, *, actor: str, terms: Terms
+) -> bool:
+    """Record under what a new mail is sent; returns whether it waits for a person."""
+    mail, until = signed.rendered, now + SEND_WINDOW
+    approver: str | None = storable(actor, MAX_LINE)
+    asks = mail.kind.value in terms.second_person
+    if asks and mail.kind.automatic:
+        basis = Basis.STANDING
+        approver = stands(conn, mail.kind, mail.template_version, terms.route)
+    elif asks and terms.break_glass:
+        basis = Basis.BREAK_GLASS
+    elif asks:
+        basis, approver = Basis.SECOND, None
+    else:
+        basis = Basis.COMPOSER
+    state = ApprovalState.AWAITING if approver is None else ApprovalState.APPROVED
+    conn.execute(
+        insert(approvals).values(
+            outgoing_id=outgoing_id,
+            state=state.value,
+            basis=basis.value,
+            digest=manifest_of(signed.raw, mail.mail_from, mail.rcpt_to, now, until).digest,
+            not_before=now,
+            not_after=until,
+            composer=storable(actor, MAX_LINE),
+            approver=approver,
+            decided_at=None if approver is None else now,
+            reason=storable(terms.break_glass, MAX_LINE) if basis is Basis.BREAK_GLASS else "",
+        )
+    )
+    return approver is None
+
+
+LEASED = (
+    approvals.c.state.label("approval_state"),
+    approvals.c.digest.label("approval_digest"),
+    approvals.c.not_before.label("approval_from"),
+    approvals.c.not_after.label("approval_until"),
+)
+"""What a lease reads of an approval."""
+
+
+def unapproved(row: Row[Any], now: datetime) -> str:
+    """Why a leased mail is not sent under its approval, from its row as it would be sent; empty when it is."""
+    if row.next_hop is not None:  # somebody else's mail, which is passed on
+        return ""
+    if row.approval_state is None:
+        return NOBODY_YET
+    manifest = manifest_of(row.raw, row.mail_from, row.rcpt_to, row.approval_from, row.approval_until)
+    return why_not(manifest, ApprovalState(row.approval_state), row.approval_digest, now) or ""
+
+
+def hold_unapproved(conn: Connection, outgoing_id: int, reason: str, now: datetime) -> None:
+    """Let a leased mail wait for a person, and void its approval: no try was made."""
+    mail = outgoing_row(conn, outgoing_id)
+    _hold(conn, outgoing_id, reason, now)
+    conn.execute(
+        update(approvals)
+        .where(approvals.c.outgoing_id == outgoing_id, approvals.c.state == ApprovalState.APPROVED.value)
+        .values(state=ApprovalState.VOID.value)
+    )
+    note(conn, mail, now, f"Not sent to {mail.rcpt_to}: {reason}")
+    record_act(conn, "approval-void", now, by="outbox", subject=f"mail {outgoing_id}", detail=reason)
+
+
+def _hold(conn: Connection, outgoing_id: int, reason: str, now: datetime) -> None:
+    leased = deliveries.c.state == DeliveryState.LEASED.value
+    change(
+        conn,
+        outgoing_id,
+        now,
+        attempts=case((leased, deliveries.c.attempts - 1), else_=deliveries.c.attempts),
+        state=DeliveryState.AWAITING_APPROVAL.value,
+        next_attempt_at=None,
+        lease_owner=None,
+        lease_until=None,
+        last_reply=storable(reason, MAX_LINE),
+    )
+
+
+def await_person(conn: Connection, outgoing_id: int, now: datetime) -> None:
+    """Let a new mail wait until somebody approves it."""
+    _hold(conn, outgoing_id, "awaiting approval", now)
+
+
+def _query() -> Any:
+    columns = [column for column in outgoing.c if column.name in _SHOWN]
+    return (
+        select(*columns, *(column for column in approvals.c if column.name != "outgoing_id"))
+        .add_columns(outgoing.c.raw)
+        .join(approvals, approvals.c.outgoing_id == outgoing.c.id)
+    )
+
+
+_SHOWN = ("id", "kind", "thread_id", "rcpt_to", "mail_from", "subject")
+
+
+def _item(row: Row[Any]) -> ApprovalItem:
+    manifest = _manifest(row)
+    return ApprovalItem(
+        row.id,
+        row.kind,
+        row.thread_id,
+        row.rcpt_to,
+        row.mail_from,
+        row.subject,
+        manifest.sha256,
+        manifest.identity,
+        row.not_before,
+        row.not_after,
+        ApprovalState(row.state),
+        Basis(row.basis),
+        row.composer,
+        row.approver,
+        row.decided_at,
+        row.reason,
+        row.reviewer,
+        row.review,
+        manifest.digest,
+        row.digest,
+    )
+
+
+def _manifest(row: Row[Any]) -> Manifest:
+    return manifest_of(row.raw, row.mail_from, row.rcpt_to, row.not_before, row.not_after)
+
+
+def list_approvals(conn: Connection, limit: int = LIST_LIMIT) -> tuple[ApprovalItem, ...]:
+    """Mail that waits for a person, the oldest first."""
+    waiting = deliveries.c.state == DeliveryState.AWAITING_APPROVAL.value
+    query = _query().join(deliveries, deliveries.c.outgoing_id == outgoing.c.id).where(waiting)
+    return tuple(map(_item, conn.execute(query.order_by(outgoing.c.id).limit(limit))))
+
+
+def list_reviews(conn: Connection, limit: int = LIST_LIMIT) -> tuple[ApprovalItem, ...]:
+    """Mail that went at once and was reviewed by nobody yet, the oldest first."""
+    query = _query().where(approvals.c.basis == Basis.BREAK_GLASS.value, approvals.c.reviewer.is_(None))
+    return tuple(map(_item, conn.execute(query.order_by(outgoing.c.id).limit(limit))))
+
+
+def show_approval(conn: Connection, outgoing_id: int) -> ApprovalItem:
+    """One mail's approval; UnknownRecord when there is none."""
+    row = conn.execute(_query().where(outgoing.c.id == outgoing_id)).one_or_none()
+    if row is None:
+        raise UnknownRecord(
+            f"There is no approval of a mail number {outgoing_id}; see `expertmail approvals list`."
+        )
+    return _item(row)
+
+
+def approve(conn: Connection, outgoing_id: int, digest: str, now: datetime, *, actor: str) -> None:
+    """Approve a mail as it is now, by the digest of its manifest as it was shown; it is judged again and then sent.
+
+    RefusedRecord where the digest is another, where whoever wrote it approves it, and for mail that does not wait.
+    """
+    item = _waiting(conn, outgoing_id)
+    if not names_digest(digest, item.digest):
+        raise RefusedRecord(
+            f"Mail {outgoing_id} is not what that digest names; look at it again: expertmail approvals show {outgoing_id}"
+        )
+    actor = storable(actor, MAX_LINE)
+    if item.basis is Basis.SECOND and actor.lower() == item.composer.lower():
+        raise RefusedRecord(f"{actor} wrote mail {outgoing_id}; somebody else has to approve it.")
+    until = now + SEND_WINDOW
+    row = conn.execute(_query().where(outgoing.c.id == outgoing_id)).one()
+    conn.execute(
+        update(approvals)
+        .where(approvals.c.outgoing_id == outgoing_id)
+        .values(
+            state=ApprovalState.APPROVED.value,
+            approver=actor,
+            decided_at=now,
+            not_before=now,
+            not_after=until,
+            digest=manifest_of(row.raw, row.mail_from, row.rcpt_to, now, until).digest,
+        )
+    )
+    change(conn, outgoing_id, now, state=DeliveryState.QUEUED.value, next_attempt_at=now, last_reply="")
+
+
+def refuse(conn: Connection, outgoing_id: int, reason: str, now: datetime, *, actor: str) -> None:
+    """Refuse a mail that waits for approval; it is never sent. RefusedRecord for mail that does not wait."""
+    _waiting(conn, outgoing_id)
+    reason, actor = storable(reason, MAX_LINE), storable(actor, MAX_LINE)
+    mail = outgoing_row(conn, outgoing_id)
+    conn.execute(
+        update(approvals)
+        .where(approvals.c.outgoing_id == outgoing_id)
+        .values(state=ApprovalState.REFUSED.value, reason=reason, decided_at=now)
+    )
+    why = f"refused by {actor}: {reason}"
+    change(conn, outgoing_id, now, state=DeliveryState.FAILED.value, next_attempt_at=None, last_reply=why)
+    note(conn, mail, now, f"The mail to {mail.rcpt_to} was {why}")
+
+
+def _waiting(conn: Connection, outgoing_id: int) -> ApprovalItem:
+    item = show_approval(conn, outgoing_id)
+    if state_of(conn, outgoing_id) is not DeliveryState.AWAITING_APPROVAL:
+        raise RefusedRecord(f"Mail {outgoing_id} does not wait for approval.")
+    return item
+
+
+def review(conn: Connection, outgoing_id: int, words: str, now: datetime, *, actor: str) -> None:
+    """Record what somebody else found of a mail that went at once. RefusedRecord for any other, and for its writer."""
+    item, actor = show_approval(conn, outgoing_id), storable(actor, MAX_LINE)
+    if item.basis is not Basis.BREAK_GLASS or item.reviewer is not None:
+        raise RefusedRecord(f"Mail {outgoing_id} does not wait for a review.")
+    if actor.lower() == item.composer.lower():
+        raise RefusedRecord(f"{actor} sent mail {outgoing_id}; somebody else has to review it.")
+    conn.execute(
+        update(approvals)
+        .where(approvals.c.outgoing_id == outgoing_id)
+        .values(reviewer=actor, reviewed_at=now, review=storable(words, MAX_LINE))
+    )
+
+
+def stands(conn: Connection, kind: MailKind, template_version: int, route: str) -> str | None:
+    """Who approved automatic mail of a kind, in this version of its words and by this route; None: nobody."""
+    table = standing_approvals
+    query = select(table.c.approver).where(
+        table.c.kind == kind.value, table.c.template_version == template_version, table.c.route == route
+    )
+    found: str | None = conn.execute(query).scalar()
+    return found
+
+
+def approve_standing(
+    conn: Connection, kind: MailKind, template_version: int, route: str, now: datetime, *, actor: str
+) -> None:
+    """Approve automatic mail of a kind from now on, in this version of its words and by this route."""
+    if not kind.automatic:
+        raise RefusedRecord(f"A {kind.value} mail is written by somebody; each is approved by itself.")
+    values = {
+        "kind": kind.value,
+        "template_version": template_version,
+        "route": storable(route, MAX_LINE),
+        "approver": storable(actor, MAX_LINE),
+        "at": now,
+    }
+    if not inserted(conn, standing_approvals, values):
+        raise RefusedRecord(f"Automatic {kind.value} mail is approved already.")
+
+
+def claim_request(conn: Connection, key: str, digest: str, now: datetime) -> bool:
+    """Take an idempotency key for a request; returns False where the same request had it before.
+
+    Others with the key wait here for the transaction on PostgreSQL; on SQLite one writes at a time. RefusedRecord where
+    the key belongs to a request that asks for something else.
+    """
+    if inserted(conn, send_requests, {"key": key, "digest": digest, "at": now}):
+        return True
+    before = conn.execute(select(send_requests.c.digest).where(send_requests.c.key == key)).scalar_one()
+    if before != digest:
+        raise RefusedRecord(
+            "That idempotency key belongs to a request with other content; nothing is sent. Use a new key for new content."
+        )
+    return False
