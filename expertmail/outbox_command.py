@@ -14,6 +14,8 @@ from expertmail.tables import moment, plain, say, show_facts, show_json, show_ta
 from outbound import store
 from outbound.model import DeliveryState, OrderState
 from threads.model.relayed import RelayedMessage
+from threads.store import Connection
+from threads.store.people import find_contacts
 from threads.store.relayed import list_relayed, relayed_message
 
 commands = typer.Typer(no_args_is_help=True, help="Show, retry or cancel mail on its way out.")
@@ -266,6 +268,12 @@ def suppressed(as_json: AsJson = False, config: Config = None) -> None:
     )
 
 
+def _organisation(conn: Connection, address: str) -> int | None:
+    """Whose contact an address is, so that the act is erased with the customer; None where that is not plain."""
+    found = {one.organisation_id for one in find_contacts(conn, address)}
+    return found.pop() if len(found) == 1 else None
+
+
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The recipient's address.")]
 
 
@@ -280,7 +288,7 @@ def suppress(
     with open_desk(config) as desk:
         with desk.database.writing() as conn:
             store.suppress(conn, address, reason, now(), actor=actor(by))
-            acted(conn, "address-suppressed", by, address)
+            acted(conn, "address-suppressed", by, address, reason, organisation_id=_organisation(conn, address))
         say(f"{address} gets no mail of ours any more.")
 
 
@@ -290,5 +298,5 @@ def allow(address: Address, by: By = None, config: Config = None) -> None:
     with open_desk(config) as desk:
         with desk.database.writing() as conn:
             store.allow_again(conn, address)
-            acted(conn, "address-allowed", by, address)
+            acted(conn, "address-allowed", by, address, organisation_id=_organisation(conn, address))
         say(f"{address} gets mail again.")

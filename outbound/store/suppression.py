@@ -105,6 +105,7 @@ def close_bounced(
         .where(deliveries.c.outgoing_id == outgoing_id, deliveries.c.state == DeliveryState.DELIVERED.value)
         .values(state=DeliveryState.BOUNCED.value, last_reply=reason, updated_at=at)
     )
-    if recipient is not None and recipient.lower() == mail.rcpt_to.lower() and no_mailbox(status):
+    theirs = recipient is not None and recipient.lower() == mail.rcpt_to.lower()
+    if theirs and no_mailbox(status) and not suppressed_among(conn, (mail.rcpt_to,)):
         suppress(conn, mail.rcpt_to, f"mail {outgoing_id} came back: {status}", at, actor=AUTOMATION)
         note(conn, mail, at, f"{mail.rcpt_to} is suppressed: mail to it came back with {status}.")

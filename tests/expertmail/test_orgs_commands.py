@@ -78,6 +78,8 @@ ACTS = (
     (("compose", "reply", "INC-000001", "--to", "alex@contoso.test", "--text", "Hello."), "reply-written"),
     (("outbox", "cancel", "1"), "mail-cancelled"),
     (("outbox", "retry", "1"), "mail-retried"),
+    (("outbox", "suppress", "alex@contoso.test", "--reason", "left"), "address-suppressed"),
+    (("outbox", "allow", "alex@contoso.test"), "address-allowed"),
     (("held", "release", "01HELD"), "mail-released"),
     (("held", "discard", "01OTHER"), "mail-discarded"),
     (("held", "expire", "--before", "2026-06-01"), "mail-expired"),
