@@ -183,7 +183,7 @@ def still_needed(
         return f"{waiting} mails that were signed with it still wait to be sent"
     until = max(one.since, last or one.since) + keep
     return (
-        f"mail that was signed with it left until lately; keep it until {until:%Y-%m-%d %H:%M} UTC"
+        f"mail that was signed with it may still be on its way; keep it until {until:%Y-%m-%d %H:%M} UTC"
         if now < until
         else None
     )
