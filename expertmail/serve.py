@@ -30,6 +30,7 @@ from expertmail.held_time import retention_of
 from expertmail.indexing import SearchIndexer
 from expertmail.metrics import Metrics
 from expertmail.reload import ONLY_AT_THE_START, Generations, changed
+from expertmail.reminding import ReminderKeeper, reminder_rules_of
 from expertmail.retention import RetentionKeeper, watch_held
 from expertmail.smtp_workers import SmtpWorkers
 from expertmail.watching import watch_process, watch_record
@@ -132,7 +133,14 @@ class _Service:
             clock=now,
             ordered=self.wake,
         )
-        self._alerting: asyncio.Task[None] | None = None
+        self._reminders = ReminderKeeper(
+            lasting.database,
+            lasting.writer,
+            rules=lambda: reminder_rules_of(self._generations.current.world.settings),
+            clock=now,
+            ordered=self.wake,
+        )
+        self._alerting: asyncio.Future[tuple[None, None]] | None = None
         watch_record(lasting.metrics, lasting.database)
         watch_held(lasting.metrics, lasting.database, self._retention_in_force, now)
         watch_process(lasting.metrics, lasting.writer, self._generations.asked)
@@ -159,7 +167,7 @@ class _Service:
         if self._workers is not None:
             await self._workers.start()
         self._showing = asyncio.create_task(self._web.serve([self._start.sockets.console]))
-        self._alerting = asyncio.create_task(self._alerts.run())
+        self._alerting = asyncio.gather(self._alerts.run(), self._reminders.run())
         self._keeping = asyncio.gather(self._retention.run(), self._indexer.run())
 
     async def ended(self, stop: asyncio.Event, again: asyncio.Event) -> bool:
@@ -205,6 +213,7 @@ class _Service:
         """Drain what takes mail; the console shows health until that is done."""
         self._retention.stop()
         self._alerts.stop()
+        self._reminders.stop()
         self._indexer.stop()
         try:
             self._listener.close_to_new()

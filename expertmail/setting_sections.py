@@ -18,6 +18,7 @@ from expertmail.setting_values import (
     Networks,
     People,
     Port,
+    ReminderSteps,
     Servers,
 )
 
@@ -430,6 +431,28 @@ class AlertSettings(_Section):
     form: Literal["short", "long"] = Field(
         default="short",
         description="`short` says references, kinds, times, verdicts and counts. `long` adds the customer's name and the incident's title, and needs a protected way: delivery by a smarthost with TLS. No form holds text of a customer.",
+    )
+
+
+class ReminderSettings(_Section):
+    """When a customer is reminded of an incident that awaits their action. Each step is due so long after the one before."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Whether customers are reminded at all. A resolved incident, one that was answered since, and a customer whose mail is marked untrusted are never reminded.",
+    )
+    high: ReminderSteps = Field(
+        default=("4h remind", "8h next", "4h telephone"),
+        description="Steps for an incident of severity High: a time (`m`, `h`, `d`) after the step before, the first one after the question, and what happens then. `remind` writes to the contact who was asked, `next` to the contact after that one, `telephone` puts a note on the incident that tells the experts whom to call. Ten steps at most; none: never.",
+    )
+    medium: ReminderSteps = Field(
+        default=("24h remind", "48h next", "24h telephone"), description="The same for severity Medium."
+    )
+    low: ReminderSteps = Field(
+        default=("3d remind", "4d remind"), description="The same for severity Low."
+    )
+    informational: ReminderSteps = Field(
+        default=("7d remind",), description="The same for severity Informational."
     )
 
 

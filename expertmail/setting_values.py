@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
+from outbound.reminders import MAX_STEPS, step_of
+
 
 def _listed(value: object) -> object:
     """Take ``a, b`` as a list, so that a variable needs no JSON."""
@@ -77,6 +79,15 @@ def _network(value: str) -> str:
         raise ValueError("it has to be an IP address or network, such as 192.0.2.0/24") from error
 
 
+def _step(value: str) -> str:
+    """A step of a plan of reminders."""
+    try:
+        step_of(value)
+    except ValueError as error:
+        raise ValueError(f"{value!r} is no step: {error}") from error
+    return value
+
+
 Domain = Annotated[str, AfterValidator(_domain)]
 Address = Annotated[str, AfterValidator(_address)]
 Line = Annotated[str, AfterValidator(_one_line)]
@@ -89,6 +100,9 @@ Servers = Annotated[tuple[Server, ...], NoDecode, BeforeValidator(_listed)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_listed)]
 Addresses = Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_listed)]
 People = Annotated[tuple[Person, ...], NoDecode, BeforeValidator(_listed)]
+ReminderSteps = Annotated[
+    tuple[Annotated[str, AfterValidator(_step)], ...], NoDecode, BeforeValidator(_listed), Field(max_length=MAX_STEPS)
+]
 AlertKinds = Annotated[
     tuple[Literal["reply", "held", "triage", "bounce"], ...], NoDecode, BeforeValidator(_listed)
 ]

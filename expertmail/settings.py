@@ -38,6 +38,7 @@ from expertmail.setting_sections import (
     LogSettings,
     MailSettings,
     RelaySettings,
+    ReminderSettings,
     RouteSettings,
     SmtpSettings,
     VerifierSettings,
@@ -85,6 +86,7 @@ class Settings(BaseSettings):
     relay: RelaySettings = RelaySettings()
     held: HeldSettings = HeldSettings()
     alerts: AlertSettings = AlertSettings()
+    reminders: ReminderSettings = ReminderSettings()
     dkim: DkimSettings = DkimSettings()
     dns: DnsSettings = DnsSettings()
     log: LogSettings = LogSettings()

@@ -21,6 +21,7 @@ from outbound.model import (
     Value,
 )
 from outbound.orders import OrderError, codes_in_order, examined_in, findings_of
+from outbound.reminders import reminder_facts
 from outbound.render import render
 from outbound.status_notification import status_notification
 from outbound.template import TemplateSet
@@ -179,7 +180,7 @@ def compose_automatic(
         reply_to=reply_to,
         # Without a thread nobody waits for the bounce: the empty path, which no robot answers (RFC 3834 3.3).
         mail_from="" if thread is None else reply_to,
-        variables=_facts(order, letterhead),
+        variables=_facts(order, letterhead, thread),
         language=language,
         in_reply_to=order.in_reply_to,
         references=_chain(office, thread, () if order.in_reply_to is None else (order.in_reply_to,)),
@@ -188,8 +189,10 @@ def compose_automatic(
     return render(draft, office.templates.get(order.kind, language), letterhead, one)
 
 
-def _facts(order: AutomaticOrder, letterhead: Letterhead) -> Mapping[str, Value]:
+def _facts(order: AutomaticOrder, letterhead: Letterhead, thread: Thread | None) -> Mapping[str, Value]:
     try:
+        if order.kind is MailKind.REMINDER:
+            return reminder_facts(order.params, thread)
         if order.kind is MailKind.VERDICT_REPORT:
             return {
                 "examined": examined_in(order.params),

@@ -1,0 +1,245 @@
+"""Reminders, worked out from the record inside the transaction that orders them.
+
+How often a customer was reminded is counted by the orders themselves, and by the experts' notes to telephone: there is no
+state of its own that could disagree. A thread's row is locked while its step is taken (on SQLite the transaction itself is
+the lock), so that whoever resolves it does so before, and nothing is sent, or after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+
+from outbound.errors import ComposeError
+from outbound.model import AutomaticOrder, MailKind, OrderOutcome
+from outbound.reminders import (
+    MAX_STEPS,
+    Action,
+    NextStep,
+    ReminderRules,
+    Waiting,
+    call_note,
+    key_of,
+    next_step,
+    reminder,
+    wait_in_key,
+    why_not,
+)
+from outbound.schema import automatic_orders, outgoing
+from outbound.store.orders import order_automatic
+from outbound.store.suppression import suppressed_among
+from threads.model import Contact, ContactKind, EntryKind, Mark, State, ThreadKind
+from threads.model.tasks import TaskSource
+from threads.schema import organisations, threads, timeline
+from threads.store.people import list_contacts
+from threads.store.tasks import list_tasks
+from threads.store.thread import append, thread_by_id, thread_of
+
+ACTOR: Final = "reminders"
+"""By this name the notes to telephone are known again."""
+_AT_ONCE: Final = 400  # names in one query; SQLite takes 999 values of old, and more since
+_BY_EXPERTS: Final = tuple(
+    kind.value for kind in MailKind if not kind.automatic and kind is not MailKind.RELAYED
+)
+_AWAITS: Final = f"State: %-> {State.AWAITING_CUSTOMER.value}%"  # as threads.store.thread.set_state writes it
+
+# What counts as asking the customer: an expert's mail, chat or call, or that the thread was set to await them.
+_ASKED: Final = or_(
+    and_(
+        timeline.c.kind.in_((EntryKind.MAIL_OUT.value, EntryKind.CHAT.value, EntryKind.CALL.value)),
+        timeline.c.mark == Mark.EXPERT.value,
+    ),
+    and_(timeline.c.kind == EntryKind.STATE.value, timeline.c.text.like(_AWAITS)),
+)
+_ANSWERED: Final = or_(
+    timeline.c.kind == EntryKind.MAIL_IN.value,
+    and_(
+        timeline.c.kind.in_((EntryKind.CHAT.value, EntryKind.CALL.value)),
+        timeline.c.mark.not_in((Mark.EXPERT.value, Mark.ASSISTANT.value, Mark.AUTOMATION.value)),
+    ),
+)
+_CALLED: Final = and_(timeline.c.kind == EntryKind.NOTE.value, timeline.c.actor == ACTOR)
+
+
+def due_reminders(conn: Connection, rules: ReminderRules, now: datetime) -> tuple[int, ...]:
+    """Ids of threads whose next step is due, the one that waits longest first: a look that takes no lock."""
+    soonest = rules.soonest
+    if soonest is None:
+        return ()
+    rows = [
+        row
+        for row in conn.execute(_awaiting(now - soonest))
+        if row.untrusted_at is None and (row.answer is None or row.answer < row.wait)
+    ]
+    longest = min(max(map(len, rules.plans.values())), MAX_STEPS)
+    steps = _steps_of(conn, {row.id: row.wait for row in rows}, longest)
+    found = []
+    for row in rows:
+        rounds, last = steps[row.id]
+        waiting = Waiting(
+            thread_of(row),
+            row.wait,
+            row.since,
+            rounds=rounds + row.calls,
+            last=max(filter(None, (last, row.called_at)), default=None),
+        )
+        if next_step(waiting, rules, now) is not None:
+            found.append((row.since, row.id))
+    return tuple(thread_id for _, thread_id in sorted(found))
+
+
+def _awaiting(asked_before: datetime) -> Select[Any]:
+    """Incidents that await the customer, with the question, and what came after it."""
+    awaiting = (
+        threads.c.state == State.AWAITING_CUSTOMER.value,
+        threads.c.kind == ThreadKind.INCIDENT.value,
+        threads.c.merged_into.is_(None),
+    )
+    asked = (
+        select(func.max(timeline.c.id)).where(timeline.c.thread_id == threads.c.id, _ASKED).scalar_subquery()
+    )
+    waits = select(*threads.c, asked.label("wait")).where(*awaiting).subquery()
+
+    def after(column: ColumnElement[Any], which: ColumnElement[bool]) -> Any:
+        here = (timeline.c.thread_id == waits.c.id, timeline.c.id > waits.c.wait, which)
+        return select(column).where(*here).scalar_subquery()
+
+    question = timeline.alias("question")
+    return (
+        select(
+            *waits.c,
+            question.c.at.label("since"),
+            organisations.c.untrusted_at,
+            after(func.max(timeline.c.id), _ANSWERED).label("answer"),
+            after(func.count(), _CALLED).label("calls"),
+            after(func.max(timeline.c.at), _CALLED).label("called_at"),
+        )
+        .select_from(waits)
+        .join(question, question.c.id == waits.c.wait)
+        .join(organisations, organisations.c.id == waits.c.organisation_id)
+        .where(question.c.at <= asked_before)
+    )
+
+
+def _steps_of(
+    conn: Connection, waits: Mapping[int, int], longest: int = MAX_STEPS
+) -> dict[int, tuple[int, datetime | None]]:
+    """How many reminders were ordered for each thread's question, and when the last one was; no plan is longer than that."""
+    found: dict[int, tuple[int, datetime | None]] = dict.fromkeys(waits, (0, None))
+    keys = [
+        key_of(thread, wait, number) for thread, wait in waits.items() for number in range(1, longest + 1)
+    ]
+    table = automatic_orders
+    for start in range(0, len(keys), _AT_ONCE):
+        wanted = table.c.idempotency_key.in_(keys[start : start + _AT_ONCE])
+        for row in conn.execute(select(table.c.thread_id, table.c.ordered_at).where(wanted)):
+            rounds, last = found[row.thread_id]
+            found[row.thread_id] = rounds + 1, row.ordered_at if last is None else max(last, row.ordered_at)
+    return found
+
+
+def take_step(conn: Connection, thread_id: int, rules: ReminderRules, now: datetime) -> NextStep | None:
+    """Take a thread's next step if it is still due; None when it is not (any more). The caller commits.
+
+    A reminder is ordered; the order to telephone is a note that only experts see.
+    """
+    waiting = waiting_of(conn, thread_id)
+    step = next_step(waiting, rules, now)
+    if step is None:
+        return None
+    if step.action is Action.TELEPHONE:
+        append(
+            conn,
+            thread_id,
+            now,
+            EntryKind.NOTE,
+            actor=ACTOR,
+            mark=Mark.AUTOMATION,
+            text=call_note(step.contact),
+        )
+        return step
+    pending = [
+        task.title
+        for task in list_tasks(conn, thread_id)
+        if task.status.pending and task.source is TaskSource.GUIDED_RESPONSE
+    ]
+    outcome = order_automatic(conn, reminder(waiting, step, pending, now), rules.caps)
+    return None if outcome is OrderOutcome.DUPLICATE else step
+
+
+def waiting_of(conn: Connection, thread_id: int) -> Waiting:
+    """How a thread stands. Its row is locked until the transaction ends, and so is its customer's mark on PostgreSQL."""
+    conn.execute(select(threads.c.id).where(threads.c.id == thread_id).with_for_update())
+    thread = thread_by_id(conn, thread_id)
+    untrusted_at = conn.execute(
+        select(organisations.c.untrusted_at)
+        .where(organisations.c.id == thread.organisation_id)
+        .with_for_update(read=True)
+    ).scalar()
+    here = timeline.c.thread_id == thread_id
+    question = conn.execute(
+        select(timeline.c.id, timeline.c.at).where(here, _ASKED).order_by(timeline.c.id.desc()).limit(1)
+    ).one_or_none()
+    if question is None:
+        return Waiting(thread, None, thread.opened_at, untrusted=untrusted_at is not None)
+    later = and_(here, timeline.c.id > question.id)
+    answer = conn.execute(select(timeline.c.id).where(later, _ANSWERED).limit(1)).scalar()
+    called = conn.execute(select(timeline.c.at).where(later, _CALLED)).scalars().all()
+    rounds, last = _steps_of(conn, {thread_id: question.id})[thread_id]
+    people = tuple(
+        one
+        for one in list_contacts(conn, thread.organisation_id)
+        if one.kind is ContactKind.INCIDENT_NOTIFICATION
+    )
+    return Waiting(
+        thread,
+        question.id,
+        question.at,
+        answered=answer is not None,
+        untrusted=untrusted_at is not None,
+        rounds=rounds + len(called),
+        last=max(filter(None, (last, *called)), default=None),
+        asked=_asked(conn, thread_id),
+        contacts=_reachable(conn, people),
+        phones=tuple(one for one in people if one.phone),
+    )
+
+
+def _asked(conn: Connection, thread_id: int) -> int | None:
+    """The contact to whom an expert wrote last."""
+    mail = outgoing.c
+    return conn.execute(
+        select(mail.contact_id)
+        .where(mail.thread_id == thread_id, mail.kind.in_(_BY_EXPERTS), mail.contact_id.is_not(None))
+        .order_by(mail.id.desc())
+        .limit(1)
+    ).scalar()
+
+
+def _reachable(conn: Connection, people: Iterable[Contact]) -> tuple[Contact, ...]:
+    """Without those whose address gets no mail of ours, and once each."""
+    first: dict[str, Contact] = {}
+    for one in people:
+        first.setdefault(one.address.lower(), one)
+    nobody = suppressed_among(conn, first) if first else frozenset()
+    return tuple(one for address, one in first.items() if address not in nobody)
+
+
+def refuse_needless(conn: Connection, order: AutomaticOrder) -> None:
+    """Raise ComposeError for a reminder that nobody needs by now, inside the transaction that queues it.
+
+    Between the order and its mail the thread may have been resolved or answered, or the customer asked again.
+    """
+    if order.kind is not MailKind.REMINDER:
+        return
+    if order.thread_id is None:
+        raise ComposeError("A reminder is about an incident.")
+    waiting = waiting_of(conn, order.thread_id)
+    reason = why_not(waiting)
+    if reason is None and waiting.wait != wait_in_key(order.idempotency_key):
+        reason = "the customer was asked again"
+    if reason is not None:
+        raise ComposeError(f"Nobody is reminded of {waiting.thread.reference}: {reason}.")
