@@ -46,6 +46,7 @@ COMMANDS: dict[str, Entry] = {
         "expertmail.contacts_command", "Add, list, show, change and remove customers' contacts.", _DAILY
     ),
     "compose": Entry("expertmail.compose_command", "Write to a customer.", _DAILY),
+    "approvals": Entry("expertmail.approvals_command", "Approve, refuse and review mail of others.", _DAILY),
     "outbox": Entry("expertmail.outbox_command", "Show, retry or cancel mail on its way out.", _DAILY),
     "held": Entry(
         "expertmail.held_command", "Show, release or discard mail that waits for an expert.", _DAILY

@@ -26,6 +26,7 @@ from expertmail.post_room import (
     office_of,
     pace_of,
     signer_of,
+    terms_of,
     transport_of,
 )
 from expertmail.relaying import check_of, relay_of, relay_transport_of
@@ -183,6 +184,7 @@ def _delivery(world: World, lasting: Lasting, judging: JudgingSet) -> OutboundWo
         check=judging.check,
         clock=now,
         observe=tell_worker_event,
+        terms=terms_of(world.settings),
         concurrent=world.settings.delivery.concurrency,
         limits=pace_of(world.settings),
     )

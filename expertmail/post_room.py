@@ -15,6 +15,7 @@ from expertmail.sessionless import SessionlessJudge
 from expertmail.settings import Settings
 from expertmail.signing_keys import keys_in_force, lines_to_publish, readable_keys
 from expertmail.world import World
+from outbound.approval import Terms
 from outbound.compose import Office
 from outbound.delivery import Credentials, Tls, Transport, smarthost
 from outbound.dispatch import SelfChecker, Signer
@@ -73,7 +74,13 @@ def office_of(world: World) -> Office:
 
 def signer_of(world: World) -> Signer:
     """Who signs, and with what."""
-    return Signer(sender_of(world.settings), world.key, world.second)
+    test_to = world.settings.sending.test_mode_to or ""
+    return Signer(sender_of(world.settings), world.key, world.second, test_to)
+
+
+def terms_of(settings: Settings) -> Terms:
+    """On whose word mail goes out, and by which way."""
+    return Terms(frozenset(settings.sending.second_person), settings.delivery.mode)
 
 
 @dataclass(frozen=True, slots=True)

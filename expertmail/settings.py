@@ -27,6 +27,7 @@ from expertmail.setting_refusals import (
     refuse_unknown_variables,
     variable,
 )
+from expertmail.sending_settings import SendingSettings
 from expertmail.setting_sections import (
     AlertSettings,
     ConsoleSettings,
@@ -87,6 +88,7 @@ class Settings(BaseSettings):
     held: HeldSettings = HeldSettings()
     alerts: AlertSettings = AlertSettings()
     reminders: ReminderSettings = ReminderSettings()
+    sending: SendingSettings = SendingSettings()
     dkim: DkimSettings = DkimSettings()
     dns: DnsSettings = DnsSettings()
     log: LogSettings = LogSettings()

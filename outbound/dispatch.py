@@ -8,6 +8,7 @@ from datetime import datetime
 
 from outbound.model import Rendered, SelfCheck, Sender, Signed
 from outbound.sign import SecondKey, SigningKey, sign
+from outbound.test_mode import redirected
 
 SelfChecker = Callable[[bytes], Awaitable[SelfCheck]]
 """Judges signed bytes of ours; ``outbound.selfcheck.self_check`` with its other arguments given."""
@@ -15,14 +16,19 @@ SelfChecker = Callable[[bytes], Awaitable[SelfCheck]]
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Who signs, and with what. ``key`` is the RSA one, which everybody can verify; ``second`` is Ed25519."""
+    """Who signs, and with what. ``key`` is the RSA one, which everybody can verify; ``second`` is Ed25519.
+
+    ``test_to``: in test mode everything goes there instead (``outbound.test_mode``); empty: to its recipients.
+    """
 
     sender: Sender
     key: SigningKey
     second: SecondKey | None = None
+    test_to: str = ""
 
     def sign(self, mail: Rendered, at: datetime) -> Signed:
         """Sign a mail as of ``at``, by both keys where there are two."""
+        mail = redirected(mail, self.test_to) if self.test_to else mail
         return sign(mail, self.sender, self.key, at, self.second)
 
 

@@ -315,3 +315,15 @@ def claim_request(conn: Connection, key: str, digest: str, now: datetime) -> boo
             "That idempotency key belongs to a request with other content; nothing is sent. Use a new key for new content."
         )
     return False
+
+
+def mails_of_request(conn: Connection, key: str) -> tuple[int, ...]:
+    """The mails that the request with a key has made, in their order."""
+    prefix = request_prefix(key)
+    made = outgoing.c.idempotency_key.startswith(prefix, autoescape=True)
+    return tuple(conn.execute(select(outgoing.c.id).where(made).order_by(outgoing.c.id)).scalars())
+
+
+def request_prefix(key: str) -> str:
+    """How the idempotency keys of a request's mails begin; the length keeps one key from being another's beginning."""
+    return f"request:{len(key)}:{key}:"

@@ -23,6 +23,7 @@ CONTRACT = [
     "orgs",
     "contacts",
     "compose",
+    "approvals",
     "outbox",
     "held",
     "search",

@@ -1,0 +1,181 @@
+"""``expertmail approvals``: mail that somebody else wrote and that waits for a word."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from expertmail.desk import AsJson, By, Config, acted, actor, now, open_desk
+from expertmail.post_room import office_of, terms_of
+from expertmail.tables import moment, say, show_facts, show_json, show_table
+from outbound.model import MailKind
+from outbound.store import organisation_of_mail, show_outbox
+from outbound.store.approvals import (
+    ApprovalItem,
+    approve_standing,
+    list_approvals,
+    list_reviews,
+    show_approval,
+)
+from outbound.store.approvals import approve as approve_mail
+from outbound.store.approvals import (
+    refuse as refuse_mail,
+)
+from outbound.store.approvals import (
+    review as review_mail,
+)
+
+commands = typer.Typer(no_args_is_help=True, help="Approve, refuse and review mail of others.")
+
+Number = Annotated[int, typer.Argument(metavar="NUMBER", help="The mail's number, as in `approvals list`.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Put the command on an app."""
+    app.add_typer(commands, name="approvals")
+
+
+@commands.command("list")
+def list_(as_json: AsJson = False, config: Config = None) -> None:
+    """List mail that waits for approval, and say which kinds ask for a second person."""
+    with open_desk(config) as desk, desk.database.reading() as conn:
+        items, kinds = list_approvals(conn), desk.settings.sending.second_person
+    if as_json:
+        show_json({"second_person": kinds, "waiting": items})
+        return
+    say(
+        f"A second person approves: {', '.join(kinds)}."
+        if kinds
+        else "A second person approves: off for every kind."
+    )
+    _table(items, "Nothing waits for approval.")
+
+
+@commands.command()
+def reviews(as_json: AsJson = False, config: Config = None) -> None:
+    """List mail that went at once by --break-glass and that nobody has reviewed."""
+    with open_desk(config) as desk, desk.database.reading() as conn:
+        items = list_reviews(conn)
+    if as_json:
+        show_json(items)
+        return
+    _table(items, "Nothing waits for a review.")
+
+
+def _table(items: tuple[ApprovalItem, ...], nothing: str) -> None:
+    show_table(
+        ("NUMBER", "STATE", "KIND", "TO", "WRITTEN BY", "SUBJECT", "REASON"),
+        [
+            (
+                str(item.outgoing_id),
+                item.state.value,
+                item.kind,
+                item.rcpt_to,
+                item.composer,
+                item.subject,
+                item.reason,
+            )
+            for item in items
+        ],
+        nothing,
+    )
+
+
+@commands.command()
+def show(number: Number, as_json: AsJson = False, config: Config = None) -> None:
+    """Show what would be approved: the manifest, its digest, and what the mail says."""
+    with open_desk(config) as desk, desk.database.reading() as conn:
+        item = show_approval(conn, number)
+        entry = show_outbox(conn, number)
+    if as_json:
+        show_json(item)
+        return
+    show_facts(
+        {
+            "number": str(number),
+            "state": f"{item.state.value} ({item.basis.value})",
+            "kind": item.kind,
+            "written by": item.composer,
+            "approved by": item.approver or "",
+            "reason": item.reason,
+            "review": "" if item.reviewer is None else f"{item.reviewer}: {item.review}",
+            "from": item.identity,
+            "mail from": f"<{item.mail_from}>",
+            "rcpt to": f"<{item.rcpt_to}>",
+            "sha256": item.sha256,
+            "may go": f"{moment(item.not_before)} to {moment(item.not_after)}",
+            "subject": item.subject,
+            "digest": item.digest,
+        }
+    )
+    if item.digest != item.approved:
+        say("This is not what was written: its bytes or its envelope were changed since.")
+    say()
+    for line in entry.said.splitlines():
+        say(f"    {line}")
+
+
+@commands.command()
+def approve(
+    number: Number,
+    digest: Annotated[str, typer.Argument(help="The digest that `approvals show` told; 12 digits or more.")],
+    by: By = None,
+    config: Config = None,
+) -> None:
+    """Approve a mail as it was shown. Our own verifier judges it again, then it is sent."""
+    with open_desk(config) as desk:
+        with desk.database.writing() as conn:
+            approve_mail(conn, number, digest, now(), actor=actor(by))
+            whole = show_approval(conn, number).approved
+            whose = organisation_of_mail(conn, number)
+            acted(conn, "mail-approved", by, f"mail {number}", whole, organisation_id=whose)
+        say(f"Mail {number} is approved; a running `expertmail serve` delivers it.")
+
+
+@commands.command()
+def refuse(
+    number: Number,
+    reason: Annotated[str, typer.Option(help="Why; its writer reads it.")],
+    by: By = None,
+    config: Config = None,
+) -> None:
+    """Refuse a mail; it is never sent."""
+    with open_desk(config) as desk:
+        with desk.database.writing() as conn:
+            refuse_mail(conn, number, reason, now(), actor=actor(by))
+            whose = organisation_of_mail(conn, number)
+            acted(conn, "mail-refused", by, f"mail {number}", reason, organisation_id=whose)
+        say(f"Mail {number} is refused and not sent.")
+
+
+@commands.command()
+def review(
+    number: Number,
+    words: Annotated[str, typer.Option("--note", help="What you found.")],
+    by: By = None,
+    config: Config = None,
+) -> None:
+    """Record that you have looked at a mail that went at once by --break-glass."""
+    with open_desk(config) as desk:
+        with desk.database.writing() as conn:
+            review_mail(conn, number, words, now(), actor=actor(by))
+            whose = organisation_of_mail(conn, number)
+            acted(conn, "mail-reviewed", by, f"mail {number}", words, organisation_id=whose)
+        say(f"Mail {number} is reviewed.")
+
+
+@commands.command()
+def standing(
+    kind: Annotated[MailKind, typer.Argument(help="An automatic kind of mail.")],
+    by: By = None,
+    config: Config = None,
+) -> None:
+    """Approve automatic mail of a kind from now on, until the version of its words or the delivery mode changes."""
+    with open_desk(config) as desk:
+        route = terms_of(desk.settings).route
+        version = office_of(desk.world).templates.get(kind, "en").version if kind.templated else 0
+        with desk.database.writing() as conn:
+            approve_standing(conn, kind, version, route, now(), actor=actor(by))
+            acted(conn, "standing-approval", by, kind.value, f"version {version}, by {route}")
+        say(f"Automatic {kind.value} mail, version {version}, is approved while delivery is by {route}.")
