@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from expertmail.faults import ExitCode, FaultError
+from expertmail.sending_settings import SendingSettings
 from expertmail.setting_names import CONFIG_VARIABLE, PREFIX
 from expertmail.setting_refusals import (
     NESTED,
@@ -27,7 +28,6 @@ from expertmail.setting_refusals import (
     refuse_unknown_variables,
     variable,
 )
-from expertmail.sending_settings import SendingSettings
 from expertmail.setting_sections import (
     AlertSettings,
     ConsoleSettings,
