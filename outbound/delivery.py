@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import ssl
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -24,8 +23,6 @@ MAX_TRANSCRIPT_LINES = 40
 _MAX_TRANSCRIPT_LINE = 200
 _GO_ON = 354
 _COMPLETED = 250
-_DOT = re.compile(rb"(?m)^\.")
-_BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +205,7 @@ class _Dialogue:
     async def _data(self, wait: float) -> Reply:
         """The message and the answer to its final dot (RFC 5321 4.1.1.4). From the dot to the answer all is in doubt."""
         raw = self.delivery.raw
-        if _BARE.search(raw):
+        if not raw.count(b"\r\n") == raw.count(b"\r") == raw.count(b"\n"):
             raise _CannotError("the mail has a bare CR or LF (RFC 5321 2.3.8)")
         self._note("> DATA")
         go_on = await self.client.execute_command(b"DATA", timeout=wait)
@@ -221,7 +218,7 @@ class _Dialogue:
         self._note(f"> ({len(raw)} octets and the final dot)")
         self.in_doubt = True
         end = b".\r\n" if raw.endswith(b"\r\n") else b"\r\n.\r\n"
-        protocol.write(_DOT.sub(b"..", raw) + end)
+        protocol.write(_dots_doubled(raw) + end)
         answer = await protocol.read_response(timeout=self.timeouts.data)
         reply = Reply(answer.code, plain_reply(answer.message))
         self.in_doubt = not (reply.accepted or reply.for_now or reply.permanent)
@@ -319,6 +316,12 @@ def _cause(error: BaseException | None) -> str:
             return f": {plain_reply(error.verify_message)}"
         error = error.__cause__ or error.__context__
     return ""
+
+
+def _dots_doubled(raw: bytes) -> bytes:
+    """Transparency (RFC 5321 4.5.2) of a message whose lines end with CRLF."""
+    doubled = raw.replace(b"\r\n.", b"\r\n..")
+    return b"." + doubled if raw.startswith(b".") else doubled
 
 
 def plain_reply(text: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, true, update
+from sqlalchemy import Connection, Row, bindparam, update
 
 from outbound.hard_bounce import no_mailbox
 from outbound.model import Attempt, DeliveryState
@@ -15,6 +16,8 @@ from outbound.store.relay import forget_bytes, tell_sender
 from outbound.store.rows import note, outgoing_row
 from outbound.store.suppression import AUTOMATION, suppress
 from threads.model import Direction
+from threads.store.prepared import Prepared
+from threads.store.statements import insert_row
 from threads.store.thread import know_message_id
 from threads.store.values import MAX_LINE, storable
 
@@ -28,47 +31,59 @@ def record_attempt(
     for it is a fact whoever made it.
     """
     mail = outgoing_row(conn, outgoing_id)
-    conn.execute(
-        insert(attempts).values(
-            outgoing_id=outgoing_id,
-            started_at=attempt.started,
-            finished_at=attempt.finished,
-            host=storable(attempt.host, MAX_LINE),
-            tls=attempt.tls,
-            code=attempt.reply.code,
-            reply=storable(attempt.reply.text, MAX_LINE),
-            failure=None if attempt.failure is None else attempt.failure.value,
-            tls_level=attempt.protection.level.value,
-            tls_version=storable(attempt.protection.version, MAX_LINE),
-            tls_cipher=storable(attempt.protection.cipher, MAX_LINE),
-            transcript=storable(attempt.transcript),
-        )
+    insert_row(
+        conn,
+        attempts,
+        {
+            "outgoing_id": outgoing_id,
+            "started_at": attempt.started,
+            "finished_at": attempt.finished,
+            "host": storable(attempt.host, MAX_LINE),
+            "tls": attempt.tls,
+            "code": attempt.reply.code,
+            "reply": storable(attempt.reply.text, MAX_LINE),
+            "failure": None if attempt.failure is None else attempt.failure.value,
+            "tls_level": attempt.protection.level.value,
+            "tls_version": storable(attempt.protection.version, MAX_LINE),
+            "tls_cipher": storable(attempt.protection.cipher, MAX_LINE),
+            "transcript": storable(attempt.transcript),
+        },
     )
-    where = [deliveries.c.outgoing_id == outgoing_id, deliveries.c.state != DeliveryState.DELIVERED.value]
-    if decision.state is not DeliveryState.DELIVERED:
-        where += [deliveries.c.state == DeliveryState.LEASED.value, deliveries.c.lease_owner == owner]
-    values: dict[str, Any] = {"maybe_twice": true()} if attempt.in_doubt else {}
-    twice = conn.execute(
-        update(deliveries)
-        .where(*where)
-        .values(
-            state=decision.state.value,
-            next_attempt_at=decision.next_attempt_at,
-            lease_owner=None,
-            lease_until=None,
-            last_reply=storable(decision.reason, MAX_LINE),
-            updated_at=attempt.finished,
-            **values,
-        )
-        .returning(deliveries.c.maybe_twice)
-    ).scalar()
-    if twice is None:
+    values: dict[str, Any] = {
+        "state": decision.state.value,
+        "next_attempt_at": decision.next_attempt_at,
+        "lease_owner": None,
+        "lease_until": None,
+        "last_reply": storable(decision.reason, MAX_LINE),
+        "updated_at": attempt.finished,
+    }
+    if attempt.in_doubt:
+        values["maybe_twice"] = True
+    delivered = decision.state is DeliveryState.DELIVERED
+    whose = {"mail": outgoing_id} if delivered else {"mail": outgoing_id, "owner": owner}
+    changed = _changing(tuple(values), leased=not delivered).first(conn, {**values, **whose})
+    if changed is None:
         return False
-    if decision.state is DeliveryState.DELIVERED:
-        _delivered(conn, mail, attempt, twice=twice)
+    if delivered:
+        _delivered(conn, mail, attempt, twice=changed.maybe_twice)
     elif decision.state.final:
-        _given_up(conn, mail, attempt, decision, maybe=twice)
+        _given_up(conn, mail, attempt, decision, maybe=changed.maybe_twice)
     return True
+
+
+@cache
+def _changing(columns: tuple[str, ...], *, leased: bool) -> Prepared:
+    """Change a delivery that is not delivered yet; ``leased``: only while the owner has it."""
+    where = [
+        deliveries.c.outgoing_id == bindparam("mail"),
+        deliveries.c.state != DeliveryState.DELIVERED.value,
+    ]
+    if leased:
+        where += [
+            deliveries.c.state == DeliveryState.LEASED.value,
+            deliveries.c.lease_owner == bindparam("owner"),
+        ]
+    return Prepared(update(deliveries).where(*where).returning(deliveries.c.maybe_twice), columns)
 
 
 def _delivered(conn: Connection, mail: Row[Any], attempt: Attempt, *, twice: bool) -> None:
