@@ -39,7 +39,7 @@ _MAX_TO = 2_000
 _RETURNED = re.compile(
     r"^[-*#=>~ \t]{0,80}(?:"
     r"(?:below (?:this line )?is|this is|included is|here is|the following is|attached is) (?:a copy|the (?:header|original|first))"
-    r"|(?:the )?(?:header of the )?(?:your )?original (?:message|mail)(?: headers?| info| follows| as follows| text)?\b"
+    r"|(?:the )?(?:header of the )?(?:your )?original (?:message|mail)(?: headers?| info| follows| as follows| text)?\b(?! was )"
     r"|unsent message|returned (?:message|mail)\b|undelivered message|message headers? follow|bounced e-?mail"
     r"|the header of the original|message header follows|copy of (?:the|your) (?:message|mail)"
     r"|(?:received|return-path|message-id|delivered-to|dkim-signature|mime-version|x-original-to):[ \t]*\S"
@@ -48,18 +48,18 @@ _RETURNED = re.compile(
 )
 # At the start of a line, behind a reply code, a quotation mark, a bullet or nothing.
 _LINE_START = re.compile(
-    r"^(?:[ \t>*.-]{0,20})(?:[45]\d\d[ -](?:[245]\.\d{1,3}\.\d{1,3} )?)?[<\"']?(?=[^\s<>\"'()\[\],;:@]{1,64}@|\"[^\"\n]{1,64}\"@)",
+    r"^(?:[ \t>*.-]{0,20})(?:[45]\d\d[ -](?:[245]\.\d{1,3}\.\d{1,3} )?)?[<\"']?(?=[^\s<>\"()\[\],;:@]{1,64}@|\"[^\"\n]{1,64}\"@)",
     re.MULTILINE,
 )
 # Sentences that end in the one address they are about.
 _SENTENCE = re.compile(
     r"(?:member of (?:this |the )?(?:mailing )?list|delivering your mail to|could not be delivered to:?|deliver (?:the )?message to:?)"
-    r"\s{0,8}[<\"']?(?=[^\s<>\"'()\[\],;:@]{1,64}@)",
+    r"\s{0,8}[<\"']?(?=[^\s<>\"()\[\],;:@]{1,64}@)",
     re.IGNORECASE,
 )
 _LABELLED = re.compile(
     r"(?:rcpt to|recipient|target mail address|failed address|undeliverable to|delivered to|message to|your mail to"
-    r"|deliver to|address)[ \t]{0,4}:?[ \t]{0,8}[<\"']?(?=[^\s<>\"'()\[\],;:@]{1,64}@)",
+    r"|deliver to|address)[ \t]{0,4}:?[ \t]{0,8}[<\"']?(?=[^\s<>\"()\[\],;:@]{1,64}@)",
     re.IGNORECASE,
 )
 _MAILER = re.compile(r"(?:mailer[-_]?daemon|post_?master|mail-daemon|no-?reply|abuse)@", re.IGNORECASE)

@@ -25,7 +25,7 @@ _STATUS_TYPES = ("message/delivery-status", "message/global-delivery-status")
 _RETURNED_TYPES = ("message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers")
 # A quoted local part may hold anything; the other parts of an address hold none of these marks.
 _ADDRESS = re.compile(
-    r"(?:\"[^\"\r\n]{1,64}\"|(?<![^\s<>\"'()\[\],;:])[^\s<>\"'()\[\],;:@]{1,64})@[^\s<>\"'()\[\],;:@]{1,255}"
+    r"(?:\"[^\"\r\n]{1,64}\"|(?<![^\s<>\"'()\[\],;:])[^\s<>\"'()\[\],;:@](?:[^\s<>\"()\[\],;:@]{0,62}[^\s<>\"'()\[\],;:@])?)@[^\s<>\"'()\[\],;:@]{1,255}"
 )
 _TYPED = re.compile(r"\s*[A-Za-z0-9][A-Za-z0-9-]{0,30}\s*;")
 _NAME = re.compile(r"[!-9;-~]{1,60}")
@@ -67,7 +67,7 @@ class RecipientFate:
 
 @dataclass(frozen=True, slots=True)
 class Bounce:
-    """A report on deliveries: its first failed recipient, or else its first one, and all of them.
+    """A report on deliveries: its first failed recipient, else its first delayed one, else its first, and all of them.
 
     Address, enhanced status (RFC 3463), action word, our Message-ID without angle brackets, the remote's words.
     """
@@ -82,7 +82,9 @@ class Bounce:
 
 def bounce_of(fates: tuple[RecipientFate, ...], original_message_id: str | None) -> Bounce:
     """The report on these recipients; with none of them it names nobody."""
-    chosen = next((fate for fate in fates if fate.failed), fates[0] if fates else RecipientFate(None))
+    first = fates[0] if fates else RecipientFate(None)
+    late = next((fate for fate in fates if fate.delayed), first)
+    chosen = next((fate for fate in fates if fate.failed), late)
     return Bounce(
         chosen.recipient,
         chosen.status,

@@ -33,6 +33,14 @@ _ABSENCES = (
         "afwezig",
         "autosvar",
     ),
+    *("ooo:", "frånvarande", "poissaoloilmoitus", "nieobecność", "mimo kancelář", "ofis dışında", "távollét"),
+    *(
+        "automātiskā atbilde",
+        "automatinis atsakymas",
+        "automaatvastus",
+        "samodejni odgovor",
+        "automatski odgovor",
+    ),
     *("automatiskt svar", "automatisk svar", "frånvaro", "automaattinen vastaus", "automatyczna odpowiedź"),
     *("automatická odpov", "automatikus válasz", "răspuns automat", "otomatik yanıt", "αυτόματη απάντηση"),
     *(
@@ -55,6 +63,11 @@ _ABSENCES = (
         "자동 응답",
     ),
 )
+# What English says in the middle of a sentence as well: "On vacation sign-in from Spain". As an absence it ends there, or a time follows.
+_SAID_OF_OTHERS = re.compile(
+    r"(?:on vacation|out of (?:the )?office) (?!until|till|through|from|to\b|on\b|for\b|in\b|this|next|today|tomorrow|since|as of|and\b|at\b|w/"
+    r"|auto|reply|response|respond|message|notif|notice|assist|alert|re\b)[a-z]"
+)
 # Characters of a subject at which an absence is looked for.
 _MAX_PREFIX = 80
 _BOUNCE_SUBJECT = re.compile(
@@ -63,6 +76,11 @@ _BOUNCE_SUBJECT = re.compile(
     r"|can(?:not|'t) be delivered|message you sent blocked|warning: could not send|unzustellbar|nicht zugestellt"
     r"|no se (?:puede|pudo) entregar|não (?:foi )?entregue|non remis|impossible de remettre|mancata consegna"
     r"|failed delivery|failure delivery|mail failed|could not send|still being retried|メールエラー"
+    r"|non recapitabile|recapito non riuscito|onbestelbaar|kan inte levereras|kan ikke leveres|kunne ikke leveres"
+    r"|toimitus epäonnistui|ei voi(?:da)? toimittaa|niedostarcz|nie można dostarczyć|nedoručiteln|kézbesíthetetlen"
+    r"|nu se poate livra|teslim edilem|недостав|не (?:удается|удалось) доставить|не вдалося доставити|impossível entregar"
+    r"|não é possível entregar|não foi possível entregar|δεν είναι δυνατή η παράδοση|לא ניתן למסירה|تعذر التسليم"
+    r"|无法投递|无法送达|未送达|退信|無法傳遞|無法投遞|배달되지 않음|배달할 수 없"
     r"|配信不能|配信できません|エラーメール|returned to sender|error sending|delivery error|bounce",
     re.IGNORECASE,
 )
@@ -99,6 +117,8 @@ _DELAY_TEXT = re.compile(
     r"|delivery attempts will continue|no action is required on your part",
     re.IGNORECASE,
 )
+# A refusal in the words of SMTP (RFC 5321 4.2, RFC 3463): whatever language stands around it.
+_REFUSED = re.compile(r"(?<![\w.])5\d\d[ -]#?5\.\d{1,3}\.\d{1,3}(?![\w.])", re.ASCII)
 _GIVEN_UP = re.compile(r"permanent|given up|giving up|will not be retried|returned to you", re.IGNORECASE)
 # A subject that names a failure, or says that the mail comes back, is no delay's, whatever else it quotes.
 _NO_DELAY = re.compile(r"fail|returned mail|undeliver", re.IGNORECASE)
@@ -180,7 +200,10 @@ def _from_mailer(message: Message, subject: str, text: str, *, null_path: bool) 
             return _says_undelivered(text[:_MAX_REPLY] or broken_body(message))
         if _BOUNCE_SUBJECT.search(subject) is not None:
             return True
-        return _says_undelivered(text or broken_body(message))
+        said = text or broken_body(message)
+        return _says_undelivered(said) or (
+            _REPLY.match(subject) is None and _REFUSED.search(said[:_MAX_BOUNCE_TEXT]) is not None
+        )
     if _ROBOT.search(author) is not None or not _LIST_FIELDS.isdisjoint(names):
         return _says_undelivered(text)
     return False
@@ -219,7 +242,7 @@ def _automatic(message: Message, subject: str) -> bool:
     start = subject[:_MAX_PREFIX].lower().strip()
     if start.startswith("re:"):
         start = start[3:].lstrip()
-    return start.startswith(_ABSENCES) or (
+    return (start.startswith(_ABSENCES) and _SAID_OF_OTHERS.match(start) is None) or (
         start.startswith("auto") and _AUTO_SUBJECT.match(start) is not None
     )
 

@@ -256,3 +256,59 @@ def test_no_bounce_raises_and_each_tells_a_status_and_fitting_recipients(text: s
             assert bounce.status[0] in "245"
             assert len(bounce.recipients) <= MAX_RECIPIENTS
             assert all(fate.recipient is None or fate.recipient.strip() for fate in bounce.recipients)
+
+
+@pytest.mark.parametrize(
+    ("subject", "words"),
+    [
+        ("Onbestelbaar: Aanmelding", "Uw bericht is niet bezorgd bij:\n\ngone@contoso.test\n550 5.1.1"),
+        ("Kan inte levereras: Inloggning", "Meddelandet kom inte fram:\n\ngone@contoso.test\n550 5.1.1"),
+        ("无法投递: 登录", "您的邮件无法投递到:\n\ngone@contoso.test\n550 5.1.1 用户不存在"),
+        ("Недоставленное сообщение", "Письмо не доставлено:\n\ngone@contoso.test\n550 5.1.1 нет такого"),
+        # A language that no list knows: the refusal itself says it.
+        ("Nid yw wedi cyrraedd", "Ni chyrhaeddodd eich neges:\n\ngone@contoso.test\n550 5.1.1 dim blwch"),
+        ("Ez da iritsi", "Zure mezua ez da iritsi:\n\n<gone@contoso.test>: 550-5.1.1 ez dago"),
+    ],
+)
+def test_a_mailer_of_any_language_tells_a_bounce(subject: str, words: str) -> None:
+    message = read(plain(words, "Return-Path: <>", sender="postmaster@contoso.test", subject=subject))
+    assert message.kind is MessageKind.BOUNCE
+    assert message.bounce is not None
+    assert (message.bounce.recipient, message.bounce.status) == ("gone@contoso.test", "5.1.1")
+
+
+def test_a_postmaster_who_answers_with_a_refusal_in_the_text_is_a_person() -> None:
+    raw = plain("It said 550 5.1.1 to us.", sender="Postmaster <postmaster@contoso.test>", subject="Re: your question")
+    assert read(raw).kind is MessageKind.HUMAN
+
+
+def test_a_delay_tells_the_recipient_that_waits_not_one_that_was_reached() -> None:
+    bounce = bounce_in(report(HERE, LATE))
+    assert (bounce.recipient, bounce.status, bounce.action) == ("late@contoso.test", "4.4.1", "delayed")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "  per.o'neil@contoso.test\n    550 5.1.1 unknown",
+        "<per.o'neil@contoso.test>: 550 5.1.1 unknown",
+        "'per.o'neil@contoso.test' 550 5.1.1 unknown",
+        "550 5.1.1 <per.o'neil@contoso.test>... User unknown",
+        "Your mail could not be delivered to per.o'neil@contoso.test (550 5.1.1)",
+    ],
+)
+def test_an_apostrophe_belongs_to_the_address(words: str) -> None:
+    bounce = bounce_in(plain(f"These were not reached.\n\n{words}\n"))
+    assert (bounce.recipient, bounce.status) == ("per.o'neil@contoso.test", "5.1.1")
+
+
+def test_an_original_message_that_was_received_is_not_yet_the_returned_one() -> None:
+    bounce = bounce_in(
+        plain(
+            "The original message was received at Thu, 1 Jan 2026 10:00:00 GMT\n\n"
+            "   ----- Transcript of session follows -----\n<late@contoso.test>... Deferred: timed out with mail.contoso.test.\n"
+            "Will keep trying until message is 5 days old\n",
+            subject="Warning: could not send message for past 4 hours",
+        )
+    )
+    assert (bounce.recipient, bounce.action) == ("late@contoso.test", "delayed")
