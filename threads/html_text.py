@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html as entities
 import re
+from collections.abc import Iterable, Iterator
 
 # Beyond either, layout is given up for a reader that only drops tags and is linear whatever it gets.
 MAX_LAID_OUT = 150_000  # characters; newsletters stay under, and laying this much out takes 0.2 s
@@ -41,6 +42,10 @@ _CLOSED = re.compile(r"</(?:body|html)\s{0,8}>", re.IGNORECASE)
 # A line across the page: Outlook and others draw one above the message that is answered.
 _RULE = re.compile(r"<hr\b[^<>]{0,500}>", re.IGNORECASE)
 _RULE_AS_TEXT = "<div>-----</div>"
+# What is quoted becomes lines marked as in plain text, so that answers between and below the quotes are told apart.
+_QUOTE = re.compile(r"<(/?)blockquote\b[^<>]{0,2000}>", re.IGNORECASE)
+_QUOTE_OPENS, _QUOTE_CLOSES = "\ufdd0", "\ufdd1"  # noncharacters: no text holds them (Unicode 23.7)
+MAX_MARKS = 10  # of a deeper quotation more marks tell nothing
 _TAG_END = re.compile(r"[<>]")
 _TAG_START = re.compile(r"<(?=[a-zA-Z/!?])")
 
@@ -50,6 +55,8 @@ def html_to_text(html: str) -> str:
     # What servers put below the closing tags is seen by people, and would be dropped.
     html = _CLOSED.sub("<br>", html[:MAX_HTML].replace("\0", ""))
     html = _RULE.sub(_RULE_AS_TEXT, html)
+    shown = _with_quotes_shown(html)
+    quoted, html = _QUOTE_OPENS in shown, shown
     if len(html) <= MAX_LAID_OUT and _deepest(html) <= MAX_NESTED:
         try:
             text = _laid_out(html)
@@ -60,8 +67,48 @@ def html_to_text(html: str) -> str:
             text = _without_tags(html)
     else:
         text = _without_tags(html)
-    lines = (line.rstrip() for line in text.replace("\r\n", "\n").split("\n"))
+    lines: Iterable[str] = (line.rstrip() for line in text.replace("\r\n", "\n").split("\n"))
+    if quoted:
+        lines = _marked(lines)
     return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip("\n")
+
+
+def _with_quotes_shown(html: str) -> str:
+    """Each blockquote with a sign of its own where it begins and ends; as it is where they are not in pairs."""
+    html = html.replace(_QUOTE_OPENS, "").replace(_QUOTE_CLOSES, "")
+    depth = 0
+    for found in _QUOTE.finditer(html):
+        depth += -1 if found.group(1) else 1
+        if depth < 0:
+            return html
+    return _QUOTE.sub(_shown, html) if depth == 0 else html
+
+
+def _shown(found: re.Match[str]) -> str:
+    if found.group(1):
+        return f"<div>{_QUOTE_CLOSES}</div>{found.group()}"
+    return f"{found.group()}<div>{_QUOTE_OPENS}</div>"
+
+
+def _marked(lines: Iterable[str]) -> Iterator[str]:
+    """The lines, those between the signs with a ">" for each quotation around them; the signs are gone."""
+    depth = 0
+    blanks = 0
+    for line in lines:
+        opened, closed = line.count(_QUOTE_OPENS), line.count(_QUOTE_CLOSES)
+        bare = line.replace(_QUOTE_OPENS, "").replace(_QUOTE_CLOSES, "") if opened or closed else line
+        depth += opened
+        marks = ">" * min(depth, MAX_MARKS)
+        depth -= closed
+        if bare.strip():
+            blanks = 0
+            yield f"{marks} {bare.strip()}" if marks else bare.rstrip()
+        elif not (opened or closed):
+            blanks += 1
+            if not marks or blanks == 1:
+                yield marks
+        elif not depth:
+            yield ""
 
 
 def _laid_out(html: str) -> str:

@@ -466,3 +466,43 @@ def test_the_people_view_is_what_the_sender_wrote() -> None:
     assert view is not None
     assert view.to == ("Experts <query@experts.test>",)
     assert view.date is not None
+
+
+@pytest.mark.parametrize(
+    ("html", "new"),
+    [
+        (
+            ('<blockquote type="cite"><div>On 25 Nov 2026, at 18:03, X &lt;x@y.test&gt; wrote:</div><br><div>Which host?</div>'
+            "</blockquote><div><br></div>WS-17.<div><br><blockquote>Who?</blockquote><br>Petra.</div>"),
+            "WS-17.\n\nPetra.",
+        ),
+        ("<p>On 25 Nov 2026, X &lt;x@y.test&gt; wrote:</p><blockquote><p>Yours?</p></blockquote><p>It is ours.</p>", "It is ours."),
+        ("Ours.<br>On 25 Nov 2026, X &lt;x@y.test&gt; wrote:<blockquote>Yours?<blockquote>Older</blockquote></blockquote>", "Ours."),
+        # Nobody can tell where this one ends: nothing is taken for quoted.
+        ("<p>Ours.</p><blockquote><p>It is off.</p>", "Ours.\n\nIt is off."),
+        ("<p>Ours.</p></blockquote><blockquote><p>It is off.</p>", "Ours.\n\nIt is off."),
+        ("<p>Ours\ufdd0.</p><blockquote></blockquote><p>Off\ufdd1.</p>", "Ours.\n\nOff."),
+    ],
+)
+def test_answers_between_quotations_of_html_are_new_and_the_quotations_are_not(html: str, new: str) -> None:
+    lines = [line.strip() for line in read(mail(html, kind="text/html; charset=utf-8")).body.new.split("\n")]
+    assert [line for line in lines if line] == [line for line in new.split("\n") if line]
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject"),
+    [
+        (MessageKind.HUMAN, "On vacation sign-in from Spain?"),
+        (MessageKind.HUMAN, "Re: out of office rules abused by an intruder"),
+        (MessageKind.AUTO_REPLY, "On vacation"),
+        (MessageKind.AUTO_REPLY, "Out of office: Re: Odd sign-in"),
+        (MessageKind.AUTO_REPLY, "Out of Office until Monday"),
+        (MessageKind.AUTO_REPLY, "Out of office reply"),
+        (MessageKind.AUTO_REPLY, "OOO: Odd sign-in"),
+        (MessageKind.AUTO_REPLY, "Frånvarande: Odd sign-in"),
+        (MessageKind.AUTO_REPLY, "Nieobecność w biurze: Odd sign-in"),
+    ],
+)
+def test_an_absence_is_told_from_a_sentence_about_one(kind: MessageKind, subject: str) -> None:
+    raw = mail("hello").replace(b"Subject: Re: hello", f"Subject: {subject}".encode())
+    assert read(raw).kind is kind
