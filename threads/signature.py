@@ -29,6 +29,10 @@ _NOTICE_HEAD: Final = 500  # characters of each of them: HTML makes a paragraph 
 
 # "-Alex Doe", "/Alex", "– Alex": no blank behind a hyphen, which would be a list.
 _DASHED_NAME: Final = re.compile(r"(?:-|/|[–—]\s?)[^\W\d_](?:[^\W\d_]|[.'’])*(?:\s(?:[^\W\d_]|[.'’])+){0,3}")
+# What was thought of last stands below the name, and is text: "PS: please call me". "PS C:\\>" is a shell's prompt.
+_POSTSCRIPT: Final = re.compile(
+    r"p\.?\s?(?:p\.?\s?)?s\.?\s?[:：—–-]|p\.\s?s\.\s|n\.?b\.?\s?[:：]|p\.?d\.?\s?[:：]", re.IGNORECASE
+)
 
 
 def signature_start(lines: Sequence[str], short: Sequence[str | None], start: int, end: int) -> int:
@@ -98,10 +102,19 @@ def _closing(short: Sequence[str | None], start: int, end: int) -> int:
             continue
         if line is None or len(line) > MAX_NAME_LINE or below > MAX_BELOW_CLOSING:
             return end
-        if below and len(line) <= _MAX_CLOSING and _bare(line) in CLOSINGS:
+        if _POSTSCRIPT.match(line):
+            return end
+        if below and len(line) <= _MAX_CLOSING and _is_closing(line):
             return number
         below += 1
     return end
+
+
+def _is_closing(line: str) -> bool:
+    """A formula, or the same in two languages: "Mit freundlichen Grüßen / Best regards"."""
+    if _bare(line) in CLOSINGS:
+        return True
+    return "/" in line and all(_bare(half) in CLOSINGS for half in line.split("/"))
 
 
 def _bare(line: str) -> str:
@@ -110,4 +123,4 @@ def _bare(line: str) -> str:
     last = len(lowered)
     while last and not lowered[last - 1].isalpha():
         last -= 1
-    return lowered[:last].lstrip("*_ ")
+    return lowered[:last].lstrip("*_ \t")

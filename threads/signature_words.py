@@ -12,7 +12,7 @@ SENT_FROM: Final = (
     *("sent from", "sent via", "sent with", "sent using", "sent by", "from my iphone", "from my ipad"),
     *("get outlook for", "get [outlook", "someone from mobile", "outlook for", "outlook für", "outlook pour"),
     *("yahoo mail for", "yahoo mail:", "download the all new aol", "sent in proton", "sent securely"),
-    *("envoyé de", "envoyé depuis", "envoyé à partir", "envoyé avec", "obtenez outlook"),
+    *("envoyé de", "envoyé depuis", "envoyé à partir", "envoyé avec", "obtenez outlook", "obtenir outlook"),
     *("télécharger outlook", "provenance :", "provenance:", "ce message a été envoyé depuis"),
     *("von meinem", "gesendet von", "gesendet mit", "gesendet aus", "diese nachricht wurde von"),
     *("holen sie sich outlook", "von outlook für", "von samsung", "von meiner"),

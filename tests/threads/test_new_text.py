@@ -178,3 +178,16 @@ def test_the_open_half_of_the_public_replies_is_split_as_expected(shared_data: P
     cases = [case for case in load(shared_data / "mail") if case.open]
     assert len(cases) > 100
     assert {f"{case.set}/{case.name}" for case in cases if not case.right(ours(case))} == OTHER_DEFINITION
+
+
+@pytest.mark.parametrize(
+    "postscript",
+    ["PS: please call me", "P.S. please call me", "PS - please call me", "PPS: call me", "NB: please call me", "P.D.: llámeme"],
+)
+def test_a_postscript_below_the_name_is_text(postscript: str) -> None:
+    assert postscript in split_text(f"It is off.\n\nBest,\nAlex\n\n{postscript}\n").new
+
+
+def test_a_formula_in_two_languages_is_a_signature() -> None:
+    split = split_text("Erledigt.\n\nMit freundlichen Grüßen / Best regards\nUwe Brandt\n")
+    assert (split.new, split.signature) == ("Erledigt.", "Mit freundlichen Grüßen / Best regards\nUwe Brandt")
