@@ -135,7 +135,7 @@ def _headers(draft: Draft, letterhead: Letterhead, stamp: Stamp, recipient: str,
     if listed := header.references(draft.references):
         fields.append(("References", " ".join(f"<{one}>" for one in listed)))
     if draft.kind.automatic:
-        answers = draft.kind is not MailKind.ALERT
+        answers = draft.kind not in (MailKind.ALERT, MailKind.REMINDER)
         fields.append(("Auto-Submitted", "auto-replied" if answers else "auto-generated"))  # RFC 3834 5
     # An expert's absence is nobody's news here, and must not come back as mail that experts are told of.
     suppressed = "All" if draft.kind is MailKind.ALERT else header.SUPPRESS

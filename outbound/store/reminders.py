@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, or_, select
 
 from outbound.errors import ComposeError
 from outbound.model import AutomaticOrder, MailKind, OrderOutcome
@@ -71,7 +71,7 @@ def due_reminders(conn: Connection, rules: ReminderRules, now: datetime) -> tupl
         return ()
     rows = [
         row
-        for row in conn.execute(_awaiting(now - soonest))
+        for row in conn.execute(_AWAITING, {"asked_before": now - soonest})
         if row.untrusted_at is None and (row.answer is None or row.answer < row.wait)
     ]
     longest = min(max(map(len, rules.plans.values())), MAX_STEPS)
@@ -91,7 +91,7 @@ def due_reminders(conn: Connection, rules: ReminderRules, now: datetime) -> tupl
     return tuple(thread_id for _, thread_id in sorted(found))
 
 
-def _awaiting(asked_before: datetime) -> Select[Any]:
+def _awaiting() -> Select[Any]:
     """Incidents that await the customer, with the question, and what came after it."""
     awaiting = (
         threads.c.state == State.AWAITING_CUSTOMER.value,
@@ -120,8 +120,12 @@ def _awaiting(asked_before: datetime) -> Select[Any]:
         .select_from(waits)
         .join(question, question.c.id == waits.c.wait)
         .join(organisations, organisations.c.id == waits.c.organisation_id)
-        .where(question.c.at <= asked_before)
+        .where(question.c.at <= bindparam("asked_before", type_=timeline.c.at.type))
     )
+
+
+# Built once: building it costs more than running it.
+_AWAITING: Final = _awaiting()
 
 
 def _steps_of(

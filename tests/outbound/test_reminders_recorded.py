@@ -1,0 +1,149 @@
+"""Reminders by the record: whom they go to, what they say, and that none is sent once nobody needs it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from email import message_from_bytes, policy
+
+import pytest
+
+from outbound.model import OrderState
+from outbound.reminders import Action, ReminderRules
+from outbound.store import list_orders
+from outbound.store.reminders import due_reminders, take_step
+from outbound.store.suppression import suppress
+from tests.outbound.conftest import NOW
+from threads.model import EntryKind, Mark, State
+from threads.model.tasks import TaskSource, TaskStatus
+from threads.store.circumstances import distrust
+from threads.store.people import add_contact, organisation
+from threads.store.tasks import add_task, set_task
+from threads.store.thread import append, open_inquiry, set_state, timeline_of
+
+RULES = ReminderRules()
+DAY = timedelta(days=1)
+
+
+def ask(world, record, at=NOW):
+    """Let the incident (Medium) await the customer."""
+    world.write(set_state, record.incident.id, State.AWAITING_CUSTOMER, at, actor="Ana")
+
+
+def look(world, record, now):
+    """What one look of a node does: the steps taken."""
+    with record.database.reading() as conn:
+        due = due_reminders(conn, RULES, now)
+    return [world.write(take_step, thread_id, RULES, now) for thread_id in due]
+
+
+def sent(world):
+    """The reminders that left, as mails."""
+    return [message_from_bytes(one.raw, policy=policy.default) for one in world.transport.given]
+
+
+def work_at(world, now):
+    world.clock.now = now
+    world.work()
+
+
+def test_the_second_reminder_goes_to_the_next_contact_and_says_so_in_its_subject(world, record):
+    world.write(add_contact, record.incident.organisation_id, "bob@contoso.test", "Bob May", NOW, phone="+1 555 0100")
+    done = world.write(add_task, record.incident, "Isolate the host", TaskSource.GUIDED_RESPONSE, NOW, by="Ana")
+    world.write(set_task, record.incident, done.number, TaskStatus.COMPLETED, NOW, by="Ana")
+    world.write(add_task, record.incident, "Reset the password", TaskSource.GUIDED_RESPONSE, NOW, by="Ana")
+    world.write(add_task, record.incident, "Block the sender", TaskSource.MANAGED_RESPONSE, NOW, by="Ana")
+    ask(world, record)
+    assert look(world, record, NOW + DAY - timedelta(minutes=1)) == []
+    for days in (1, 3, 4):
+        look(world, record, NOW + days * DAY)
+        work_at(world, NOW + days * DAY)
+    first, second = sent(world)
+    assert (first["To"].addresses[0].addr_spec, second["To"].addresses[0].addr_spec) == (
+        "ana@contoso.test",
+        "bob@contoso.test",
+    )
+    assert first["Subject"] == "[INC-000001] Reminder 1: your action is needed: Odd sign-in"
+    assert second["Subject"] == "[INC-000001] Reminder 2: your action is needed: Odd sign-in"
+    assert second["Auto-Submitted"] == "auto-generated"
+    text = second.get_body(("plain",)).get_content()
+    assert "Reset the password" in text
+    assert "Isolate" not in text, "it is done"
+    assert "Block the sender" not in text, "experts do it"
+    with record.database.reading() as conn:
+        notes = [one.text for one in timeline_of(conn, record.incident.id) if one.kind is EntryKind.NOTE]
+    assert notes == ["The customer has not answered. Telephone Bob May <bob@contoso.test>: +1 555 0100."]
+
+
+def resolve(world, record, at):
+    world.write(set_state, record.incident.id, State.RESOLVED, at, actor="Ana")
+
+
+def answer(world, record, at):
+    world.write(append, record.incident.id, at, EntryKind.MAIL_IN, actor="Ana Lee", mark=Mark.VERIFIED, text="Done.")
+
+
+def call_in(world, record, at):
+    world.write(append, record.incident.id, at, EntryKind.CALL, actor="Ana Lee", mark=Mark.REPORTED, text="Done.")
+
+
+def compromise(world, record, at):
+    with record.database.writing() as conn:
+        distrust(conn, organisation(conn, record.incident.organisation_id), "an intruder", at, by="Ana")
+
+
+def ask_again(world, record, at):
+    world.write(append, record.incident.id, at, EntryKind.MAIL_OUT, actor="Ana", mark=Mark.EXPERT, text="And?")
+
+
+ENDS = {
+    "resolved": (resolve, "it is Resolved"),
+    "answered by mail": (answer, "the customer has answered"),
+    "answered on the telephone": (call_in, "the customer has answered"),
+    "compromised": (compromise, "the customer's mail is marked untrusted"),
+    "asked again": (ask_again, "the customer was asked again"),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_what_ends_before_the_look_orders_nothing(world, record, end):
+    ask(world, record)
+    ENDS[end][0](world, record, NOW + DAY - timedelta(seconds=1))
+    assert look(world, record, NOW + DAY) == []
+    assert world.write(take_step, record.incident.id, RULES, NOW + DAY) is None
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_what_ends_between_the_order_and_the_mail_is_not_sent(world, record, end):
+    happens, why = ENDS[end]
+    ask(world, record)
+    assert [step.action for step in look(world, record, NOW + DAY)] == [Action.REMIND]
+    happens(world, record, NOW + DAY)
+    work_at(world, NOW + DAY)
+    assert world.transport.given == []
+    with record.database.reading() as conn:
+        (order,) = list_orders(conn)
+    assert order.state == OrderState.REFUSED.value
+    assert why in order.reason
+
+
+def test_a_new_question_begins_anew(world, record):
+    ask(world, record)
+    look(world, record, NOW + DAY)
+    ask_again(world, record, NOW + 2 * DAY)
+    assert look(world, record, NOW + 2.5 * DAY) == []
+    (step,) = look(world, record, NOW + 3 * DAY)
+    assert (step.number, step.reminder) == (1, 1)
+
+
+def test_an_address_that_gets_nothing_is_passed_over(world, record):
+    world.write(add_contact, record.incident.organisation_id, "bob@contoso.test", "Bob May", NOW)
+    world.write(suppress, "ana@contoso.test", "asked us to", NOW, actor="Ana")
+    ask(world, record)
+    (step,) = look(world, record, NOW + DAY)
+    assert step.contact.address == "bob@contoso.test"
+
+
+def test_a_question_of_the_customer_is_never_the_subject_of_a_reminder(world, record):
+    inquiry = world.write(open_inquiry, record.incident.organisation_id, "Buy now", NOW)
+    world.write(set_state, inquiry.id, State.AWAITING_CUSTOMER, NOW, actor="Ana")
+    assert look(world, record, NOW + 30 * DAY) == []
