@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from expertmail import (
 from expertmail.desk import AsJson, By, Config, Desk, acted, actor, now, open_desk
 from expertmail.faults import ExitCode, FaultError
 from expertmail.tables import moment, plain, say, show_json, show_table
+from outbound.store.quiet import mark_quiet
 from threads.model import (
     Assignee,
     Classification,
@@ -73,11 +75,18 @@ def open_(
     to: Annotated[Assignee, typer.Option(case_sensitive=False, help="Who has the next move.")] = (
         Assignee.DEFENDER_EXPERTS
     ),
+    opened: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="When it was opened elsewhere, as 2026-11-25T10:00:00+00:00."),
+    ] = None,
+    imported: Annotated[
+        bool, typer.Option("--imported", help="It comes from another system: it sends nothing by itself.")
+    ] = False,
     by: By = None,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Open an incident for a customer, or an inquiry or service thread."""
+    """Open an incident for a customer, or an inquiry or service thread. One of the past sends nothing by itself."""
     with open_desk(config) as desk:
         with desk.database.writing() as conn:
             customer = find_organisation(conn, org)
@@ -87,7 +96,7 @@ def open_(
                     "expertmail contacts add",
                     ExitCode.NO_INPUT,
                 )
-            who, at = actor(by), now()
+            who, at = actor(by), now() if opened is None else _past(opened)
             match kind:
                 case ThreadKind.INCIDENT:
                     made = open_incident(
@@ -100,11 +109,25 @@ def open_(
             if about is not None:
                 incident = thread_by_reference(conn, about)
                 made = change_thread(conn, made, at, actor=who, about=incident)
+            quiet = mark_quiet(conn, made, now(), imported=imported)
             acted(conn, "thread-opened", by, made.reference, made.title, organisation_id=customer.id)
         if as_json:
             show_json({**plain(made), "organisation": customer.name})
         else:
             say(f"Opened {made.reference} for {customer.name}: {made.title}")
+            if quiet is not None:
+                say(f"It sends nothing by itself: {quiet}.")
+
+
+def _past(written: str) -> datetime:
+    """A time with its zone that has come."""
+    try:
+        at = datetime.fromisoformat(written)
+    except ValueError as error:
+        raise FaultError(f"{written!r} is no time, such as 2026-11-25T10:00:00+00:00.", ExitCode.DATA) from error
+    if at.tzinfo is None or at > now():
+        raise FaultError("The time needs a zone, such as +00:00, and has to be past.", ExitCode.DATA)
+    return at.astimezone(UTC)
 
 
 @commands.command("list")

@@ -229,3 +229,12 @@ send_requests = Table(
     Column("digest", String(64), nullable=False),
     Column("at", UtcTime, nullable=False),
 )
+
+# Threads that send nothing by themselves: imported, or opened with a time in the past.
+quiet_threads = Table(
+    "quiet_threads",
+    metadata,
+    Column("thread_id", ForeignKey("threads.id"), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("reason", Text, nullable=False),
+)

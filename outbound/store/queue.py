@@ -25,6 +25,7 @@ from outbound.model import (
 from outbound.schema import ON_LEASE, WAITING, approvals, automatic_orders, deliveries, outgoing
 from outbound.store.approvals import AUTOMATION, LEASED, await_person, record_basis, unapproved
 from outbound.store.orders import close_order
+from outbound.store.quiet import refuse_quiet
 from outbound.store.reminders import refuse_needless
 from outbound.store.rows import (
     LEASE,
@@ -119,6 +120,7 @@ def queue_ordered(
     """Queue the mail of an order and close the order, both or neither: the order's key is the mail's key."""
     key = f"order:{leased.order.idempotency_key}"
     refuse_needless(conn, leased.order)
+    refuse_quiet(conn, leased.order)
     queued = queue_outgoing(
         conn, signed, idempotency_key=key, actor=AUTOMATION, checked=checked, now=now, terms=terms
     )
