@@ -240,7 +240,8 @@ def _diagnostic(text: str) -> str | None:
                 if not following.strip():
                     break
                 rest.append(following.strip())
-            return " ".join(rest)[:MAX_DIAGNOSTIC]
+            # The mark between the address and the words is no part of them.
+            return " ".join(rest).lstrip(" :>")[:MAX_DIAGNOSTIC]
     first = next((line.strip(" \t>:<\"'") for line in lines if line.strip(" \t>:<\"'.-*=")), None)
     return None if first is None else first[:MAX_DIAGNOSTIC] or None
 

@@ -312,3 +312,11 @@ def test_an_original_message_that_was_received_is_not_yet_the_returned_one() -> 
         )
     )
     assert (bounce.recipient, bounce.action) == ("late@contoso.test", "delayed")
+
+
+@pytest.mark.parametrize("mark", [":", ": ", " :", ">: ", "\n", "\n  "])
+def test_the_remote_s_words_begin_behind_the_mark_after_the_address(mark: str) -> None:
+    bounce = bounce_in(plain(f"Not delivered to gone@contoso.test{mark}550 5.1.1 user unknown\n"))
+    assert bounce.diagnostic is not None
+    assert bounce.diagnostic.endswith("550 5.1.1 user unknown")
+    assert bounce.diagnostic[0] not in ": >"
