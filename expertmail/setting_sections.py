@@ -413,8 +413,8 @@ class AlertSettings(_Section):
         description="Experts of their own: `NAME=ADDRESS`, where NAME is the name under which they work at the command line (`--by`, or the account's). Who wrote to the customer on a thread last hears of news there, instead of the team.",
     )
     tell: AlertKinds = Field(
-        default=("reply", "held", "triage", "bounce"),
-        description="What is told: `reply`: a person's mail was filed on a thread; `held`: mail that may be a customer's waits for a decision; `triage`: a stranger's mail waits; `bounce`: what an expert sent came back or could not be sent.",
+        default=("reply", "held", "triage", "bounce", "call"),
+        description="What is told: `reply`: a person's mail was filed on a thread; `held`: mail that may be a customer's waits for a decision; `triage`: a stranger's mail waits; `bounce`: what an expert sent came back or could not be sent; `call`: a customer does not answer reminders and is to be telephoned.",
     )
     first_seconds: int = Field(
         default=0,
@@ -443,7 +443,7 @@ class ReminderSettings(_Section):
     )
     high: ReminderSteps = Field(
         default=("4h remind", "8h next", "4h telephone"),
-        description="Steps for an incident of severity High: a time (`m`, `h`, `d`) after the step before, the first one after the question, and what happens then. `remind` writes to the contact who was asked, `next` to the contact after that one, `telephone` puts a note on the incident that tells the experts whom to call. Ten steps at most; none: never.",
+        description="Steps for an incident of severity High: a time (`m`, `h`, `d`) after the step before, the first one after the question, and what happens then. `remind` writes to the contact who was asked, `next` to the contact after that one, `telephone` puts a note on the incident that tells the experts whom to call, and tells them by an alert (`alerts.tell`). Ten steps at most; none: never.",
     )
     medium: ReminderSteps = Field(
         default=("24h remind", "48h next", "24h telephone"), description="The same for severity Medium."

@@ -104,6 +104,6 @@ ReminderSteps = Annotated[
     tuple[Annotated[str, AfterValidator(_step)], ...], NoDecode, BeforeValidator(_listed), Field(max_length=MAX_STEPS)
 ]
 AlertKinds = Annotated[
-    tuple[Literal["reply", "held", "triage", "bounce"], ...], NoDecode, BeforeValidator(_listed)
+    tuple[Literal["reply", "held", "triage", "bounce", "call"], ...], NoDecode, BeforeValidator(_listed)
 ]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_listed)]

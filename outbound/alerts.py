@@ -32,6 +32,7 @@ class AlertKind(StrEnum):
     HELD = "held"  # mail that may belong to a thread or a customer waits for a decision
     TRIAGE = "triage"  # a stranger's mail waits
     BOUNCE = "bounce"  # what an expert sent came back, or could not be sent
+    CALL = "call"  # a customer does not answer reminders: somebody has to telephone
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +138,14 @@ _SAID: Final = {
     AlertKind.HELD: "a message is held",
     AlertKind.TRIAGE: "a stranger's message waits",
     AlertKind.BOUNCE: "a mail of ours did not arrive",
+    AlertKind.CALL: "the customer does not answer and is to be telephoned",
 }
 _COUNTED: Final = {
     AlertKind.REPLY: ("1 reply came", "{} replies came"),
     AlertKind.HELD: ("1 message is held", "{} messages are held"),
     AlertKind.TRIAGE: ("1 stranger's message waits", "{} strangers' messages wait"),
     AlertKind.BOUNCE: ("1 mail of ours did not arrive", "{} mails of ours did not arrive"),
+    AlertKind.CALL: ("1 customer is to be telephoned", "{} customers are to be telephoned"),
 }
 
 

@@ -32,8 +32,9 @@ from outbound.alerts import AlertEvent, AlertKind, AlertRules, Due, alert, due
 from outbound.model import DeliveryState, MailKind, OrderOutcome
 from outbound.schema import alert_progress, alert_told, alert_turns, deliveries, mail_events, outgoing
 from outbound.store.orders import order_automatic
-from threads.model import Disposition, MessageKind, ThreadKind
-from threads.schema import messages, organisations, threads
+from outbound.store.reminders import ACTOR as REMINDERS
+from threads.model import Disposition, EntryKind, Mark, MessageKind, State, ThreadKind
+from threads.schema import messages, organisations, threads, timeline
 from threads.store.statements import insert_or_keep
 
 OVERLAP: Final = timedelta(minutes=15)
@@ -138,7 +139,7 @@ def _events(conn: Connection, rules: AlertRules, since: datetime) -> tuple[Alert
     found: list[AlertEvent] = []
     last_writer: dict[int, str] = {}
     for kind in rules.tell:
-        query = _came_back(since) if kind is AlertKind.BOUNCE else _messages(kind, since)
+        query = _query(kind, since)
         rows = conn.execute(query).all()
         last_writer |= _last_writers(conn, {row.thread_id for row in rows if row.thread_id is not None})
         found += (_event(kind, row, last_writer) for row in rows if not _ours(row, rules))
@@ -157,6 +158,44 @@ _CIRCUMSTANCES: Final = (
     threads.c.title,
     organisations.c.name.label("organisation"),
 )
+
+
+def _query(kind: AlertKind, since: datetime) -> Select[Any]:
+    if kind is AlertKind.BOUNCE:
+        return _came_back(since)
+    return _to_call(since) if kind is AlertKind.CALL else _messages(kind, since)
+
+
+def _to_call(since: datetime) -> Select[Any]:
+    """The reminders' notes to telephone, of incidents that still await the customer."""
+    number = cast(timeline.c.id, String)
+    return (
+        select(
+            (literal("call:") + number).label("key"),
+            timeline.c.at,
+            threads.c.reference.label("name"),
+            literal("").label("verdict"),
+            literal("").label("author"),
+            literal("").label("mail_from"),
+            timeline.c.thread_id,
+            literal(None).label("actor"),
+            timeline.c.text.label("note"),
+            *_CIRCUMSTANCES,
+        )
+        .select_from(timeline)
+        .join(threads, threads.c.id == timeline.c.thread_id)
+        .join(organisations, organisations.c.id == threads.c.organisation_id)
+        .where(
+            threads.c.state == State.AWAITING_CUSTOMER.value,
+            timeline.c.kind == EntryKind.NOTE.value,
+            timeline.c.actor == REMINDERS,
+            timeline.c.mark == Mark.AUTOMATION.value,
+            timeline.c.at >= since,
+            _untold("call", number),
+        )
+        .order_by(timeline.c.at, timeline.c.id)
+        .limit(MAX_EVENTS)
+    )
 
 
 def _messages(kind: AlertKind, since: datetime) -> Select[Any]:
@@ -281,4 +320,5 @@ def _event(kind: AlertKind, row: Any, last_writer: dict[int, str]) -> AlertEvent
         return event
     # An inquiry's title is its first mail's subject: a customer's text.
     title = f": {row.title}" if row.thread_kind == ThreadKind.INCIDENT.value else ""
-    return replace(event, about=f"{row.organisation}{title}")
+    note = f". {row.note}" if kind is AlertKind.CALL else ""  # whom to call, and the number
+    return replace(event, about=f"{row.organisation}{title}{note}")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from email import message_from_bytes, policy
 
 import pytest
+from sqlalchemy import select
 
-from outbound.model import OrderState
+from outbound.alerts import AlertRules, alert_facts
+from outbound.model import OrderOutcome, OrderState
 from outbound.reminders import Action, ReminderRules
+from outbound.schema import automatic_orders
 from outbound.store import list_orders
+from outbound.store.alerts import order_alerts
 from outbound.store.reminders import due_reminders, take_step
 from outbound.store.suppression import suppress
 from tests.outbound.conftest import NOW
@@ -72,6 +77,34 @@ def test_the_second_reminder_goes_to_the_next_contact_and_says_so_in_its_subject
     with record.database.reading() as conn:
         notes = [one.text for one in timeline_of(conn, record.incident.id) if one.kind is EntryKind.NOTE]
     assert notes == ["The customer has not answered. Telephone Bob May <bob@contoso.test>: +1 555 0100."]
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_experts_are_told_once_to_telephone_and_the_longer_form_says_whom(world, record, long):
+    world.write(add_contact, record.incident.organisation_id, "bob@contoso.test", "Bob May", NOW, phone="+1 555 0100")
+    rules = AlertRules(team=("team@desk.test",), long=long)
+    world.write(order_alerts, rules, NOW)
+    ask(world, record)
+    for days in (1, 3, 4):
+        look(world, record, NOW + days * DAY)
+    now = NOW + 4 * DAY
+    assert world.write(order_alerts, rules, now) == (OrderOutcome.ORDERED,)
+    assert world.write(order_alerts, rules, now + DAY) == (), "it is told once"
+    with record.database.reading() as conn:
+        told = conn.execute(select(automatic_orders.c.params).where(automatic_orders.c.kind == "alert")).scalar()
+    (line,) = alert_facts(json.loads(told)).lines
+    assert line.startswith("INC-000001: the customer does not answer and is to be telephoned, 2026-11-29 12:00Z")
+    assert ("Telephone Bob May <bob@contoso.test>: +1 555 0100." in line) is long
+
+
+def test_experts_are_not_told_to_telephone_about_what_is_resolved_by_then(world, record):
+    rules = AlertRules(team=("team@desk.test",))
+    world.write(order_alerts, rules, NOW)
+    ask(world, record)
+    for days in (1, 3, 4):
+        look(world, record, NOW + days * DAY)
+    resolve(world, record, NOW + 4 * DAY)
+    assert world.write(order_alerts, rules, NOW + 4 * DAY) == ()
 
 
 def resolve(world, record, at):
