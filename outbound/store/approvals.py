@@ -21,6 +21,7 @@ from outbound.approval import (
 from outbound.model import DeliveryState, MailKind, Signed
 from outbound.schema import approvals, deliveries, outgoing, send_requests, standing_approvals
 from outbound.store.rows import LIST_LIMIT, change, note, outgoing_row, state_of
+from outbound.store.untrusted import refuse_untrusted
 from threads.store.audit import record_act
 from threads.store.errors import RefusedRecord, UnknownRecord
 from threads.store.statements import inserted
@@ -152,7 +153,7 @@ def _query() -> Any:
     )
 
 
-_SHOWN = ("id", "kind", "thread_id", "rcpt_to", "mail_from", "subject")
+_SHOWN = ("id", "kind", "thread_id", "rcpt_to", "mail_from", "subject", "contact_id")
 
 
 def _item(row: Row[Any]) -> ApprovalItem:
@@ -211,7 +212,8 @@ def show_approval(conn: Connection, outgoing_id: int) -> ApprovalItem:
 def approve(conn: Connection, outgoing_id: int, digest: str, now: datetime, *, actor: str) -> None:
     """Approve a mail as it is now, by the digest of its manifest as it was shown; it is judged again and then sent.
 
-    RefusedRecord where the digest is another, where whoever wrote it approves it, and for mail that does not wait.
+    RefusedRecord where the digest is another, where whoever wrote it approves it, for mail that does not wait, and for
+    mail that may not go to its recipient's organisation any more.
     """
     item = _waiting(conn, outgoing_id)
     if not names_digest(digest, item.digest):
@@ -223,6 +225,7 @@ def approve(conn: Connection, outgoing_id: int, digest: str, now: datetime, *, a
         raise RefusedRecord(f"{actor} wrote mail {outgoing_id}; somebody else has to approve it.")
     until = now + SEND_WINDOW
     row = conn.execute(_query().where(outgoing.c.id == outgoing_id)).one()
+    refuse_untrusted(conn, row.kind, row.rcpt_to, row.contact_id)
     conn.execute(
         update(approvals)
         .where(approvals.c.outgoing_id == outgoing_id)

@@ -115,3 +115,11 @@ def test_a_setting_that_names_no_kind_is_refused(desk, monkeypatch) -> None:
     refused = desk("approvals", "list")
     assert refused.code != 0
     assert "compose kinds" in refused.err
+
+
+def test_what_waits_for_a_customer_whose_mail_is_untrusted_by_now_is_not_approved(second) -> None:
+    second(*HELLO, "--by", "ana")
+    digest = second("approvals", "show", "1", "--json").json["digest"]
+    assert second("orgs", "distrust", "Contoso", "--reason", "an intruder reads it").code == 0
+    assert second("approvals", "approve", "1", digest, "--by", "ben").code != 0
+    assert second("outbox", "list", "--json").json[0]["state"] in {"unapproved", "withheld"}
