@@ -29,6 +29,7 @@ from threads.model import (
     Disposition,
     Filing,
     Mark,
+    MatchRule,
     Outcome,
     Standing,
     State,
@@ -195,7 +196,8 @@ def _carry_out(
     if intake.files:
         store_files(conn, arrival.sha256, intake.files)
     if machine is not None and thread is not None:
-        record_event(conn, _event(conn, machine, arrival, decided, thread, stored.id))
+        returned = decided.match.rule is MatchRule.REPLY_ADDRESS
+        record_event(conn, _event(conn, machine, arrival, decided, thread, stored.id), returned=returned)
     if planned.resumes and thread is not None:
         set_state(
             conn,

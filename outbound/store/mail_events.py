@@ -53,11 +53,12 @@ def _two(conn: Connection, which: ColumnElement[bool]) -> list[Row[Any]]:
     )
 
 
-def record_event(conn: Connection, event: MailEvent) -> None:
+def record_event(conn: Connection, event: MailEvent, *, returned: bool) -> None:
     """Keep an event. The same mail on the same thread again changes nothing.
 
     A contact who is no longer on record, as an old reply address may name one, is left out. A bounce of one mail of ours
-    is its end, and suppresses the recipient if nobody is there.
+    is its end, and suppresses the recipient if nobody is there, where it was ``returned``: it came to the address that the
+    mail gave for it (RFC 5321 4.5.5), which nobody else can make up. Who has only seen our Message-ID stops no mail.
     """
     contact = event.contact_id
     if contact is not None:
@@ -78,7 +79,7 @@ def record_event(conn: Connection, event: MailEvent) -> None:
             "diagnostic": None if event.diagnostic is None else storable(event.diagnostic, MAX_LINE),
         },
     )
-    if event.kind is MessageKind.BOUNCE and event.outgoing_id is not None:
+    if returned and event.kind is MessageKind.BOUNCE and event.outgoing_id is not None:
         close_bounced(conn, event.outgoing_id, event.recipient, event.status, event.at)
 
 

@@ -32,7 +32,7 @@ def came_back(folder: Path, kind: MessageKind, at: datetime, thread_id: int = 1)
     event = MailEvent(kind, at, "BOUNCE", thread_id, 1, 1, "alice@contoso.test", "5.1.1", "failed", "no such user\x1b[31m")
     database = open_database(f"sqlite:///{folder}/var/expertmail.db")
     with database.writing() as conn:
-        record_event(conn, event)
+        record_event(conn, event, returned=True)
     database.close()
 
 

@@ -111,7 +111,7 @@ def test_a_proven_bounce_ends_a_mail_and_suppresses_its_own_recipient_only(world
         event = MailEvent(
             MessageKind.BOUNCE, NOW, "copy", record.incident.id, record.contact.id, 1, recipient, status, "failed", None,
         )  # fmt: skip
-        record_event(conn, event)
+        record_event(conn, event, returned=True)
         conn.exec_driver_sql("DELETE FROM mail_events")  # the machine's mail is not part of this test
     item = world.outbox()[0]
     assert (item.state, item.last_reply) == (DeliveryState.BOUNCED, f"it came back: {status}")

@@ -10,13 +10,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select, update
 
 from outbound.compose import Office, compose, stamp
 from outbound.dispatch import Signer
 from outbound.mail_event import MailEvent, Undelivered
-from outbound.model import Letterhead, MailKind, SelfCheck, Sender
+from outbound.model import DeliveryState, Letterhead, MailKind, SelfCheck, Sender
+from outbound.schema import deliveries
 from outbound.sign import SigningKey
-from outbound.store import events_of, queue_outgoing, undelivered
+from outbound.store import events_of, list_suppressed, queue_outgoing, undelivered
 from outbound.template_files import load_templates
 from tests.smtp_gateway.world import REPLIES, World, message, now, signed, whole_gateway
 from threads import store
@@ -184,6 +186,33 @@ def test_a_bounce_without_our_address_is_tied_by_the_message_id_that_it_returns(
             (event,) = one.events()
             assert (event.thread_id, event.contact_id) == (one.world.incident.id, one.world.alex.id)
             assert len(one.alarms()) == 1
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "made_up",
+    [
+        dsn("{}"),
+        dsn("{}", sender="postmaster@contoso.test"),
+        message("Not delivered to alex@contoso.test: 550 5.1.1 user unknown\r\n\r\n----- Original message -----\r\nMessage-ID: <{}>\r\n", author="MAILER-DAEMON@silent.test", subject="Undelivered"),
+    ],
+)  # fmt: skip
+def test_who_knows_a_message_id_of_ours_alone_stops_no_mail_to_its_recipient(
+    tmp_path: Path, key: SigningKey, made_up: bytes
+) -> None:
+    async def scenario() -> None:
+        async with asked(tmp_path, key) as one:
+            raw = made_up.replace(b"{}", one.message_id.encode())
+            with one.world.database.writing() as conn:
+                conn.execute(update(deliveries).values(state=DeliveryState.DELIVERED.value))
+            await one.hear(raw, "query@experts.test")
+            with one.world.database.reading() as conn:
+                assert list_suppressed(conn) == ()
+                assert conn.execute(select(deliveries.c.state)).scalars().all() == [DeliveryState.DELIVERED.value]
+            await one.hear(raw.replace(b"\r\n\r\n", b"\r\nX-Again: 1\r\n\r\n", 1))  # to the address that the mail gave for it
+            with one.world.database.reading() as conn:
+                assert [entry.address for entry in list_suppressed(conn)] == ["alex@contoso.test"]
 
     asyncio.run(scenario())
 

@@ -484,8 +484,8 @@ def test_a_bounce_finds_the_mail_that_it_names_and_is_kept_once(world: World) ->
         event = MailEvent(
             MessageKind.BOUNCE, AT, "01B", world.incident.id, 999, 7, "a\0b@c.test", "5.1.1" * 9, "failed" * 9, "\ud800" * 2_000
         )  # fmt: skip
-        record_event(conn, event)
-        record_event(conn, event)
+        record_event(conn, event, returned=True)
+        record_event(conn, event, returned=True)
         (kept,) = events_of(conn, outgoing_id=7)
         assert (kept.contact_id, kept.recipient) == (None, "a\N{REPLACEMENT CHARACTER}b@c.test")
         assert [found.event for found in undelivered(conn, AT)] == [kept]
@@ -517,7 +517,7 @@ def test_files_are_listed_by_hash_and_experts_are_told_once_by_two_nodes(world: 
             )
         )
         event = MailEvent(MessageKind.BOUNCE, AT, "010", world.incident.id, None, 9, None, None, None, None)
-        record_event(conn, event)
+        record_event(conn, event, returned=True)
     nodes = [store.open_database(server) for _ in range(2)]
     writers = [store.Writer(node) for node in nodes]
 
