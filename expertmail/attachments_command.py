@@ -1,4 +1,4 @@
-"""``expertmail attachments``: what came attached, and one file handed out. Nothing is opened here."""
+"""``expertmail attachments``: what came attached, one file handed out, and HTML made harmless. Nothing is opened here."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from expertmail.desk import AsJson, By, Config, actor, now, open_desk
 from expertmail.faults import ExitCode, FaultError
 from expertmail.tables import moment, plain, say, show_facts, show_json, show_table
 from threads.attachments import AttachedFile, archive_entries
+from threads.harmless_html import harmless_page
 from threads.store import Connection
 from threads.store.attachments import files_of, messages_with, octets_of_file
 from threads.store.audit import record_act
-from threads.store.read import list_copies, stored_copy
+from threads.store.read import list_copies, raw_message, stored_copy
 from threads.store.thread import thread_by_id, thread_by_reference
 
 commands = typer.Typer(no_args_is_help=True, help="List what came attached, and write one file to disk.")
@@ -44,7 +45,8 @@ def list_(
         typer.Argument(metavar="[MESSAGE-ID|REF]", help="A message's id, or a thread such as INC-000001."),
     ] = None,
     sha256: Annotated[
-        str | None, typer.Option(metavar="HASH", help="List the messages that the file with this hash came with.")
+        str | None,
+        typer.Option(metavar="HASH", help="List the messages that the file with this hash came with."),
     ] = None,
     as_json: AsJson = False,
     config: Config = None,
@@ -90,7 +92,15 @@ def _list_messages(conn: Connection, sha256: str, *, as_json: bool) -> None:
     show_table(
         ("MESSAGE", "N", "NAME", "RECEIVED", "AUTHOR", "IS", "THREAD"),
         (
-            (s.copy_id, str(s.number), s.name, moment(s.received_at), s.author or "", s.disposition, s.thread or "")
+            (
+                s.copy_id,
+                str(s.number),
+                s.name,
+                moment(s.received_at),
+                s.author or "",
+                s.disposition,
+                s.thread or "",
+            )
             for s in seen
         ),
         "No message on record came with it.",
@@ -170,6 +180,25 @@ def save(
         say(f"Take care: {', '.join(wanted.flags)}.")
 
 
+@commands.command("html")
+def html_(
+    message: Message,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to: a new file, mode 0600.")],
+    config: Config = None,
+) -> None:
+    """Write what a message looked like as a page without pictures, scripts and links, for a browser to show."""
+    with open_desk(config) as desk, desk.database.reading() as conn:
+        page = harmless_page(raw_message(conn, message))
+    if page is None:
+        raise FaultError(
+            f"Message {message} has no HTML; `expertmail held show` has its text.", ExitCode.NO_INPUT
+        )
+    if ".." in file.parts:
+        raise FaultError(f"{file} leads out of its folder by “..”; name the folder itself.", ExitCode.USAGE)
+    _write(file, page.encode("utf-8", "replace"))
+    say(str(file))
+
+
 def _note(conn: Connection, message: str, file: AttachedFile, by: str) -> None:
     """Put it on the audit trail: who took which file. Its name is the sender's, and is not repeated."""
     thread_id = stored_copy(conn, message).thread_id
@@ -197,7 +226,9 @@ def _target(file: Path | None, wanted: AttachedFile) -> Path:
 def _write(target: Path, octets: bytes) -> None:
     """Make the file, whole or not at all. Raises FaultError when it exists (a link, too) or cannot be written."""
     try:
-        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(
+            target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+        )
     except FileExistsError as error:
         raise FaultError(
             f"{target} exists already and is not overwritten; name another file.", ExitCode.CANNOT_CREATE

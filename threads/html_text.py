@@ -57,7 +57,7 @@ def html_to_text(html: str) -> str:
     html = _RULE.sub(_RULE_AS_TEXT, html)
     shown = _with_quotes_shown(html)
     quoted, html = _QUOTE_OPENS in shown, shown
-    if len(html) <= MAX_LAID_OUT and _deepest(html) <= MAX_NESTED:
+    if len(html) <= MAX_LAID_OUT and deepest(html) <= MAX_NESTED:
         try:
             text = _laid_out(html)
         except (SyntaxError, ValueError, TypeError, AttributeError, LookupError, RecursionError):
@@ -119,15 +119,15 @@ def _laid_out(html: str) -> str:
     return str(get_text(html, ParserConfig(display_links=False, display_images=False)))
 
 
-def _deepest(html: str) -> int:
+def deepest(html: str) -> int:
     """How deep tags are nested at most, taking each opened one that is never closed for nesting."""
-    depth = deepest = 0
+    depth = most = 0
     for closing, name in _TAG.findall(html):
         if name.lower() in _VOID:
             continue
         depth = max(0, depth - 1) if closing else depth + 1
-        deepest = max(deepest, depth)
-    return deepest
+        most = max(most, depth)
+    return most
 
 
 def _without_tags(html: str) -> str:

@@ -35,11 +35,13 @@ PE = b"MZ\x90\x00" + bytes(60)
 NAME = "../../invoice\u202efdp.exe"
 
 
-def received(folder: Path, identifier: str, *, thread_id: int | None = 1, name: str = NAME, listed: bool = True) -> bytes:
+def received(folder: Path, identifier: str, *, thread_id: int | None = 1, name: str = NAME, listed: bool = True, page: str | None = None) -> bytes:
     """Store a held message with two files, as the gateway does."""
     mail = EmailMessage()
     mail["Subject"] = identifier
     mail.set_content("hi\n")
+    if page is not None:
+        mail.add_alternative(page, subtype="html")
     mail.add_attachment(PE, maintype="application", subtype="pdf", filename=name)
     mail.add_attachment(b"a;b\n", maintype="text", subtype="csv", filename="table.csv")
     raw = mail.as_bytes().replace(b"\n", b"\r\n")
@@ -125,6 +127,20 @@ def test_a_file_is_handed_out_as_it_came_under_a_safe_name_for_its_owner_only(wo
     assert [(act.act, act.organisation_id) for act in acts][-1] == ("attachment-saved", 1)
     assert "ana" in acts[-1].content
     assert sha256(PE).hexdigest() in acts[-1].content
+
+
+def test_what_a_message_looked_like_is_shown_by_a_page_that_loads_nothing(world: Command, tmp_path: Path) -> None:
+    received(tmp_path, "01A", page="<h1>Hi</h1><img src='https://bad.test/x.png'><script>alert(1)</script>")
+    received(tmp_path, "01B")
+    page = tmp_path / "page.html"
+    assert world("attachments", "html", "01A", str(page)).code == 0
+    assert page.stat().st_mode & 0o777 == 0o600
+    assert "<h1>Hi</h1>" in page.read_text()
+    assert "bad.test" not in page.read_text()
+    assert "alert" not in page.read_text()
+    for message, target, code in [("01A", page, 73), ("01B", tmp_path / "b", 66), ("01C", tmp_path / "c", 66)]:
+        assert world("attachments", "html", message, str(target)).code == code
+    assert world("attachments", "html", "01A", f"{tmp_path}/x/../y").code == 64
 
 
 def test_who_decides_on_held_mail_sees_what_is_attached(world: Command, tmp_path: Path) -> None:
