@@ -238,7 +238,15 @@ def approve(conn: Connection, outgoing_id: int, digest: str, now: datetime, *, a
             digest=manifest_of(row.raw, row.mail_from, row.rcpt_to, now, until).digest,
         )
     )
-    change(conn, outgoing_id, now, state=DeliveryState.QUEUED.value, next_attempt_at=now, last_reply="")
+    change(
+        conn,
+        outgoing_id,
+        now,
+        state=DeliveryState.QUEUED.value,
+        next_attempt_at=now,
+        last_reply="",
+        checked_at=None,  # the verdict on record may be that of other bytes
+    )
 
 
 def refuse(conn: Connection, outgoing_id: int, reason: str, now: datetime, *, actor: str) -> None:

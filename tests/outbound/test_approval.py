@@ -28,7 +28,7 @@ from outbound.approval import (
 from outbound.compose import compose, stamp
 from outbound.delivery import Handover
 from outbound.dispatch import prepare
-from outbound.model import DeliveryState, Failure, MailKind, Reply
+from outbound.model import DeliveryState, Failure, MailKind, Reply, SelfCheck
 from outbound.schema import approvals, outgoing
 from outbound.store import list_outbox, queue_outgoing, retry_now
 from outbound.store.approvals import (
@@ -41,6 +41,8 @@ from outbound.store.approvals import (
     review,
     show_approval,
 )
+from outbound.store.rows import change
+from outbound.store.signed_with import signed_with
 from tests.outbound.conftest import NOW, REQUEST, always_genuine
 from tests.threads.test_postgresql import server  # noqa: F401 -- a fixture
 from threads.store.audit import list_audit
@@ -139,16 +141,16 @@ def test_a_digest_is_named_by_enough_of_its_digits(given_digits: str, names: boo
 
 
 @pytest.mark.parametrize(
-    "change",
+    "changed",
     [
         {"raw": b"Subject: other\r\n\r\nother"},
         {"rcpt_to": "eve@elsewhere.test"},
         {"mail_from": "other@reply.experts.test"},
     ],
 )
-def test_a_mail_that_was_changed_after_its_approval_is_not_sent_until_somebody_looks(world, queued, change) -> None:
+def test_a_mail_that_was_changed_after_its_approval_is_not_sent_until_somebody_looks(world, queued, changed) -> None:
     number = queued(Terms())
-    world.write(lambda conn: conn.execute(update(outgoing).values(**change)))
+    world.write(lambda conn: conn.execute(update(outgoing).values(**changed)))
     world.work()
     assert world.transport.given == []
     (item,) = world.outbox()
@@ -161,6 +163,39 @@ def test_a_mail_that_was_changed_after_its_approval_is_not_sent_until_somebody_l
     world.write(retry_now, number, NOW)
     world.work()
     assert world.transport.given == []  # trying again is no approval
+
+
+def test_what_is_approved_after_its_bytes_were_changed_is_judged_by_these_bytes(world, queued) -> None:
+    number = queued(Terms())
+    world.write(lambda conn: conn.execute(update(outgoing).values(raw=b"Subject: other\r\n\r\nother")))
+    world.work()
+    judged = []
+
+    async def wrong(raw):
+        judged.append(raw)
+        return SelfCheck(genuine=False, verdict="unproven", reason="nobody signed it")
+
+    world.check = wrong
+    world.write(approve, number, world.write(show_approval, number).digest, NOW, actor="ben")
+    world.work()
+    assert judged == [b"Subject: other\r\n\r\nother"]
+    assert world.transport.given == []
+    assert world.outbox()[0].state is DeliveryState.WITHHELD
+
+
+@pytest.mark.parametrize("state", DeliveryState)
+def test_a_key_is_needed_while_mail_that_it_signed_may_still_leave(world, queued, state) -> None:
+    number = queued()
+    world.write(lambda conn: change(conn, number, NOW, state=state.value))
+    selector = world.write(lambda conn: conn.execute(select(outgoing.c.selector)).scalar_one())
+    waits = state in {
+        DeliveryState.QUEUED,
+        DeliveryState.LEASED,
+        DeliveryState.DEFERRED,
+        DeliveryState.AWAITING_APPROVAL,
+        DeliveryState.WITHHELD,
+    }
+    assert world.write(signed_with, tuple(selector.split())).waiting == int(waits)
 
 
 def test_a_change_between_the_lease_and_the_second_try_is_noticed_too(world, queued) -> None:
