@@ -55,11 +55,12 @@ def list_suppressed(conn: Connection, limit: int = LIST_LIMIT) -> tuple[Suppress
 
 
 def suppressed_among(conn: Connection, addresses: Iterable[str]) -> frozenset[str]:
-    """Which of the addresses are on the list, as they were given."""
-    given = {address.lower(): address for address in addresses}
-    found = conn.execute(select(suppressed.c.address_key).where(suppressed.c.address_key.in_(list(given))))
+    """Which of the addresses are on the list, in every spelling that was given."""
+    given = frozenset(addresses)
+    wanted = sorted({address.lower() for address in given})
+    found = conn.execute(select(suppressed.c.address_key).where(suppressed.c.address_key.in_(wanted)))
     keys = set(found.scalars())
-    return frozenset(address for key, address in given.items() if key in keys)
+    return frozenset(address for address in given if address.lower() in keys)
 
 
 def refuse_suppressed(conn: Connection, address: str) -> None:

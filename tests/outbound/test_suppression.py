@@ -3,13 +3,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from outbound.delivery import Handover
 from outbound.hard_bounce import no_mailbox
 from outbound.mail_event import MailEvent
 from outbound.model import DeliveryState, Failure, Reply
 from outbound.pace import CROWDED_WAIT, Pace, PaceLimits
+from outbound.schema import outgoing
 from outbound.store import (
     LEASE,
     allow_again,
@@ -21,6 +22,7 @@ from outbound.store import (
     show_outbox,
     suppress,
 )
+from outbound.store.suppression import suppressed_among
 from outbound.worker import EventKind
 from tests.outbound.conftest import NOW, Answering
 from tests.outbound.test_relayed_mail import MAIL as RELAYED
@@ -59,6 +61,25 @@ def test_nothing_is_sent_to_a_suppressed_address_and_its_thread_says_so(world):
     assert (item.state, item.last_reply) == (DeliveryState.SUPPRESSED, "the address is suppressed: asked by telephone")
     assert world.timeline()[-1].text == "Not sent to ana@contoso.test: the address is suppressed: asked by telephone"
     assert [event.kind for event in world.events] == [EventKind.SUPPRESSED]
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [("ana@contoso.test", "ANA@contoso.test"), ("Ana@Contoso.Test", "ana@CONTOSO.test", "Ana@Contoso.Test")],
+)
+def test_every_spelling_of_a_suppressed_address_gets_nothing_in_one_and_the_same_lease(world, spellings):
+    world.write(suppress, "ana@contoso.test", "asked by telephone", NOW, actor="bob")
+    assert world.write(suppressed_among, (*spellings, "bob@contoso.test")) == frozenset(spellings)
+    for number, spelling in enumerate(spellings):
+        world.queue(f"t{number}")
+        world.write(
+            lambda conn, number=number, spelling=spelling: conn.execute(
+                update(outgoing).where(outgoing.c.id == number + 1).values(rcpt_to=spelling)
+            )
+        )
+    world.work()
+    assert world.transport.given == []
+    assert {one.state for one in world.outbox()} == {DeliveryState.SUPPRESSED}
 
 
 def test_what_was_closed_for_it_goes_out_when_the_address_is_allowed_again(world):
