@@ -456,6 +456,13 @@ def test_the_longer_form_adds_what_experts_wrote_and_the_short_one_does_not() ->
     assert "INC-000001: a reply came, 2026-11-26 12:00Z, forged (Contoso: see hxxps[:]//evil[.]test/ now)" in said
 
 
+def test_one_digest_tells_of_every_kind_at_once() -> None:
+    said = composed(tuple(replace(event(1), key=kind.value, kind=kind) for kind in AlertKind), long=False)
+    assert said.count("INC-000001") == len(AlertKind)
+    (news,) = (one for one in load_templates().get(MailKind.ALERT, "en").variables if one.name == "news")
+    assert news.count >= len(AlertKind)
+
+
 def test_a_long_digest_lists_some_and_counts_the_rest() -> None:
     said = composed(tuple(event(number) for number in range(30)), long=False)
     assert said.startswith("30 replies came.")
