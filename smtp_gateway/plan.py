@@ -124,7 +124,8 @@ def plan(arrived: Arrived, match: ThreadMatch, standing: Standing, candidates: C
 def _untrusted(arrived: Arrived, match: ThreadMatch, standing: Standing, candidates: Candidates) -> bool:
     """Whether an intruder may have written it: from the mail of an organisation that an expert marked.
 
-    That of the thread or of the author's standing, or the one whose domain it comes from, whatever it is about. An answer of
+    That of the thread (whoever the author is: its reply addresses are in the mailboxes that he reads) or of the author's
+    standing, or the one whose domain it comes from, whatever it is about. An answer of
     the verify mailbox would go out by itself, so there any organisation that the author speaks for counts.
     """
     thread = candidates.thread(match.thread_id)

@@ -157,6 +157,21 @@ def test_every_kind_on_the_path_of_one_mail_is_told_as_what_happened_to_it(
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize(("author", "kept"), [("Alex <alex@contoso.test>", "Pay to this account."), ("x@attack.test", "")])
+def test_words_come_along_with_an_event_only_from_who_may_speak(
+    tmp_path: Path, key: SigningKey, author: str, kept: str
+) -> None:
+    async def scenario() -> None:
+        async with asked(tmp_path, key) as one:
+            raw = message("Pay to this account.\r\n", author=author, extra="Auto-Submitted: auto-replied\r\n")
+            path = "x@attack.test" if "attack" in author else "alex@contoso.test"
+            await one.hear(signed(raw, key) if kept else raw, mail_from=path)
+            (entry,) = one.told()
+            assert (entry.text, entry.quoted.strip()) == ("An automatic reply came", kept)
+
+    asyncio.run(scenario())
+
+
 def test_of_several_mails_to_a_contact_the_one_is_told_that_the_bounce_names(
     tmp_path: Path, key: SigningKey
 ) -> None:

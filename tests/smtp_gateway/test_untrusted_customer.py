@@ -15,6 +15,7 @@ from tests.smtp_gateway.world import REPLIES, World, message, now, signed, whole
 from threads import store
 from threads.model import Disposition, EntryKind, Mark, State, ThreadKeys
 from threads.store.circumstances import distrust, trust
+from threads.store.moving import merge_threads
 from threads.store.people import organisation_named, remove_contact
 
 Scenario = Callable[[World], Awaitable[None]]
@@ -134,6 +135,38 @@ def test_a_provider_outside_of_it_is_heard_on_the_other_customers_threads_only(
     run(tmp_path, key, scenario)
 
 
+@pytest.mark.parametrize("mail_from", ["x@attack.test", ""])
+@pytest.mark.parametrize("extra", ["Auto-Submitted: auto-replied\r\n", ""])
+def test_who_read_its_mail_gets_no_word_onto_its_incident_from_elsewhere(
+    tmp_path: Path, key: SigningKey, mail_from: str, extra: str
+) -> None:
+    """The intruder has the reply address out of the mailbox; that proves nothing while the customer is marked."""
+
+    async def scenario(world: World) -> None:
+        mark(world)
+        raw = message("Pay to this account.", author="x@attack.test", extra=extra)
+        await world.send(raw, REPLIES.mint(world.incident.id, world.alex.id), mail_from)
+        held(world, world.incident.id)
+        assert all(e.kind is not EntryKind.EVENT for e in world.timeline(world.incident.id))
+
+    run(tmp_path, key, scenario)
+
+
+def test_a_thread_that_was_merged_into_another_one_of_its_is_no_way_round(
+    tmp_path: Path, key: SigningKey
+) -> None:
+    async def scenario(world: World) -> None:
+        with world.database.writing() as conn:
+            other = store.open_incident(conn, world.contoso.id, "Goes on", now())
+            merge_threads(conn, world.incident, other, now(), by="Ana")
+        mark(world)
+        raw = message("Pay.", author="x@attack.test", extra="Auto-Submitted: auto-replied\r\n")
+        await world.send(raw, REPLIES.mint(world.incident.id, world.alex.id), "x@attack.test")
+        held(world, other.id)
+
+    run(tmp_path, key, scenario)
+
+
 def test_an_acknowledgement_that_was_ordered_before_is_not_sent(tmp_path: Path, key: SigningKey) -> None:
     async def scenario(world: World) -> None:
         with world.database.writing() as conn:  # so that Alex is one customer's contact, and is answered
@@ -174,17 +207,19 @@ def test_when_it_is_over_mail_is_filed_again_and_what_was_held_waits_for_a_decis
 
 
 def test_an_ordinary_message_is_asked_for_no_more_than_before(tmp_path: Path, key: SigningKey) -> None:
-    """Whether its customer is trusted comes with the two questions about its author."""
+    """Whether its customer is trusted comes with the questions about its author and its thread."""
 
     async def scenario(world: World) -> None:
-        asked: list[str] = []
         with world.database.reading() as conn:
             driver = conn.connection.dbapi_connection
             assert driver is not None
-            driver.set_trace_callback(asked.append)
-            store.candidates(conn, ThreadKeys(), "alex@contoso.test")
-            driver.set_trace_callback(None)
-        assert len([one for one in asked if one.startswith("SELECT")]) == 2
-        assert all("untrusted_at" in one for one in asked if one.startswith("SELECT"))
+            for keys, questions in ((ThreadKeys(), 2), (ThreadKeys(tags=("INC-000001",)), 3)):
+                asked: list[str] = []
+                driver.set_trace_callback(asked.append)
+                store.candidates(conn, keys, "alex@contoso.test")
+                driver.set_trace_callback(None)
+                selects = [one for one in asked if one.startswith("SELECT")]
+                assert len(selects) == questions
+                assert all("untrusted_at" in one for one in selects)
 
     run(tmp_path, key, scenario)

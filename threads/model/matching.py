@@ -98,7 +98,7 @@ class Candidates:
     contacts: tuple[Contact, ...] = ()  # contacts with the author's address, of any organisation
     domain_organisations: tuple[int, ...] = ()  # organisations with the author's domain verified
     mailbox_contacts: tuple[Contact, ...] = ()  # contacts by another form of the author's address, where it is no contact
-    untrusted: frozenset[int] = frozenset()  # organisations among the author's whose mail is marked untrusted
+    untrusted: frozenset[int] = frozenset()  # organisations, the author's or the threads', whose mail is marked untrusted
 
     def thread(self, thread_id: int | None) -> Thread | None:
         """The thread with that id, if any key named it and it exists."""

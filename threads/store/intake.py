@@ -191,7 +191,8 @@ def _file(
             actor=arrival.author or arrival.mail_from or "unknown",
             mark=Mark.AUTOMATION,
             text=filing.event,
-            quoted=filing.text,
+            # Who may not speak here gets no words onto the thread by calling his mail a machine's.
+            quoted=filing.text if filing.standing.may_speak else "",
             message_id=message_id,
             copy_id=copy_id,
         )

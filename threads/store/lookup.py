@@ -23,8 +23,14 @@ _KNOWN = (
     Prepared(select(message_ids).where(message_ids.c.message_id == bindparam("key"))),
     select(message_ids).where(message_ids.c.message_id.in_(bindparam("keys", expanding=True))),
 )
+# Whether an organisation's mail is trusted comes with what is asked anyway. As an integer: it needs no conversion.
+_UNTRUSTED = type_coerce(organisations.c.untrusted_at.is_not(None), Integer).label("untrusted")
 # On PostgreSQL who merges a thread waits until what is filed on it meanwhile is committed, and the other way round.
-_THREADS = select(threads).with_for_update(read=True, key_share=True)
+_THREADS = (
+    select(threads, _UNTRUSTED)
+    .join(organisations, organisations.c.id == threads.c.organisation_id)
+    .with_for_update(read=True, key_share=True, of=threads)
+)
 _NAMED = (
     Prepared(_THREADS.where(threads.c.id == bindparam("key"))),
     _THREADS.where(threads.c.id.in_(bindparam("keys", expanding=True))),
@@ -33,8 +39,6 @@ _TAGGED = (
     Prepared(_THREADS.where(threads.c.reference == bindparam("key"))),
     _THREADS.where(threads.c.reference.in_(bindparam("keys", expanding=True))),
 )
-# Whether an organisation's mail is trusted comes with what is asked anyway. As an integer: it needs no conversion.
-_UNTRUSTED = type_coerce(organisations.c.untrusted_at.is_not(None), Integer).label("untrusted")
 _CONTACTS = Prepared(
     select(contacts, _UNTRUSTED)
     .join(organisations, organisations.c.id == contacts.c.organisation_id)
@@ -59,15 +63,16 @@ def candidates(conn: Connection, keys: ThreadKeys, author: str | None) -> Candid
         named.add(keys.reply.thread_id)
     found: dict[int, Thread] = {}
     tagged: dict[str, int] = {}
+    untrusted: set[int] = set()
     if named:
-        found = {row.id: thread_of(row) for row in _rows(conn, _NAMED, sorted(named))}
+        found = _threads(_rows(conn, _NAMED, sorted(named)), untrusted)
     if keys.tags:
-        for row in _rows(conn, _TAGGED, keys.tags):
-            found[row.id] = thread_of(row)
-            tagged[row.reference] = row.id
+        by_tag = _threads(_rows(conn, _TAGGED, keys.tags), untrusted)
+        found |= by_tag
+        tagged = {one.reference: number for number, one in by_tag.items()}
     merged = {one.merged_into for one in found.values() if one.merged_into is not None}
     if merged:
-        survivors = {row.id: thread_of(row) for row in _rows(conn, _NAMED, sorted(merged))}
+        survivors = _threads(_rows(conn, _NAMED, sorted(merged)), untrusted)
         found = {
             number: one if one.merged_into is None else survivors.get(one.merged_into, one)
             for number, one in found.items()
@@ -81,6 +86,7 @@ def candidates(conn: Connection, keys: ThreadKeys, author: str | None) -> Candid
         by_domain = _DOMAIN.rows(conn, {"domain": key.rpartition("@")[2]})
         if not by_address:
             by_mailbox = [row for form in other_forms(key) for row in _CONTACTS.rows(conn, {"key": form})]
+    untrusted.update(row.organisation_id for row in (*by_address, *by_mailbox, *by_domain) if row.untrusted)
     return Candidates(
         threads=found,
         known={message_id: tuple(hits) for message_id, hits in known.items()},
@@ -88,10 +94,18 @@ def candidates(conn: Connection, keys: ThreadKeys, author: str | None) -> Candid
         contacts=tuple(map(contact_of, by_address)),
         domain_organisations=tuple(row.organisation_id for row in by_domain),
         mailbox_contacts=tuple(map(contact_of, by_mailbox)),
-        untrusted=frozenset(
-            row.organisation_id for row in (*by_address, *by_mailbox, *by_domain) if row.untrusted
-        ),
+        untrusted=frozenset(untrusted),
     )
+
+
+def _threads(rows: Iterable[Any], untrusted: set[int]) -> dict[int, Thread]:
+    """Threads by their numbers; the organisations among theirs whose mail is marked are added to ``untrusted``."""
+    found: dict[int, Thread] = {}
+    for row in rows:
+        found[row.id] = thread_of(row)
+        if row.untrusted:
+            untrusted.add(row.organisation_id)
+    return found
 
 
 def _rows(
