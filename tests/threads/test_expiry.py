@@ -7,9 +7,11 @@ from datetime import timedelta
 
 import pytest
 
+from outbound.mail_event import MailEvent
+from outbound.store.mail_events import events_of, record_event
 from tests.threads.conftest import AT, World, arrival, filing
 from threads import store
-from threads.model import Disposition, EntryKind, Mark, Outcome, StandingKind
+from threads.model import Disposition, EntryKind, Mark, MessageKind, Outcome, StandingKind
 from threads.retention import Retention
 from threads.store.expiry import (
     due,
@@ -74,6 +76,33 @@ def test_what_waited_too_long_loses_its_content_and_keeps_its_trace(world: World
     assert (gone.report, gone.evidence, gone.size) == ('{"verdict": "forged"}', '{"answers": [1]}', 3)
     assert (gone.received_at, gone.subject, gone.reason) == (AT - 31 * DAY, "Re: Odd sign-in", "because")
     assert raws(world) == 1
+
+
+def test_a_machines_mail_that_was_filed_and_then_held_ends_as_well(world: World) -> None:
+    """The same bytes came again with a better standing: a row of ours refers to a copy that waits."""
+    raw = b"an absence note"
+    with world.database.writing() as conn:
+        first = store.store_message(
+            conn,
+            arrival(raw, copy_id="EVENT", received_at=AT - 31 * DAY),
+            filing(Disposition.FILED, StandingKind.UNKNOWN, thread_id=world.incident.id),
+        )
+        nothing = dict.fromkeys(("contact_id", "outgoing_id", "recipient", "status", "action", "diagnostic"))
+        event = MailEvent(MessageKind.AUTO_REPLY, AT, first.id, world.incident.id, **nothing)
+        record_event(conn, event, returned=False)
+        again = store.store_message(
+            conn,
+            arrival(raw, copy_id="AGAIN", received_at=AT - 31 * DAY),
+            filing(Disposition.HELD, StandingKind.CONTACT, thread_id=world.incident.id),
+        )
+    assert (again.id, again.outcome) == ("EVENT", Outcome.REFILED)
+    keep(world, "OTHER")
+    assert sorted(pass_time(world)) == ["EVENT", "OTHER"]
+    with world.database.reading() as conn:
+        assert events_of(conn, thread_id=world.incident.id) == ()
+        assert {entry.copy_id for entry in store.timeline_of(conn, world.incident.id)} == {None}
+    assert raws(world) == 0
+    assert store.check(world.database) == ()
 
 
 def test_the_thread_it_waited_for_hears_of_it_once_and_gets_no_word_of_it(world: World) -> None:

@@ -20,20 +20,19 @@ from sqlalchemy import (
     Row,
     and_,
     delete,
-    exists,
     func,
     insert,
     literal,
     or_,
     select,
-    update,
 )
 
 from threads.model import DamagedCopy, Disposition, EntryKind, ExpiredMessage, Mark, MessageKind, StoredCopy
 from threads.retention import counts_from
-from threads.schema import UtcTime, evidence, expired_messages, messages, raw_messages, timeline
+from threads.schema import UtcTime, evidence, expired_messages, messages, raw_messages
 from threads.store.audit import record_act
 from threads.store.belonging import on_legal_hold
+from threads.store.erasure import remove_copies
 from threads.store.errors import RefusedRecord
 from threads.store.held import WAITING
 from threads.store.intake import copy_of
@@ -113,7 +112,8 @@ def expire(
     copies = tuple(due_copies(conn, tuple(conn.execute(locked).scalars()), before))
     if copies:
         _keep_trace(conn, [copy.id for copy in copies], at, by)
-        _remove(conn, copies)
+        # One may stand on a timeline, if it came first with a standing that let it: what was said there stays.
+        remove_copies(conn, copies)
         _tell_threads(conn, copies, at, by)
         ids = " ".join(copy.id for copy in copies)
         record_act(conn, "mail-expired", at, by=by, subject=f"messages: {len(copies)}", detail=ids)
@@ -156,20 +156,6 @@ def _keep_trace(conn: Connection, ids: list[str], at: datetime, by: str) -> None
     )
     more = ("size", "expired_at", "expired_by", "report", "evidence", "evaluator", "settings_hash")
     conn.execute(insert(expired_messages).from_select([*_MOVED, *more], traces))
-
-
-def _remove(conn: Connection, copies: Sequence[StoredCopy]) -> None:
-    ids = [copy.id for copy in copies]
-    # A copy may stand on a timeline, if it came first with a standing that let it: what was said there stays.
-    conn.execute(update(timeline).where(timeline.c.copy_id.in_(ids)).values(copy_id=None))
-    conn.execute(delete(evidence).where(evidence.c.message_id.in_(ids)))
-    conn.execute(delete(messages).where(messages.c.id.in_(ids)))
-    conn.execute(
-        delete(raw_messages).where(
-            raw_messages.c.sha256.in_({copy.sha256 for copy in copies}),
-            ~exists().where(messages.c.sha256 == raw_messages.c.sha256),
-        )
-    )
 
 
 def _tell_threads(conn: Connection, copies: Sequence[StoredCopy], at: datetime, by: str) -> None:
