@@ -20,7 +20,7 @@ from threads.model import Disposition, StoredCopy
 from threads.retention import Retention
 from threads.store import Connection
 from threads.store.engine import Database
-from threads.store.errors import StoreError
+from threads.store.errors import RefusedRecord, StoreError
 from threads.store.expiry import AT_ONCE, due, expire, forget_traces
 from threads.store.held import WAITING, count_waiting, oldest_waiting
 from threads.store.row_reading import Key
@@ -105,7 +105,7 @@ class RetentionKeeper:
             for start in range(0, len(keys), AT_ONCE):
                 if self._stopping.is_set():
                     return
-                await self._expire_some(keys[start : start + AT_ONCE], limit, now)
+                await self._expire_each(keys[start : start + AT_ONCE], limit, now)
         await self._empty_threads(now)
         forgotten = 0
         while number := await self._writer.submit(lambda conn: forget_traces(conn, now)):
@@ -123,7 +123,14 @@ class RetentionKeeper:
             return empty_thread(conn, thread_id, now, by=ACTOR)
 
         while not self._stopping.is_set():
-            if await self._writer.submit(work):
+            try:
+                done = await self._writer.submit(work)
+            except StoreError as error:  # it keeps its content; the others have their turn
+                _log.warning(
+                    "content of a resolved thread cannot be removed", thread=thread_id, why=str(error)
+                )
+                return
+            if done:
                 _log.info("content of a resolved thread removed", thread=thread_id)
                 return
 
@@ -134,6 +141,17 @@ class RetentionKeeper:
     def _due(self, limit: datetime) -> tuple[Key, ...]:
         with self._database.reading() as conn:
             return due(conn, limit)
+
+    async def _expire_each(self, keys: tuple[Key, ...], limit: datetime, now: datetime) -> None:
+        """Those of a batch, one by one where the batch is refused: a row that cannot go stops no other."""
+        try:
+            await self._expire_some(keys, limit, now)
+        except StoreError as error:
+            if len(keys) > 1 and isinstance(error, RefusedRecord):
+                for key in keys:
+                    await self._expire_each((key,), limit, now)
+            else:
+                _log.warning("held mail cannot expire", number=len(keys), row=keys[0], why=str(error))
 
     async def _expire_some(self, keys: tuple[Key, ...], limit: datetime, now: datetime) -> None:
         def work(conn: Connection) -> tuple[StoredCopy, ...]:

@@ -16,7 +16,7 @@ from expertmail.metrics import Metrics
 from expertmail.retention import RetentionKeeper, watch_held
 from tests.threads.conftest import arrival, filing, populate
 from threads import store
-from threads.model import Disposition, StandingKind, State
+from threads.model import Disposition, StandingKind, State, Thread
 from threads.retention import Retention
 from threads.store.circumstances import set_retention
 from threads.store.errors import StoreUnavailable
@@ -44,6 +44,10 @@ class Server:
                 arrival(copy_id.encode(), copy_id=copy_id, received_at=AT - age, verdict="forged"),
                 filing(Disposition.HELD, StandingKind.UNKNOWN),
             )
+
+    def thread(self, title: str) -> Thread:
+        with self.database.writing() as conn:
+            return store.open_incident(conn, self.world.contoso.id, title, AT - 40 * DAY)
 
     def waiting(self) -> list[str]:
         with self.database.reading() as conn:
@@ -206,3 +210,31 @@ def test_the_content_of_a_resolved_thread_ends_by_its_customers_time_and_is_told
     with server.database.reading() as conn:
         assert [copy.id for copy in store.list_copies(conn)] == ["KEPT"]
         assert [entry.actor for entry in store.timeline_of(conn, thread.id)] == ["gateway"]
+
+
+def test_a_row_that_cannot_go_stops_no_other(tmp_path: Path) -> None:
+    server = Server(tmp_path, Retention(days=30, notice_days=7))
+    for number in range(120):
+        server.hold(f"OLD{number:03}", 31 * DAY)
+    stuck, thread = server.world.incident, server.thread("Another odd sign-in")
+    with server.database.writing() as conn:
+        for one in (stuck, thread):
+            store.store_message(
+                conn, arrival(str(one.id).encode(), copy_id=f"FILED{one.id}"),
+                filing(Disposition.FILED, thread_id=one.id),
+            )  # fmt: skip
+            store.set_state(conn, one.id, State.RESOLVED, AT - 31 * DAY, actor="Ana")
+        set_retention(conn, server.world.contoso, 30)
+        conn.exec_driver_sql(
+            "CREATE TRIGGER stuck BEFORE DELETE ON messages "
+            f"WHEN old.id IN ('OLD000', 'FILED{stuck.id}') BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+    removed = "content of a resolved thread removed"
+    lines = server.rounds(lambda told: any(line["event"] == removed for line in told))
+    assert server.waiting() == ["OLD000"]
+    with server.database.reading() as conn:
+        assert {copy.id for copy in store.list_copies(conn)} == {"OLD000", f"FILED{stuck.id}"}
+    told = {line["event"]: line for line in lines if "cannot" in line["event"]}
+    assert set(told) == {"held mail cannot expire", "content of a resolved thread cannot be removed"}
+    assert told["content of a resolved thread cannot be removed"]["thread"] == stuck.id
+    assert all("refused the record" in line["why"] for line in told.values())
