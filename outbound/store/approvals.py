@@ -212,16 +212,18 @@ def show_approval(conn: Connection, outgoing_id: int) -> ApprovalItem:
 def approve(conn: Connection, outgoing_id: int, digest: str, now: datetime, *, actor: str) -> None:
     """Approve a mail as it is now, by the digest of its manifest as it was shown; it is judged again and then sent.
 
-    RefusedRecord where the digest is another, where whoever wrote it approves it, for mail that does not wait, and for
-    mail that may not go to its recipient's organisation any more.
+    RefusedRecord where the digest is another, where whoever wrote it approves it, for mail that does not wait or was
+    refused, and for mail that may not go to its recipient's organisation any more.
     """
     item = _waiting(conn, outgoing_id)
+    refuse_refused(conn, outgoing_id)
     if not names_digest(digest, item.digest):
         raise RefusedRecord(
             f"Mail {outgoing_id} is not what that digest names; look at it again: expertmail approvals show {outgoing_id}"
         )
     actor = storable(actor, MAX_LINE)
-    if item.basis is Basis.SECOND and actor.lower() == item.composer.lower():
+    # Also of mail that went on its writer's word: what waits was changed or is late, and needs other eyes.
+    if actor.lower() == item.composer.lower():
         raise RefusedRecord(f"{actor} wrote mail {outgoing_id}; somebody else has to approve it.")
     until = now + SEND_WINDOW
     row = conn.execute(_query().where(outgoing.c.id == outgoing_id)).one()
@@ -262,6 +264,16 @@ def refuse(conn: Connection, outgoing_id: int, reason: str, now: datetime, *, ac
     why = f"refused by {actor}: {reason}"
     change(conn, outgoing_id, now, state=DeliveryState.FAILED.value, next_attempt_at=None, last_reply=why)
     note(conn, mail, now, f"The mail to {mail.rcpt_to} was {why}")
+
+
+def refuse_refused(conn: Connection, outgoing_id: int) -> None:
+    """Raise RefusedRecord for a mail that somebody refused to approve: neither a retry nor an approval undoes that."""
+    query = select(approvals.c.state).where(approvals.c.outgoing_id == outgoing_id)
+    if conn.execute(query).scalar() == ApprovalState.REFUSED.value:
+        said = conn.execute(select(deliveries.c.last_reply).where(deliveries.c.outgoing_id == outgoing_id))
+        raise RefusedRecord(
+            f"Mail {outgoing_id} is never sent ({said.scalar()}); write another one if it has to go."
+        )
 
 
 def _waiting(conn: Connection, outgoing_id: int) -> ApprovalItem:

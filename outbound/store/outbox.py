@@ -20,6 +20,7 @@ from outbound.model import (
     Unreadable,
 )
 from outbound.schema import attempts, deliveries, outgoing
+from outbound.store.approvals import refuse_refused
 from outbound.store.rows import (
     LIST_LIMIT,
     change,
@@ -159,13 +160,15 @@ def retry_now(conn: Connection, outgoing_id: int, now: datetime) -> None:
     """Make a mail due at once: a waiting one, a failed one (for one more try), or a withheld one.
 
     A withheld mail is judged by our own verifier again before anything is sent. RefusedRecord for one that
-    is delivered or being sent, may not go to its recipient's organisation, or whose recipient is suppressed.
+    is delivered or being sent, that somebody refused to approve, that may not go to its recipient's organisation, or
+    whose recipient is suppressed.
     """
     mail = outgoing_row(conn, outgoing_id)
     state = state_of(conn, outgoing_id)
     if state in (DeliveryState.DELIVERED, DeliveryState.LEASED):
         word = "delivered already" if state is DeliveryState.DELIVERED else "being sent right now"
         raise RefusedRecord(f"Outgoing mail {mail.id} is {word}.")
+    refuse_refused(conn, outgoing_id)
     refuse_untrusted(conn, mail.kind, mail.rcpt_to, mail.contact_id)
     if mail.next_hop is None:
         refuse_suppressed(conn, mail.rcpt_to)

@@ -263,9 +263,43 @@ def test_a_refused_mail_is_never_sent(world, queued) -> None:
     number = queued()
     world.write(refuse, number, "wrong customer", NOW, actor="ben")
     world.work()
-    world.write(retry_now, number, NOW)
+    with pytest.raises(RefusedRecord, match="refused by ben: wrong customer"):
+        world.write(retry_now, number, NOW)
     world.work()
     assert world.transport.given == []
+    assert world.outbox()[0].state is DeliveryState.FAILED
+
+
+@pytest.mark.parametrize("terms", [SECOND, Terms(), replace(SECOND, break_glass="encryption is running")])
+@pytest.mark.parametrize("held_by", ["other bytes", "its window", "a refusal"])
+def test_nobody_approves_what_they_wrote_whatever_held_it(world, queued, terms, held_by) -> None:
+    number = queued(terms)
+    if held_by == "its window":
+        world.clock.now += SEND_WINDOW + timedelta(seconds=1)
+    else:
+        world.write(lambda conn: conn.execute(update(outgoing).values(raw=b"Subject: other\r\n\r\nother")))
+    world.work()
+    digest = world.write(show_approval, number).digest
+    if held_by == "a refusal":
+        world.write(refuse, number, "wrong customer", NOW, actor="ben")
+        # As it stands where a refused mail was made due by an older program.
+        world.write(
+            lambda conn: change(conn, number, NOW, state=DeliveryState.QUEUED.value, next_attempt_at=NOW)
+        )
+        world.work()
+    assert world.outbox()[0].state is DeliveryState.AWAITING_APPROVAL
+    for who in ("ana", "ANA"):
+        with pytest.raises(RefusedRecord, match="refused" if held_by == "a refusal" else "somebody else"):
+            world.write(approve, number, digest, world.clock.now, actor=who)
+    world.work()
+    assert world.transport.given == []
+    if held_by == "a refusal":
+        with pytest.raises(RefusedRecord, match="never sent"):
+            world.write(approve, number, digest, world.clock.now, actor="ben")
+        return
+    world.write(approve, number, digest, world.clock.now, actor="ben")
+    world.work()
+    assert len(world.transport.given) == 1
 
 
 def test_an_approval_lasts_for_its_window_and_not_longer(world, queued) -> None:
