@@ -79,6 +79,25 @@ def test_the_second_reminder_goes_to_the_next_contact_and_says_so_in_its_subject
     assert notes == ["The customer has not answered. Telephone Bob May <bob@contoso.test>: +1 555 0100."]
 
 
+TITLES = {
+    "a link": ("Block https://evil.test/login", "Block hxxps[:]//evil[.]test/login"),
+    "a link without a scheme": ("Block www.evil.test now", "Block www[.]evil[.]test now"),
+    "control characters": ("Reset the\r\npassword \u202enow", "Reset the password now"),
+    "more than one step may be": ("Reset " + "x" * 2_000, "Reset xxx"),
+}
+
+
+@pytest.mark.parametrize("title", TITLES)
+def test_a_task_whose_title_experts_wrote_freely_keeps_no_reminder_back(world, record, title):
+    given, shown = TITLES[title]
+    world.write(add_task, record.incident, given, TaskSource.GUIDED_RESPONSE, NOW, by="Ana")
+    ask(world, record)
+    look(world, record, NOW + DAY)
+    work_at(world, NOW + DAY)
+    (mail,) = sent(world)
+    assert shown in " ".join(mail.get_body(("plain",)).get_content().split())
+
+
 @pytest.mark.parametrize("long", [False, True])
 def test_experts_are_told_once_to_telephone_and_the_longer_form_says_whom(world, record, long):
     world.write(add_contact, record.incident.organisation_id, "bob@contoso.test", "Bob May", NOW, phone="+1 555 0100")
