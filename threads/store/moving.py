@@ -27,7 +27,9 @@ from verifier.message import read_message
 _MAIL = (EntryKind.MAIL_IN.value, EntryKind.MAIL_OUT.value, EntryKind.EVENT.value)
 # Stays where it was said: it is about the thread itself.
 _OF_THE_THREAD = EntryKind.STATE.value
-_KEPT_APART = frozenset({"message_ids", "timeline", "tasks"})  # moved by rules of their own
+# The first three are moved by rules of their own. The last says how a thread was recorded, and stays with it: what goes on
+# for an imported one was not imported.
+_KEPT_APART = frozenset({"message_ids", "timeline", "tasks", "quiet_threads"})
 _HEADER_OCTETS = 256 * 1024
 
 
