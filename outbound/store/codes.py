@@ -17,12 +17,16 @@ from threads.schema import threads
 from threads.store.circumstances import untrusted_recipient
 from threads.store.people import contact
 
+# How subjects about incidents begin, whose titles experts or their portal wrote. The mail itself says what it was written on:
+# its thread may have been merged into one of another kind since.
+_TITLED_BY_US = "[INC-"
+
 
 @dataclass(frozen=True, slots=True)
 class CodedMail:
     """A mail of ours and where it stands; ``handed_over``: it was given to a server at least once, so that its recipient may have it.
 
-    ``titled_by_customer``: its subject holds the title of a thread that a customer's mail opened.
+    ``titled_by_customer``: its subject may hold the title of a thread that a customer's mail opened.
     """
 
     outgoing_id: int
@@ -53,7 +57,6 @@ def mail_of_code(conn: Connection, keys: tuple[str, ...]) -> CodedMail | None:
             deliveries.c.attempts,
             deliveries.c.checked_at,
             threads.c.reference,
-            threads.c.kind.label("thread_kind"),
         )
         .select_from(
             outgoing.join(deliveries, deliveries.c.outgoing_id == outgoing.c.id).outerjoin(
@@ -76,7 +79,7 @@ def mail_of_code(conn: Connection, keys: tuple[str, ...]) -> CodedMail | None:
         row.rcpt_to,
         known_state(row.state),
         row.checked_at is not None and row.attempts > 0,
-        row.thread_kind not in {None, "incident"},
+        row.thread_id is not None and not row.subject.startswith(_TITLED_BY_US),
     )
 
 

@@ -16,7 +16,9 @@ from outbound.orders import OrderError
 from outbound.store import codes, order_automatic, queue_outgoing
 from tests.outbound.conftest import NOW, REQUEST
 from threads.store.circumstances import distrust
+from threads.store.moving import merge_threads
 from threads.store.people import add_contact, add_organisation, organisation
+from threads.store.thread import open_inquiry
 
 SECRETS = MailCodes([b"c" * 32])
 
@@ -51,18 +53,28 @@ def asked(world, record, office, monkeypatch):
 
 
 @pytest.fixture
-def sent(world, record, signer, office):
+def written_on(world, record, signer, office):
+    """Send Ana a request on a thread; returns its code."""
+
+    def written(thread):
+        (mail,) = compose(
+            MailKind.REQUEST_FOR_CONTEXT, office=replace(office, codes=SECRETS), thread=thread, contacts=[record.contact],
+            variables=REQUEST, stamps=[stamp("t1", "experts.test", NOW)],
+        )  # fmt: skip
+        world.write(
+            queue_outgoing, signer.sign(mail, NOW), idempotency_key="t1", actor="ana",
+            checked=SelfCheck(genuine=True, verdict="genuine"), now=NOW,
+        )  # fmt: skip
+        world.work()
+        return SECRETS.of(mail.message_id).text.replace("-", "")
+
+    return written
+
+
+@pytest.fixture
+def sent(record, written_on):
     """A request that went to Ana, and its code."""
-    (mail,) = compose(
-        MailKind.REQUEST_FOR_CONTEXT, office=replace(office, codes=SECRETS), thread=record.incident, contacts=[record.contact],
-        variables=REQUEST, stamps=[stamp("t1", "experts.test", NOW)],
-    )  # fmt: skip
-    world.write(
-        queue_outgoing, signer.sign(mail, NOW), idempotency_key="t1", actor="ana",
-        checked=SelfCheck(genuine=True, verdict="genuine"), now=NOW,
-    )  # fmt: skip
-    world.work()
-    return SECRETS.of(mail.message_id).text.replace("-", "")
+    return written_on(record.incident)
 
 
 def test_the_contact_on_record_hears_which_mail_it_was(world, asked, sent):
@@ -122,6 +134,29 @@ def test_one_contact_is_told_so_often_a_day_and_no_more(asked, sent):
     for number in range(30):
         answers = len(asked(sent, key=f"q{number}"))
     assert answers <= 10
+
+
+def merged_into_an_incident(world, record, inquiry):
+    world.write(merge_threads, inquiry, record.incident, NOW, by="Robin")
+
+
+def left_where_it_was(world, record, inquiry):
+    pass
+
+
+@pytest.mark.parametrize("happens", [left_where_it_was, merged_into_an_incident])
+@pytest.mark.parametrize("title", ["Pay now to hold 1234", "[INC-000001] Pay now to hold 1234"])
+def test_a_title_that_a_customer_wrote_is_not_repeated_wherever_the_mail_is_now(
+    world, record, asked, written_on, happens, title
+):
+    inquiry = world.write(open_inquiry, record.incident.organisation_id, title, NOW)
+    code = written_on(inquiry)
+    happens(world, record, inquiry)
+    (answer,) = asked(code)
+    raw = next(one.raw for one in world.transport.given if one.outgoing_id == answer.outgoing_id)
+    for part in email.message_from_bytes(raw, policy=email.policy.default).walk():
+        if part.get_content_maintype() == "text":
+            assert "Pay now" not in part.get_content()
 
 
 @pytest.mark.parametrize(
