@@ -27,7 +27,9 @@ def uuencoded_files(text: str) -> tuple[UuencodedFile, ...]:
     while len(found) < MAX_FILES and (begin := _BEGIN.search(text, position)) is not None:
         pieces: list[bytes] = []
         position = begin.end() + 1
-        while (line_end := text.find("\n", position, position + _LONGEST)) >= 0 or text[position:] == "end":
+        while (line_end := text.find("\n", position, position + _LONGEST)) >= 0 or (
+            len(text) - position == len("end") and text.endswith("end")  # no copy of the rest at each "begin"
+        ):
             line = text[position:line_end] if line_end >= 0 else "end"
             position += len(line) + 1
             if line.rstrip() == "end":
