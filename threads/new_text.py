@@ -155,6 +155,8 @@ class _Lines:
             if self.short[number] != "":
                 following = number
             self.solid[number] = following
+        # Where _first_new goes on: no line that is part of a signature becomes anything else.
+        self.first = self.solid[0]
 
     def kinds(self) -> list[SpanKind]:
         number = self._banner()
@@ -254,10 +256,9 @@ class _Lines:
 
     def _first_new(self) -> int:
         """The first written line that is not what a server put above the text."""
-        number = self.solid[0]
-        while number < self.count and self.kind[number] is SpanKind.SIGNATURE:
-            number = self.solid[number + 1]
-        return number
+        while self.first < self.count and self.kind[self.first] is SpanKind.SIGNATURE:
+            self.first = self.solid[self.first + 1]
+        return self.first
 
     def _mark(self, start: int, end: int, kind: SpanKind) -> None:
         self.kind[start:end] = [kind] * (end - start)

@@ -161,6 +161,14 @@ def test_no_text_takes_long_and_ten_times_the_text_takes_ten_times_as_long(unit:
     assert large < 30 * max(small, 0.001)  # ten, and what a busy machine adds; a square would be a hundred
 
 
+def test_headings_below_many_lines_of_signature_take_time_that_grows_with_the_text() -> None:
+    small, large = (
+        seconds("-----BEGIN PGP SIGNED MESSAGE-----\n" * n + "On 2020-01-01 a@b.example wrote:\n> x\n" * n)
+        for n in (500, 2_000)
+    )
+    assert large < 10 * max(small, 0.001)  # four times the text; a square would be sixteen
+
+
 # Where another definition is meant: email_reply_trimmer counts quotes as text where no heading stands above them, a
 # forwarded message as the sender's own words, and unmarked text below a heading never.
 OTHER_DEFINITION = {
