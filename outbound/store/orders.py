@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, or_, select, update
 
 from outbound.model import (
     AutomaticCaps,
@@ -34,14 +34,16 @@ def order_automatic(conn: Connection, order: AutomaticOrder, caps: AutomaticCaps
     """Order one automatic mail, for use inside the intake transaction; the worker composes it later.
 
     Orders of one UTC day are counted per address and per domain; one above a cap is recorded as capped and
-    never sent. A known idempotency key changes nothing.
+    never sent. Reminders and all other kinds are counted apart: a day of many incidents keeps back no acknowledgement, and
+    whoever writes often keeps back no reminder. A known idempotency key changes nothing.
     """
     key = address_key(order.address)
     domain = key.rpartition("@")[2]
     day = order.ordered_at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    of_address, of_domain = _OF_REMINDERS if order.kind is MailKind.REMINDER else _OF_OTHERS
     capped = (
-        _ordered(conn, _OF_ADDRESS, key, day, caps.per_address) >= caps.per_address
-        or _ordered(conn, _OF_DOMAIN, domain, day, caps.per_domain) >= caps.per_domain
+        _ordered(conn, of_address, key, day, caps.per_address) >= caps.per_address
+        or _ordered(conn, of_domain, domain, day, caps.per_domain) >= caps.per_domain
     )
     state = OrderState.CAPPED if capped else OrderState.ORDERED
     made = inserted(
@@ -67,7 +69,7 @@ def order_automatic(conn: Connection, order: AutomaticOrder, caps: AutomaticCaps
     return OrderOutcome.CAPPED if capped else OrderOutcome.ORDERED
 
 
-def _counting(column: Any) -> Prepared:
+def _counting(column: Any, of_kind: ColumnElement[bool]) -> Prepared:
     table = automatic_orders
     counted = (
         select(table.c.id)
@@ -76,6 +78,7 @@ def _counting(column: Any) -> Prepared:
             table.c.ordered_at >= bindparam("day", type_=table.c.ordered_at.type),
             table.c.ordered_at < bindparam("next_day", type_=table.c.ordered_at.type),
             NOT_CAPPED,
+            of_kind,
         )
         .limit(bindparam("cap"))
         .subquery()
@@ -83,8 +86,14 @@ def _counting(column: Any) -> Prepared:
     return Prepared(select(func.count().label("orders")).select_from(counted))
 
 
-_OF_ADDRESS = _counting(automatic_orders.c.address_key)
-_OF_DOMAIN = _counting(automatic_orders.c.domain_key)
+def _both(of_kind: ColumnElement[bool]) -> tuple[Prepared, Prepared]:
+    table = automatic_orders
+    return _counting(table.c.address_key, of_kind), _counting(table.c.domain_key, of_kind)
+
+
+# Of the other sort as many rows are passed over as its own caps allow in a day.
+_OF_REMINDERS = _both(automatic_orders.c.kind == MailKind.REMINDER.value)
+_OF_OTHERS = _both(automatic_orders.c.kind != MailKind.REMINDER.value)
 
 
 def _ordered(conn: Connection, counting: Prepared, who: str, day: datetime, cap: int) -> int:

@@ -343,6 +343,23 @@ def test_automatic_mail_is_capped_per_address_and_domain_and_day(do, record):
     assert len(do(next_orders, NOW + timedelta(days=1), "w", 10)) == 5
 
 
+@pytest.mark.parametrize("kind", [one for one in MailKind if one.automatic and one is not MailKind.REMINDER])
+def test_reminders_and_other_automatic_mail_use_up_nothing_of_each_others_caps(do, record, kind):
+    of_reminders, of_others = AutomaticCaps(per_address=5, per_domain=8), AutomaticCaps(per_address=2, per_domain=3)
+
+    def outcomes(kind, caps, who, number):
+        orders = [replace(order(record, f"{kind} {who} {n}", f"{who}@contoso.test"), kind=kind) for n in range(number)]
+        return [do(order_automatic, one, caps) for one in orders].count(OrderOutcome.ORDERED)
+
+    assert outcomes(MailKind.REMINDER, of_reminders, "ana", 4) == 4
+    assert outcomes(kind, of_others, "ana", 4) == 2
+    assert outcomes(MailKind.REMINDER, of_reminders, "ANA", 4) == 1
+    assert outcomes(MailKind.REMINDER, of_reminders, "bob", 4) == 3
+    assert outcomes(kind, of_others, "bob", 4) == 1
+    assert outcomes(kind, of_others, "cyd", 1) == 0
+    assert outcomes(MailKind.REMINDER, of_reminders, "cyd", 1) == 0
+
+
 def heard(said):
     """``Prepared.one`` that notes the counts it makes."""
     one = Prepared.one
