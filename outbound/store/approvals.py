@@ -112,9 +112,15 @@ def unapproved(row: Row[Any], now: datetime) -> str:
 
 
 def hold_unapproved(conn: Connection, outgoing_id: int, reason: str, now: datetime) -> None:
-    """Let a leased mail wait for a person, and void its approval: no try was made."""
+    """Let a leased mail wait for a person, and void its approval: no try was made.
+
+    One that has no approval on record, for a program without approvals queued or delivered it, gets one that awaits
+    somebody: what has none would be shown to nobody.
+    """
     mail = outgoing_row(conn, outgoing_id)
     _hold(conn, outgoing_id, reason, now)
+    if reason == NOBODY_YET:
+        _await_somebody(conn, mail, now)
     conn.execute(
         update(approvals)
         .where(approvals.c.outgoing_id == outgoing_id, approvals.c.state == ApprovalState.APPROVED.value)
@@ -122,6 +128,22 @@ def hold_unapproved(conn: Connection, outgoing_id: int, reason: str, now: dateti
     )
     note(conn, mail, now, f"Not sent to {mail.rcpt_to}: {reason}")
     record_act(conn, "approval-void", now, by="outbox", subject=f"mail {outgoing_id}", detail=reason)
+
+
+def _await_somebody(conn: Connection, mail: Row[Any], now: datetime) -> None:
+    until = now + SEND_WINDOW
+    raw = conn.execute(select(outgoing.c.raw).where(outgoing.c.id == mail.id)).scalar_one()
+    values = {
+        "outgoing_id": mail.id,
+        "state": ApprovalState.AWAITING.value,
+        "basis": (Basis.STANDING if MailKind(mail.kind).automatic else Basis.SECOND).value,
+        "digest": manifest_of(raw, mail.mail_from, mail.rcpt_to, now, until).digest,
+        "not_before": now,
+        "not_after": until,
+        "composer": mail.actor,
+        "reason": "",
+    }
+    inserted(conn, approvals, values)
 
 
 def _hold(conn: Connection, outgoing_id: int, reason: str, now: datetime) -> None:

@@ -216,6 +216,50 @@ def test_a_mail_without_any_approval_is_not_sent(world, queued) -> None:
     assert [one.state for one in world.outbox()] == [DeliveryState.AWAITING_APPROVAL]
 
 
+def test_mail_without_an_approval_on_record_is_shown_to_somebody_else_who_may_approve_it(world, queued) -> None:
+    number = queued(Terms())
+    world.write(lambda conn: conn.execute(approvals.delete()))  # as an older program queues it
+    world.work()
+    (item,) = world.write(list_approvals)
+    assert (item.outgoing_id, item.composer, item.approver) == (number, "ana", None)
+    assert (item.state, item.basis) == (ApprovalState.AWAITING, Basis.SECOND)
+    assert item.digest == item.approved
+    with pytest.raises(RefusedRecord, match="somebody else"):
+        world.write(approve, number, item.digest, NOW, actor="Ana")
+    world.write(approve, number, item.digest, NOW, actor="ben")
+    world.work()
+    assert len(world.transport.given) == 1
+
+
+def test_automatic_mail_without_an_approval_on_record_may_be_approved_by_anybody(world) -> None:
+    world.acknowledge("k1")
+    world.transport.answers = [Handover("mx", Reply(451, "later"), Failure.REFUSED_FOR_NOW, begun=True)]
+    world.work()
+    world.write(lambda conn: conn.execute(approvals.delete()))
+    world.clock.now += timedelta(hours=1)
+    world.work()
+    assert len(world.transport.given) == 1
+    (item,) = world.write(list_approvals)
+    assert (item.state, item.basis) == (ApprovalState.AWAITING, Basis.STANDING)
+    world.write(approve, item.outgoing_id, item.digest, world.clock.now, actor="ana")
+    world.work()
+    assert len(world.transport.given) == 2
+
+
+def test_a_mail_that_bounced_after_it_lost_its_approval_can_be_sent_again(world, queued) -> None:
+    number = queued(Terms())
+    world.work()
+    # As the migration leaves mail that was delivered before it.
+    world.write(lambda conn: conn.execute(approvals.delete()))
+    world.write(lambda conn: change(conn, number, NOW, state=DeliveryState.BOUNCED.value))
+    world.write(retry_now, number, NOW)
+    world.work()
+    (item,) = world.write(list_approvals)
+    world.write(approve, number, item.digest, NOW, actor="ben")
+    world.work()
+    assert len(world.transport.given) == 2
+
+
 def test_where_nobody_asks_for_a_second_person_a_mail_goes_on_its_writers_word(world, queued) -> None:
     number = queued(Terms())
     world.work()
