@@ -46,6 +46,44 @@ def test_a_database_of_an_older_revision_is_told_of_and_brought_up_to_date(
     database.close()
 
 
+@pytest.mark.parametrize(
+    ("column", "damage"),
+    [
+        ("created_at", "'damaged'"),
+        ("created_at", "X'ff'"),
+        ("created_at", "'9999-12-31 00:00:00.000000'"),
+        ("raw", "'text'"),
+        ("raw", "5"),
+        ("mail_from", "X'ff'"),
+        ("rcpt_to", "CAST(X'ff' AS TEXT)"),
+        ("actor", "CAST(X'ff' AS TEXT)"),
+    ],
+)
+def test_mail_that_cannot_be_read_keeps_no_other_from_its_approval(
+    tmp_path: Path, column: str, damage: str
+) -> None:
+    database = store.open_database(f"sqlite:///{tmp_path / 'old.db'}")
+    with database.writing() as conn:
+        command.upgrade(configuration(conn), "0012")
+        for number in (1, 2, 3):
+            conn.exec_driver_sql(
+                "INSERT INTO outgoing (id, idempotency_key, raw, sha256, message_id, kind, template_version,"
+                " language, selector, mail_from, rcpt_to, subject, said, actor, created_at)"
+                f" VALUES ({number}, 'k{number}', X'0d0a', '', 'm{number}', 'reply', 1, 'en', 's1', '', 'a@b.test',"
+                " '', '', 'ana', '2026-01-01 00:00:00.000000')"
+            )
+            conn.exec_driver_sql(
+                "INSERT INTO deliveries (outgoing_id, state, attempts, last_reply, updated_at)"
+                f" VALUES ({number}, 'queued', 0, '', '2026-01-01 00:00:00.000000')"
+            )
+        conn.exec_driver_sql(f"UPDATE outgoing SET {column} = {damage} WHERE id = 2")
+    assert store.upgrade(database)
+    with database.reading() as conn:
+        approved = conn.exec_driver_sql("SELECT outgoing_id FROM approvals ORDER BY 1").scalars().all()
+    assert approved == [1, 3]
+    database.close()
+
+
 def test_an_upgrade_is_done_once(tmp_path: Path) -> None:
     database = store.open_database(f"sqlite:///{tmp_path / 'new.db'}")
     assert store.schema_version(database) is None

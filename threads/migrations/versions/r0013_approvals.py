@@ -6,11 +6,13 @@ import hashlib
 import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parseaddr
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
 
 from threads.schema import UtcTime
+from threads.store.errors import undecodable
 
 revision = "0013"
 down_revision = "0012"
@@ -81,26 +83,47 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_send_requests")),
     )
     conn = op.get_bind()
-    mails = (
-        sa.select(_OUTGOING)
+    # One at a time: all bytes of a long queue are more than a small machine holds.
+    numbers = (
+        sa.select(_OUTGOING.c.id)
         .select_from(_OUTGOING.join(_DELIVERIES, _DELIVERIES.c.outgoing_id == _OUTGOING.c.id))
         .where(_OUTGOING.c.next_hop.is_(None), _DELIVERIES.c.state != "delivered")
     )
-    for row in conn.execute(mails).all():
-        conn.execute(
-            approvals.insert().values(
-                outgoing_id=row.id,
-                state="approved",
-                basis="composer",
-                digest=_digest(row.raw, row.mail_from, row.rcpt_to, row.created_at),
-                not_before=row.created_at,
-                not_after=row.created_at + _WINDOW,
-                composer=row.actor,
-                approver=row.actor,
-                decided_at=row.created_at,
-                reason="",
-            )
-        )
+    for number in conn.execute(numbers).scalars().all():
+        values = _approved(conn, number)
+        if values is not None:
+            conn.execute(approvals.insert().values(**values))
+
+
+def _approved(conn: sa.Connection, number: int) -> dict[str, object] | None:
+    """The approval of one mail; None for a damaged row, which is set aside when its turn comes and kept from nobody else."""
+    try:
+        row = conn.execute(sa.select(_OUTGOING).where(_OUTGOING.c.id == number)).one()
+        _well_typed(row)
+        return {
+            "outgoing_id": number,
+            "state": "approved",
+            "basis": "composer",
+            "digest": _digest(row.raw, row.mail_from, row.rcpt_to, row.created_at),
+            "not_before": row.created_at,
+            "not_after": row.created_at + _WINDOW,
+            "composer": row.actor,
+            "approver": row.actor,
+            "decided_at": row.created_at,
+            "reason": "",
+        }
+    except Exception as error:
+        if not undecodable(error):
+            raise
+        return None
+
+
+def _well_typed(row: sa.Row[Any]) -> None:
+    """Raise TypeError where SQLite gave another type than the column's."""
+    if not isinstance(row.raw, bytes) or not all(
+        isinstance(one, str) for one in (row.mail_from, row.rcpt_to, row.actor)
+    ):
+        raise TypeError("a column holds another type")
 
 
 def _digest(raw: bytes, mail_from: str, rcpt_to: str, at: datetime) -> str:
