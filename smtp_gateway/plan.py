@@ -142,7 +142,7 @@ def _planned(arrived: Arrived, match: ThreadMatch, standing: Standing, candidate
         return _for_the_verify_mailbox(arrived, standing, candidates)
     if match.conflict:
         return Plan(Disposition.HELD, match.reason)
-    if arrived.kind in EVENTS and _tells_of_our_mail(arrived, match, standing):
+    if arrived.kind in EVENTS and _tells_of_our_mail(arrived, match, standing, candidates):
         reason = match.reason if match.proven else standing.reason
         return Plan(Disposition.FILED, f"{arrived.kind}: {reason}", match.thread_id, event=True)
     if standing.may_speak:
@@ -150,7 +150,9 @@ def _planned(arrived: Arrived, match: ThreadMatch, standing: Standing, candidate
     return _not_entitled(arrived, match, standing, candidates)
 
 
-def _tells_of_our_mail(arrived: Arrived, match: ThreadMatch, standing: Standing) -> bool:
+def _tells_of_our_mail(
+    arrived: Arrived, match: ThreadMatch, standing: Standing, candidates: Candidates
+) -> bool:
     """Whether a machine's mail belongs to a thread: by what only who has a mail of ours can bring, or by its author.
 
     Everybody else's is no event, so that a bounce that was made up says nothing of a contact.
@@ -159,7 +161,15 @@ def _tells_of_our_mail(arrived: Arrived, match: ThreadMatch, standing: Standing)
         return False
     if arrived.report.verdict is Verdict.FORGED:
         return standing.kind is StandingKind.CONTACT
-    return match.proven or standing.may_speak
+    if standing.may_speak:
+        return True
+    return match.proven and not _of_another_customer(match, candidates)
+
+
+def _of_another_customer(match: ThreadMatch, candidates: Candidates) -> bool:
+    """Whether the reply address is another customer's than the thread to which an expert moved the conversation."""
+    addressed, thread = candidates.thread(match.addressed), candidates.thread(match.thread_id)
+    return addressed is not None and thread is not None and addressed.organisation_id != thread.organisation_id
 
 
 def _entitled(arrived: Arrived, match: ThreadMatch, standing: Standing, candidates: Candidates) -> Plan:

@@ -275,3 +275,31 @@ def test_who_is_no_contact_of_the_new_thread_is_held_there(tmp_path: Path, key: 
         assert (held.disposition, held.thread_id) == (Disposition.HELD, other.id)
 
     play(tmp_path, key, scenario)
+
+
+def test_a_message_id_that_an_expert_moved_proves_nothing_for_who_made_it_up(
+    tmp_path: Path, key: SigningKey
+) -> None:
+    """A stranger's mail was released on one incident and moved on: his next one belongs there, and is held there."""
+
+    async def scenario(world: World, other: Thread) -> None:
+        first = message(author="x@attack.test", message_id="<his@attack.test>")
+        reply = await world.send(first, "query@experts.test", "x@attack.test")
+        with world.database.writing() as conn:
+            store.release(conn, reply.split()[-1], now(), by="Robin", thread_id=world.incident.id)
+        move(world, "his@attack.test", other)
+        then = len(world.timeline(other.id))
+        for number, mail_from in enumerate(("y@silent.test", "")):
+            raw = message(
+                "Pay to this account.\r\n",
+                author="y@silent.test",
+                extra="Auto-Submitted: auto-replied\r\nIn-Reply-To: <his@attack.test>\r\n",
+                message_id=f"<{number}@silent.test>",
+            )
+            last = await world.send(raw, "query@experts.test", mail_from)
+            with world.database.reading() as conn:
+                copy = store.stored_copy(conn, last.split()[-1])
+            assert (copy.disposition, copy.thread_id) == (Disposition.HELD, other.id)
+        assert len(world.timeline(other.id)) == then
+
+    play(tmp_path, key, scenario)

@@ -137,11 +137,29 @@ class ThreadMatch:
 
     @property
     def proven(self) -> bool:
-        """Whether something names the thread that only who has a mail of ours can bring."""
+        """Whether it brings what only who has a mail of ours can bring, for this thread or one that an expert moved on to it.
+
+        A Message-ID that an expert moved is none: it says where the conversation goes on, but its author made it up.
+        """
+        if self.thread_id is None:
+            return False
         for signal in self.signals:
-            if signal.strength is SignalStrength.PROOF and signal.thread_id == self.thread_id:
+            if signal.strength is not SignalStrength.PROOF or signal.direction is Direction.MOVED:
+                continue
+            if signal.thread_id == self.thread_id or signal.rule is MatchRule.REPLY_ADDRESS:
                 return True
         return False
+
+    @property
+    def addressed(self) -> int | None:
+        """The thread whose reply address it came to, where that proves something.
+
+        It is another one than ``thread_id`` where an expert moved the conversation on.
+        """
+        for signal in self.signals:
+            if signal.rule is MatchRule.REPLY_ADDRESS and signal.strength is SignalStrength.PROOF:
+                return signal.thread_id
+        return None
 
 
 @dataclass(frozen=True, slots=True)
