@@ -29,7 +29,6 @@ from threads.model import (
     Disposition,
     Filing,
     Mark,
-    MatchRule,
     Outcome,
     Standing,
     State,
@@ -196,7 +195,8 @@ def _carry_out(
     if intake.files:
         store_files(conn, arrival.sha256, intake.files)
     if machine is not None and thread is not None:
-        returned = decided.match.rule is MatchRule.REPLY_ADDRESS
+        # The mail's own return address, whatever else decided on which thread it is told.
+        returned = decided.match.addressed is not None
         record_event(conn, _event(conn, machine, arrival, decided, thread, stored.id), returned=returned)
     if planned.resumes and thread is not None:
         set_state(
@@ -232,7 +232,11 @@ def _event(  # noqa: PLR0917 -- one call, each argument a different type
     """The event, with the mail of ours that it is about where that is certain."""
     token = decided.keys.reply
     contact = None if token is None or not decided.match.proven else token.contact_id
-    notice = notice_of(conn, machine.original_ids, thread.id, contact) if decided.match.proven else None
+    notice = None
+    if decided.match.proven:
+        # The address was given for a mail on its own thread, which an expert may have moved the conversation away from.
+        sent_on = decided.candidates.thread(decided.match.addressed) or thread
+        notice = notice_of(conn, machine.original_ids, sent_on.id, contact)
     if contact is None:
         contact = notice.contact_id if notice is not None else decided.standing.contact_id
     return MailEvent(

@@ -23,6 +23,7 @@ from outbound.template_files import load_templates
 from tests.smtp_gateway.world import REPLIES, World, message, now, signed, whole_gateway
 from threads import store
 from threads.model import Assignee, Contact, Disposition, EntryKind, Mark, MessageKind, State, TimelineEntry
+from threads.store.moving import move_mail
 
 SENDER = Sender("Defender Experts", "defender-experts@experts.test", "experts.test", "s1")
 OFFICE = Office(
@@ -280,6 +281,53 @@ def test_a_contact_of_another_mail_is_not_blamed_for_a_message_id_that_got_about
             assert (first.contact_id, first.outgoing_id) == (sam.id, None)
             assert (second.contact_id, second.outgoing_id) == (None, None)
             assert one.alarms() == ()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_bounce_to_the_mails_own_address_ends_it_wherever_an_expert_moved_the_conversation(
+    tmp_path: Path, key: SigningKey, named: bool
+) -> None:
+    async def scenario() -> None:
+        async with asked(tmp_path, key) as one:
+            with one.world.database.writing() as conn:
+                conn.execute(update(deliveries).values(state=DeliveryState.DELIVERED.value))
+                other = store.open_incident(conn, one.world.contoso.id, "Another", now())
+            to = REPLIES.mint(one.world.incident.id, one.world.alex.id)
+            answer = message(extra=f"In-Reply-To: <{one.message_id}>\r\n", message_id="<c1@contoso.test>")
+            await one.hear(signed(answer, key), to, "alex@contoso.test")
+            with one.world.database.writing() as conn:
+                move_mail(conn, "c1@contoso.test", other, now(), by="Robin")
+            raw = dsn(one.message_id if named else "unknown@elsewhere.test")
+            await one.hear(b"References: <c1@contoso.test>\r\n" + raw)
+            (event,) = one.events()
+            # What the bounce names stands where it was sent from; else the conversation has gone on.
+            thread = one.world.incident if named else other
+            assert (event.thread_id, event.contact_id) == (thread.id, one.world.alex.id)
+            assert event.outgoing_id is not None
+            with one.world.database.reading() as conn:
+                assert [entry.address for entry in list_suppressed(conn)] == ["alex@contoso.test"]
+
+    asyncio.run(scenario())
+
+
+def test_an_address_of_one_customer_tells_nothing_on_a_thread_of_another_one(
+    tmp_path: Path, key: SigningKey
+) -> None:
+    async def scenario() -> None:
+        async with asked(tmp_path, key) as one:
+            with one.world.database.writing() as conn:
+                fabrikam = store.add_organisation(conn, "Fabrikam", now())
+                theirs = store.open_incident(conn, fabrikam.id, "Theirs", now())
+            to = REPLIES.mint(one.world.incident.id, one.world.alex.id)
+            await one.hear(signed(message(message_id="<c1@contoso.test>"), key), to, "alex@contoso.test")
+            with one.world.database.writing() as conn:
+                move_mail(conn, "c1@contoso.test", theirs, now(), by="Robin", across=True)
+            await one.hear(b"References: <c1@contoso.test>\r\n" + dsn("unknown@elsewhere.test"))
+            assert one.events() == ()
+            held = next(copy for copy in one.world.copies() if copy.message_id == "dsn@mx.silent.test")
+            assert (held.disposition, held.thread_id) == (Disposition.HELD, theirs.id)
 
     asyncio.run(scenario())
 
