@@ -13,7 +13,6 @@ from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 
 from outbound.model import DeliveryState, MailKind, OrderState
 from outbound.schema import automatic_orders, deliveries, outgoing
-from outbound.store.rows import change
 from threads.schema import contacts, organisation_domains, threads
 from threads.store.circumstances import untrusted_recipient
 from threads.store.errors import RefusedRecord
@@ -51,19 +50,25 @@ def withhold_waiting(conn: Connection, organisation_id: int, now: datetime) -> t
             to_organisation(organisation_id, outgoing.c.contact_id, func.lower(outgoing.c.rcpt_to)),
         )
         .order_by(outgoing.c.id)
+        # What is recorded of one at this moment is waited for: a mail that arrived meanwhile must not seem unsent.
+        .with_for_update(of=deliveries)
     )
-    numbers = tuple(conn.execute(waiting).scalars())
-    for number in numbers:
-        change(
-            conn,
-            number,
-            now,
-            state=DeliveryState.WITHHELD.value,
-            next_attempt_at=None,
-            lease_owner=None,
-            lease_until=None,
-            last_reply=WHY,
-        )
+    numbers = conn.execute(waiting).scalars().all()
+    withheld = sum(
+        conn.execute(
+            update(deliveries)
+            .where(deliveries.c.outgoing_id == number, deliveries.c.state.in_(_WAITING))
+            .values(
+                state=DeliveryState.WITHHELD.value,
+                next_attempt_at=None,
+                lease_owner=None,
+                lease_until=None,
+                last_reply=WHY,
+                updated_at=now,
+            )
+        ).rowcount
+        for number in numbers
+    )
     table = automatic_orders
     of_thread = table.c.thread_id.in_(
         select(threads.c.id).where(threads.c.organisation_id == organisation_id)
@@ -76,7 +81,7 @@ def withhold_waiting(conn: Connection, organisation_id: int, now: datetime) -> t
         )
         .values(state=OrderState.REFUSED.value, reason=WHY, lease_owner=None, lease_until=None)
     )
-    return len(numbers), refused.rowcount
+    return withheld, refused.rowcount
 
 
 def to_organisation(

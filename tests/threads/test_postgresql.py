@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import insert
+from sqlalchemy import insert, select, update
 
 from outbound.alerts import AlertRules
 from outbound.mail_event import MailEvent
@@ -37,6 +37,7 @@ from outbound.store import (
     order_automatic,
     set_aside,
     show_outbox,
+    withhold_waiting,
     work_waits,
 )
 from outbound.store.alerts import order_alerts
@@ -397,38 +398,68 @@ def test_an_order_with_a_time_that_python_has_not_keeps_no_other_back(world: Wor
     assert broken == Unreadable(2, "DataError")
 
 
+def put_mail(world: World, conn: store.Connection, number: int, state: str = "queued") -> None:
+    conn.execute(
+        insert(outgoing).values(
+            id=number,
+            idempotency_key=str(number),
+            raw=b"\x00\xff",
+            sha256="0" * 64,
+            message_id=f"{number}@experts.test",
+            kind="reply",
+            template_version=1,
+            language="en",
+            selector="s1",
+            thread_id=world.incident.id,
+            contact_id=world.alex.id,
+            mail_from="",
+            rcpt_to="alex@contoso.test",
+            subject="",
+            said="",
+            actor="",
+            created_at=AT,
+        )
+    )
+    conn.execute(
+        insert(deliveries).values(
+            outgoing_id=number,
+            state=state,
+            attempts=0,
+            next_attempt_at=AT,
+            last_reply="",
+            updated_at=AT,
+        )
+    )
+
+
+@pytest.mark.parametrize("became", ["delivered", "failed", "expired", "suppressed"])
+def test_a_mail_that_is_done_with_while_its_customer_is_marked_stays_what_it_is(world: World, became: str) -> None:
+    with world.database.writing() as conn:
+        put_mail(world, conn, 1, "leased")
+        put_mail(world, conn, 2)
+    stopped: list[tuple[int, int]] = []
+
+    def withhold() -> None:
+        with world.database.writing() as conn:
+            stopped.append(withhold_waiting(conn, world.contoso.id, AT))
+
+    withholding = threading.Thread(target=withhold)
+    with world.database.writing() as conn:
+        conn.execute(update(deliveries).where(deliveries.c.outgoing_id == 1).values(state=became))
+        withholding.start()
+        withholding.join(0.3)
+        assert withholding.is_alive(), "it has to wait for what is recorded at this moment"
+    withholding.join(30)
+    assert stopped == [(1, 0)]
+    with world.database.reading() as conn:
+        states = conn.execute(select(deliveries.c.state).order_by(deliveries.c.outgoing_id)).scalars().all()
+    assert states == [became, "withheld"]
+
+
 def test_a_mail_is_leased_and_shown_and_a_damaged_one_is_put_away(world: World) -> None:
     with world.database.writing() as conn:
         for number in (1, 2, 3):
-            conn.execute(
-                insert(outgoing).values(
-                    idempotency_key=str(number),
-                    raw=b"\x00\xff",
-                    sha256="0" * 64,
-                    message_id=f"{number}@experts.test",
-                    kind="reply",
-                    template_version=1,
-                    language="en",
-                    selector="s1",
-                    thread_id=world.incident.id,
-                    mail_from="",
-                    rcpt_to="alex@contoso.test",
-                    subject="",
-                    said="",
-                    actor="",
-                    created_at=AT,
-                )
-            )
-            conn.execute(
-                insert(deliveries).values(
-                    outgoing_id=number,
-                    state="queued",
-                    attempts=0,
-                    next_attempt_at=AT,
-                    last_reply="",
-                    updated_at=AT,
-                )
-            )
+            put_mail(world, conn, number)
         conn.exec_driver_sql("UPDATE outgoing SET created_at = '-infinity' WHERE id = 2")
         conn.exec_driver_sql("UPDATE outgoing SET kind = 'love-letter' WHERE id = 3")
     with world.database.writing() as conn:
