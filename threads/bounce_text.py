@@ -22,7 +22,7 @@ from threads.delivery_report import (
     returned_message_id,
     with_status,
 )
-from threads.failure_words import failure_status, meant_status, reply_class
+from threads.failure_words import MAX_WORDS, failure_status, meant_status, reply_class
 from threads.match import message_ids
 from verifier.charset import to_text
 from verifier.message import Message, read_message
@@ -172,35 +172,67 @@ def _returned_to(message: Message, parts: tuple[Part, ...], below: str) -> list[
 
 def _told(fates: tuple[RecipientFate, ...], said: str, *, passing: bool) -> list[RecipientFate]:
     """Each recipient with the words that stand behind it, up to the next one's."""
-    lines = _places(said)
-    places = [lines.get(fate.recipient or "", (said.find(fate.recipient or "\0"), False)) for fate in fates]
-    starts = sorted(at for at, _ in places if at >= 0)
+    places = _own_places(fates, said)
+    starts = sorted(at for at, _ in places.values())
     general = _said_of(said, passing=passing)
+    # By address: a report may name one recipient under many original names.
+    known: dict[str | None, tuple[str, str | None]] = {}
     told = []
-    for fate, (at, coded) in zip(fates, places, strict=True):
-        words = shown = ""
-        if at >= 0:
-            # What stands before it in its own line belongs to it: "550 <a@b>... User unknown".
-            line = max(said.rfind("\n", 0, at) + 1, at - 80)
-            following = bisect_right(starts, at)
-            end = starts[following] if following < len(starts) else len(said)
-            if coded:
-                end = min(end, max(said.find("\n", at), at))
-            behind = said[at + len(fate.recipient or "") : end]
-            # Not the address itself, which may hold any word.
-            words = said[line:at] + behind
-            shown = said[line:end] if coded else behind
-        status, diagnostic = _why(words, general, passing=passing)
+    for fate in fates:
+        if fate.recipient not in known:
+            words, shown = _words_behind(fate.recipient or "", places, starts, said)
+            own, diagnostic = _why(words, general, passing=passing)
+            known[fate.recipient] = own, _diagnostic(shown) or diagnostic
+        status, diagnostic = known[fate.recipient]
         told.append(
             RecipientFate(
                 fate.recipient,
                 fate.original_recipient,
                 fate.status or status,
                 fate.action or _action(passing=passing),
-                fate.diagnostic or _diagnostic(shown) or diagnostic,
+                fate.diagnostic or diagnostic,
             )
         )
     return told
+
+
+def _words_behind(
+    address: str, places: dict[str, tuple[int, bool]], starts: list[int], said: str
+) -> tuple[str, str]:
+    """What is said of one recipient, and what of it is shown to people; both empty where it stands nowhere."""
+    if address not in places:
+        return "", ""
+    at, coded = places[address]
+    # What stands before it in its own line belongs to it: "550 <a@b>... User unknown".
+    line = max(said.rfind("\n", 0, at) + 1, at - 80)
+    following = bisect_right(starts, at)
+    end = starts[following] if following < len(starts) else len(said)
+    if coded:
+        end = min(end, max(said.find("\n", at), at))
+    behind = said[at + len(address) : end]
+    # Not the address itself, which may hold any word.
+    words = said[line:at] + behind
+    shown = said[line:end] if coded else behind
+    return words[:MAX_WORDS], shown[:MAX_WORDS]
+
+
+def _own_places(fates: tuple[RecipientFate, ...], said: str) -> dict[str, tuple[int, bool]]:
+    """Where each recipient stands, and whether behind a reply code; no place is that of two.
+
+    An address that begins another one would else be found in it, and a hundred such would each be told all of the text.
+    """
+    lines = _places(said)
+    names = dict.fromkeys(fate.recipient for fate in fates if fate.recipient is not None)
+    found: dict[str, tuple[int, bool]] = {}
+    taken: set[int] = set()
+    for name in sorted(names, key=lambda name: (name not in lines, -len(name))):
+        at, coded = lines.get(name) or (said.find(name), False)
+        while at in taken:
+            at, coded = said.find(name, at + 1), False
+        if at >= 0:
+            found[name] = at, coded
+            taken.add(at)
+    return found
 
 
 def _places(said: str) -> dict[str, tuple[int, bool]]:

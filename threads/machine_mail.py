@@ -125,6 +125,7 @@ def _fields(message: Message, parts: tuple[Part, ...]) -> dict[str, str]:
     for part in parts:
         if part.content_type in _RECEIPT_TYPES or part.content_type in _COMPLAINT_TYPES:
             for group in field_groups(to_text(body_bytes(message, part, MAX_REPORT), part.charset)[0]):
-                fields = {**group, **fields}
+                for name, value in group.items():  # merged in place: a report may hold thousands of groups
+                    fields.setdefault(name, value)
             break
     return fields

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from threads.delivery_report import MAX_RECIPIENTS, Bounce, fates_in
 from threads.failure_words import failure_status, meant_status, reply_class
+from threads.machine_mail import machine_mail
 from threads.message_kind import kind_of
 from threads.model import MessageKind
 from threads.reading import read
@@ -236,6 +238,90 @@ def test_hostile_bounces_are_read_in_linear_time(text: str) -> None:
             start = time.process_time()
             kind_of(message, parts, subject, text)
             assert time.process_time() - start < 1  # takes under a tenth of it
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """CPU time; the best of three, so that nothing else is counted."""
+    taken = []
+    for _ in range(3):
+        start = time.process_time()
+        work()
+        taken.append(time.process_time() - start)
+    return min(taken)
+
+
+def inside_each_other(number: int) -> list[str]:
+    """Addresses of which each is the beginning of the one before."""
+    return [f"a@b.{'c' * length}" for length in range(number + 20, 20, -1)]
+
+
+def one_place(number: int) -> tuple[str, list[str]]:
+    """All recipients stand in one place, with much text behind it."""
+    names = inside_each_other(number)
+    return f"told {names[0]}\n" + "x\n" * 160 * number, [f"X-Failed-Recipients: {name}" for name in names]
+
+
+def sentences(number: int) -> tuple[str, list[str]]:
+    names = inside_each_other(number)
+    return "".join(f"unable to deliver message to: {name}\n" + "x\n" * 90 for name in names), []
+
+
+def fields(number: int) -> tuple[str, list[str]]:
+    """One recipient under many original names."""
+    groups = (f"Final-Recipient: rfc822; a@b.test\nOriginal-Recipient: rfc822; a{n}@b.test\n\n" for n in range(number))
+    return "".join(groups) + "x\n" * 90 * number, []
+
+
+@pytest.mark.parametrize("make", [one_place, sentences, fields])
+def test_many_recipients_of_a_bounce_share_its_text_in_time_that_grows_with_it(
+    make: Callable[[int], tuple[str, list[str]]],
+) -> None:
+    def cost(number: int) -> float:
+        text, header = make(number)
+        message = read_message(plain(text, *header))
+        parts = walk(message)
+        kind, bounce = kind_of(message, parts, "failure notice", text, null_path=True)
+        assert kind is MessageKind.BOUNCE
+        assert bounce is not None
+        assert len(bounce.recipients) == number
+        return seconds(lambda: kind_of(message, parts, "failure notice", text, null_path=True))
+
+    small, large = cost(MAX_RECIPIENTS // 4), cost(MAX_RECIPIENTS)
+    # Four times the recipients and the text; each of them read all of it for 0.04 and 0.5 seconds.
+    assert large < 8 * max(small, 0.002)
+
+
+def test_an_address_that_begins_another_has_its_own_words() -> None:
+    header = "X-Failed-Recipients: jo@b.com, jo@b.com.test, jo@b.co"
+    bounce = bounce_in(plain("We tell of jo@b.com.test: mailbox full\nand of jo@b.com: no such user\n", header))
+    assert [(fate.recipient, fate.status) for fate in bounce.recipients] == [
+        ("jo@b.com", "5.1.1"),
+        ("jo@b.com.test", "5.2.2"),
+        ("jo@b.co", "5.2.2"),  # stands nowhere: what is said of all
+    ]
+
+
+def receipt(groups: int) -> bytes:
+    """A read receipt of so many groups, each with a field of its own name."""
+    fields = "".join(f"a{n}: {n}\n\n" for n in range(groups))
+    return (
+        "From: x@contoso.test\n"
+        "Content-Type: multipart/report; report-type=disposition-notification; boundary=B\n\n--B\n\nRead.\n--B\n"
+        f"Content-Type: message/disposition-notification\n\n{fields}Disposition: manual; Displayed\n\n--B--\n"
+    ).replace("\n", "\r\n").encode()
+
+
+def test_a_receipt_of_many_groups_is_read_in_time_that_grows_with_them() -> None:
+    def cost(groups: int) -> float:
+        message = read_message(receipt(groups))
+        parts = walk(message)
+        told = machine_mail(message, parts, MessageKind.DISPOSITION, None)
+        assert told is not None
+        assert told.action == "displayed"
+        return seconds(lambda: machine_mail(message, parts, MessageKind.DISPOSITION, None))
+
+    small, large = cost(1_000), cost(4_000)
+    assert large < 10 * max(small, 0.002)  # four times the groups; a square would be sixteen
 
 
 WORDS = st.sampled_from([
