@@ -1,14 +1,15 @@
-"""Outgoing mail and orders of an organisation that is erased: those to its people and about its threads."""
+"""Outgoing mail and orders of an organisation that is erased: those about its threads, and to its people about nobody else's."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, null, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, not_, null, or_, select
 
 from outbound.schema import automatic_orders, outgoing, suppressed
 from outbound.store.untrusted import to_organisation
-from threads.schema import contacts, threads
+from threads.schema import contacts, organisations
+from threads.store.belonging import of_another, on_legal_hold, threads_of
 from threads.store.row_references import delete_rows, references_of
 
 
@@ -33,7 +34,8 @@ def erase_outgoing(conn: Connection, organisation_id: int) -> int:
     delete_rows(conn, references, "outgoing", "id", mails)
     theirs = select(contacts.c.address_key).where(contacts.c.organisation_id == organisation_id)
     key = suppressed.c.address_key
-    conn.execute(delete(suppressed).where(or_(key.in_(theirs), to_organisation(organisation_id, null(), key))))
+    of_its_own = or_(key.in_(theirs), to_organisation(organisation_id, null(), key))
+    conn.execute(delete(suppressed).where(of_its_own, not_(on_legal_hold(key))))
     return len(mails)
 
 
@@ -49,5 +51,23 @@ def _concerns(
     contact_id: ColumnElement[Any],
     address: ColumnElement[Any],
 ) -> ColumnElement[bool]:
-    mine = select(threads.c.id).where(threads.c.organisation_id == organisation_id)
-    return or_(thread_id.in_(mine), to_organisation(organisation_id, contact_id, address))
+    """On a thread of its, or to its people and on nobody else's thread; nothing that another one's legal hold covers."""
+    to_its_own = and_(
+        to_organisation(organisation_id, contact_id, address), not_(of_another(organisation_id, thread_id))
+    )
+    return and_(
+        or_(thread_id.in_(threads_of(organisation_id)), to_its_own),
+        not_(_on_hold(thread_id, contact_id, address)),
+    )
+
+
+def _on_hold(
+    thread_id: ColumnElement[Any], contact_id: ColumnElement[Any], address: ColumnElement[Any]
+) -> ColumnElement[bool]:
+    """Whether a legal hold covers it by its thread, its recipient or the contact it was meant for. Never null."""
+    to_contact = exists().where(
+        contacts.c.id == contact_id,
+        organisations.c.id == contacts.c.organisation_id,
+        organisations.c.hold_at.is_not(None),
+    )
+    return or_(on_legal_hold(address, thread_id), to_contact)

@@ -18,7 +18,7 @@ from outbound.store.erasure import count_outgoing, erase_outgoing
 from tests.threads.conftest import AT, World, arrival, filing, populate
 from tests.threads.test_postgresql import server  # noqa: F401 -- a fixture
 from threads import store
-from threads.model import Disposition, State, TaskSource, ThreadKeys
+from threads.model import Disposition, Organisation, State, TaskSource, Thread, ThreadKeys
 from threads.schema import (
     attachments,
     expired_messages,
@@ -342,6 +342,120 @@ def test_a_legal_hold_keeps_what_was_relayed_for_its_people(world: World) -> Non
         assert drop_old_relayed(conn, AT + 31 * DAY) == 1
 
 
+# -- the record of another customer -----------------------------------------------------------------------
+def second(world: World, *, verified: bool = False, on_hold: bool = False) -> tuple[Organisation, Thread]:
+    """Fabrikam with a thread, on which Contoso's people write; Contoso has ``partner.test`` as well."""
+    with world.database.writing() as conn:
+        fabrikam = store.add_organisation(conn, "Fabrikam", AT)
+        store.add_domain(conn, world.contoso.id, "partner.test", AT, verified=verified)
+        store.add_contact(conn, fabrikam.id, "eve@partner.test", "Eve", AT)
+        store.add_contact(conn, fabrikam.id, "Alex@contoso.test", "Alex", AT)
+        if on_hold:
+            hold(conn, fabrikam, "a court asked", AT, by="Ana")
+        return fabrikam, store.open_incident(conn, fabrikam.id, "Theirs", AT)
+
+
+def came(world: World, copy_id: str, disposition: Disposition, author: str, thread_id: int | None) -> None:
+    with world.database.writing() as conn:
+        store.store_message(
+            conn,
+            arrival(
+                copy_id.encode(),
+                copy_id=copy_id,
+                author=author,
+                mail_from=author,
+                message_id=f"<{copy_id}@x>",
+            ),
+            filing(disposition, thread_id=thread_id),
+        )
+
+
+def left(world: World) -> set[str]:
+    with world.database.reading() as conn:
+        return {copy.id for copy in store.list_copies(conn)}
+
+
+@pytest.mark.parametrize("disposition", [word for word in Disposition if word is not Disposition.RELAYED])
+def test_whatever_is_on_another_customers_thread_stays(world: World, disposition: Disposition) -> None:
+    _, theirs = second(world)
+    came(world, "THEIRS", disposition, "alex@contoso.test", theirs.id)
+    came(world, "MINE", Disposition.TRIAGE, "sam@contoso.test", None)
+    erase(world)
+    assert left(world) == {"THEIRS"}
+    assert store.check(world.database) == ()
+
+
+@pytest.mark.parametrize(("verified", "kept"), [(False, {"MAIL"}), (True, set())])
+def test_only_a_verified_domain_makes_mail_its_customers(
+    world: World, verified: bool, kept: set[str]
+) -> None:
+    second(world, verified=verified)
+    came(world, "MAIL", Disposition.HELD, "sam@partner.test", None)
+    erase(world)
+    assert left(world) == kept
+
+
+def test_traces_on_another_customers_thread_stay(world: World) -> None:
+    _, theirs = second(world)
+    came(world, "THEIRS", Disposition.HELD, "alex@contoso.test", theirs.id)
+    came(world, "MINE", Disposition.TRIAGE, "sam@contoso.test", None)
+    later = AT + 40 * DAY
+    with world.database.writing() as conn:
+        assert len(expire(conn, due(conn, later), later, later, by="gateway")) == 2
+    erase(world)
+    with world.database.reading() as conn:
+        assert conn.execute(select(expired_messages.c.id)).scalars().all() == ["THEIRS"]
+
+
+@pytest.mark.parametrize("on_hold", [False, True])
+def test_our_mail_on_another_customers_thread_stays(world: World, on_hold: bool) -> None:
+    _, theirs = second(world, verified=True, on_hold=on_hold)
+    queue(world, theirs.id, ("eve@partner.test", None), ("Alex@contoso.test", world.alex.id))
+    with world.database.reading() as conn:
+        assert count_outgoing(conn, world.contoso.id) == 0
+    erase(world)
+    with world.database.reading() as conn:
+        rows = conn.execute(select(outbound.schema.outgoing.c.rcpt_to, outbound.schema.outgoing.c.contact_id))
+        assert [tuple(row) for row in rows] == [("eve@partner.test", None), ("Alex@contoso.test", None)]
+
+
+def test_what_another_customers_hold_covers_stays_on_the_shell_of_its_thread(world: World) -> None:
+    fabrikam, _ = second(world, on_hold=True)
+    mine = world.incident.id
+    came(world, "HELD", Disposition.HELD, "eve@partner.test", mine)
+    came(world, "FILED", Disposition.FILED, "eve@partner.test", mine)
+    came(world, "GOES", Disposition.FILED, "sam@contoso.test", mine)
+    queue(world, mine, ("eve@partner.test", None), ("sam@contoso.test", None))
+    erase(world)
+    assert left(world) == {"HELD", "FILED"}
+    with world.database.reading() as conn:
+        assert store.thread_by_id(conn, mine).title == EMPTIED
+        assert store.timeline_of(conn, mine) == ()
+        assert conn.execute(select(outbound.schema.outgoing.c.rcpt_to)).scalars().all() == [
+            "eve@partner.test"
+        ]
+    assert store.check(world.database) == ()
+    with world.database.writing() as conn:
+        end_hold(conn, organisation_named(conn, "Fabrikam"))
+        assert erase_copies(conn, fabrikam.id) == 2, (
+            "the shell is nobody's: its author's organisation has it now"
+        )
+
+
+def queue(world: World, thread_id: int, *to: tuple[str, int | None]) -> None:
+    """Mails of ours on a thread."""
+    with world.database.writing() as conn:
+        for number, (address, contact_id) in enumerate(to):
+            queue_outgoing(
+                conn,
+                mail_to(address, thread_id, contact_id, number),
+                idempotency_key=str(number),
+                actor="Ana",
+                checked=SelfCheck(genuine=True, verdict="genuine"),
+                now=AT,
+            )
+
+
 # -- retention of resolved threads ----------------------------------------------------------------------
 def resolve(world: World, at: datetime, days: int | None = 30) -> None:
     with world.database.writing() as conn:
@@ -400,6 +514,18 @@ def test_a_thread_keeps_its_content(world: World, reason: str) -> None:
             conn.execute(select(threads.c.emptied_at).where(threads.c.id == world.incident.id)).scalar()
             is None
         )
+
+
+def test_a_thread_keeps_its_content_under_the_hold_of_an_author_on_it(world: World) -> None:
+    second(world, on_hold=True)
+    came(world, "FILED", Disposition.FILED, "eve@partner.test", world.incident.id)
+    resolve(world, AT)
+    empty(world, AT + 31 * DAY)
+    assert left(world) == {"FILED"}
+    with world.database.writing() as conn:
+        end_hold(conn, organisation_named(conn, "Fabrikam"))
+    empty(world, AT + 31 * DAY)
+    assert left(world) == set()
 
 
 def test_an_emptied_thread_that_is_reopened_ends_again_by_its_new_time(world: World) -> None:

@@ -1,4 +1,8 @@
-"""Which messages are an organisation's: those on its threads, and those of its people that are nobody else's."""
+"""Which messages are an organisation's: those on its threads, and those of its people that are on nobody else's thread.
+
+What is on a thread of another organisation is that one's record, whatever became of it, and what another one's legal hold
+covers is nobody's to erase.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, not_, or_, select
 
-from threads.model import Disposition
 from threads.schema import (
     contacts,
     expired_messages,
@@ -24,42 +27,66 @@ def threads_of(organisation_id: int) -> Select[Any]:
 
 
 def copies_of(organisation_id: int) -> ColumnElement[bool]:
-    """Of ``messages``: on a thread of its, or by its people and not filed on another's: what is filed there is that one's record."""
-    elsewhere = exists().where(
-        threads.c.id == messages.c.thread_id, threads.c.organisation_id != organisation_id
-    )
-    theirs = _by_people_of(organisation_id, messages.c.author, messages.c.mail_from)
-    return or_(
-        messages.c.thread_id.in_(threads_of(organisation_id)),
-        and_(theirs, not_(and_(messages.c.disposition == Disposition.FILED.value, elsewhere))),
-    )
+    """Of ``messages``: those that go with the organisation; none that a legal hold covers."""
+    return _goes_with(organisation_id, messages.c.thread_id, messages.c.author, messages.c.mail_from)
 
 
 def traces_of(organisation_id: int) -> ColumnElement[bool]:
     """Of ``expired_messages``."""
-    return or_(
-        expired_messages.c.thread_id.in_(threads_of(organisation_id)),
-        _by_people_of(organisation_id, expired_messages.c.author, expired_messages.c.mail_from),
-    )
+    table = expired_messages
+    return _goes_with(organisation_id, table.c.thread_id, table.c.author, table.c.mail_from)
 
 
 def relayed_of(organisation_id: int) -> ColumnElement[bool]:
     """Of ``relayed_messages``."""
-    return _by_people_of(organisation_id, relayed_messages.c.author, relayed_messages.c.mail_from)
+    theirs = _by_people_of(organisation_id, relayed_messages.c.author, relayed_messages.c.mail_from)
+    return and_(theirs, not_(on_legal_hold(relayed_messages.c.author)))
+
+
+def of_another(organisation_id: int, thread_id: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether a thread is of another organisation that is still there. Never null."""
+    return exists().where(
+        threads.c.id == thread_id,
+        threads.c.organisation_id != organisation_id,
+        organisations.c.id == threads.c.organisation_id,
+        organisations.c.erased_at.is_(None),
+    )
+
+
+def _goes_with(
+    organisation_id: int,
+    thread_id: ColumnElement[Any],
+    author: ColumnElement[Any],
+    mail_from: ColumnElement[Any],
+) -> ColumnElement[bool]:
+    theirs = _by_people_of(organisation_id, author, mail_from)
+    return and_(
+        or_(
+            thread_id.in_(threads_of(organisation_id)),
+            and_(theirs, not_(of_another(organisation_id, thread_id))),
+        ),
+        not_(on_legal_hold(author, thread_id)),
+    )
 
 
 def _by_people_of(organisation_id: int, *addresses: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether one of the addresses is a contact's, or of a domain that the organisation has. Never null."""
-    return or_(*(_address_of(select(literal(organisation_id)), address) for address in addresses))
+    """Whether one of the addresses is a contact's, or of a domain that the organisation has verified. Never null."""
+    mine = select(literal(organisation_id))
+    verified = organisation_domains.c.verified.is_(True)
+    return or_(*(_address_of(mine, address, verified) for address in addresses))
 
 
-def _address_of(whose: Select[Any], address: ColumnElement[Any]) -> ColumnElement[bool]:
+def _address_of(
+    whose: Select[Any], address: ColumnElement[Any], *domains: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    """``domains`` narrows which domains count; a legal hold asks for any, for it has to keep what it may be about."""
     lowered = func.lower(address)
     return or_(
         exists().where(contacts.c.organisation_id.in_(whose), contacts.c.address_key == lowered),
         exists().where(
             organisation_domains.c.organisation_id.in_(whose),
             lowered.like("%@" + organisation_domains.c.domain),
+            *domains,
         ),
     )
 

@@ -3,7 +3,8 @@
 It goes in steps of some hundred copies, each its own transaction, so that no mail waits; one that was cut off is simply begun
 again. The threads and the organisation stay as shells without content: no number of theirs is ever given to somebody
 else, whose mail an old reply address would then find. The audit trail keeps that something was done, when, and that it was
-erased (``threads.model.audit``). A legal hold refuses all of it. Outgoing mail is ``outbound.store.erasure``'s.
+erased (``threads.model.audit``). A legal hold refuses all of it; what another organisation's hold covers stays, on the shell
+of its thread. Outgoing mail is ``outbound.store.erasure``'s.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, delete, exists, func, select, update
+from sqlalchemy import Connection, Integer, Select, column, delete, exists, func, select, table, update
 
 from threads.model import Organisation, State
 from threads.schema import (
@@ -33,10 +34,12 @@ from threads.store.audit import erase_acts
 from threads.store.belonging import copies_of, relayed_of, threads_of, traces_of
 from threads.store.errors import RefusedRecord, UnknownRecord
 from threads.store.people import organisation_of
-from threads.store.row_references import delete_referring, delete_rows, references_of
+from threads.store.row_references import References, delete_referring, delete_rows, references_of
 
 COPIES_AT_ONCE: Final = 200
 """Of one transaction, so that it delays nobody's mail."""
+# Of these only what another organisation's hold covers is left by now, in the last two if ``outbound.store.erasure`` ran.
+_ON_HOLD_AT_MOST: Final = frozenset({"messages", "expired_messages", "outgoing", "automatic_orders"})
 EMPTIED: Final = "(content removed)"
 """Stands for the title of a thread whose content is gone."""
 
@@ -135,10 +138,11 @@ def erase_rest(conn: Connection, organisation_id: int, at: datetime) -> int:
     conn.execute(delete(expired_messages).where(traces_of(organisation_id)))
     conn.execute(delete(relayed_messages).where(relayed_of(organisation_id)))
     references = references_of(conn)
-    delete_referring(conn, references, "threads", conn.execute(threads_of(organisation_id)).scalars().all())
-    people = select(contacts.c.id).where(contacts.c.organisation_id == organisation_id)
-    _let_go_of_contacts(conn, people)
-    delete_rows(conn, references, "contacts", "id", conn.execute(people).scalars().all())
+    mine = conn.execute(threads_of(organisation_id)).scalars().all()
+    delete_referring(conn, references, "threads", mine, _ON_HOLD_AT_MOST)
+    theirs = contacts.c.organisation_id == organisation_id
+    _let_go_of_contacts(conn, references, select(contacts.c.id).where(theirs))
+    conn.execute(delete(contacts).where(theirs))
     conn.execute(
         delete(organisation_domains).where(organisation_domains.c.organisation_id == organisation_id)
     )
@@ -151,9 +155,11 @@ def erase_rest(conn: Connection, organisation_id: int, at: datetime) -> int:
     return erase_acts(conn, organisation_id)
 
 
-def _let_go_of_contacts(conn: Connection, people: Select[Any]) -> None:
-    """What a contact of this one's said on another organisation's thread stays there, without the tie."""
-    conn.execute(update(messages).where(messages.c.contact_id.in_(people)).values(contact_id=None))
+def _let_go_of_contacts(conn: Connection, references: References, people: Select[Any]) -> None:
+    """What a contact of this one's said or was told on another organisation's thread stays there, without the tie."""
+    for name, by, _ in references.get("contacts", ()):
+        rows = table(name, column(by, Integer()))
+        conn.execute(update(rows).where(rows.c[by].in_(people)).values({by: None}))
 
 
 def _leave_shell(conn: Connection, organisation_id: int, at: datetime) -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, exists, or_, select, update
 
 from threads.model import Disposition, EntryKind, Mark, State
 from threads.schema import messages, organisations, threads
 from threads.store.audit import record_act
+from threads.store.belonging import on_legal_hold
 from threads.store.erasure import COPIES_AT_ONCE, EMPTIED, erasable, overwrite_deleted, remove_copies
 from threads.store.row_references import delete_referring, references_of
 from threads.store.thread import append, thread_by_id
@@ -23,7 +24,11 @@ _WAITING: Final = (Disposition.HELD.value, Disposition.TRIAGE.value)
 
 
 def threads_past_time(conn: Connection, now: datetime) -> tuple[int, ...]:
-    """Resolved threads whose time is over, by their numbers; none of an organisation under a legal hold."""
+    """Resolved threads whose time is over, by their numbers; none that a legal hold covers.
+
+    It covers a thread by its organisation, and by the author of a message on it: the entries tell his words, too.
+    """
+    heard = exists().where(messages.c.thread_id == threads.c.id, on_legal_hold(messages.c.author))
     with_time = select(organisations.c.id, organisations.c.retention_days).where(
         organisations.c.retention_days.is_not(None), organisations.c.hold_at.is_(None)
     )
@@ -36,6 +41,7 @@ def threads_past_time(conn: Connection, now: datetime) -> tuple[int, ...]:
                 threads.c.state == State.RESOLVED.value,
                 threads.c.updated_at < now - timedelta(days=row.retention_days),
                 or_(threads.c.emptied_at.is_(None), threads.c.emptied_at < threads.c.updated_at),
+                ~heard,
             )
             .order_by(threads.c.id)
         )
