@@ -390,6 +390,7 @@ class Delivery:
     ``attempts`` counts tries, this one included. ``checked`` is False when the self-check must run (again) first.
     ``next_hop`` is where relayed mail goes, in the words of its queueing; None for mail of ours. ``suppressed``: its
     recipient gets no mail of ours. ``unapproved`` says why its approval does not cover it; empty: it does.
+    ``approved``: from when its approval lets it go; None for one that needs none.
     """
 
     outgoing_id: int
@@ -403,6 +404,12 @@ class Delivery:
     next_hop: str | None = None
     suppressed: bool = False
     unapproved: str = ""
+    approved: datetime | None = None
+
+    @property
+    def since(self) -> datetime:
+        """From when it could be sent: what waited for a person is tried for as long as any other."""
+        return self.created if self.approved is None else max(self.created, self.approved)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ def decide(
 ) -> Decision:
     """What follows from try number ``attempts`` (1 is the first) that ended at ``now``.
 
+    ``created`` is when the mail was written, or approved if that was later: the give-up time runs from there.
     ``jitter`` is a number from 0 to 1 that the caller drew.
     """
     said = describe(failure, reply)

@@ -392,7 +392,7 @@ class OutboundWorker:
             attempts=delivery.attempts,
             failure=done.failure,
             reply=done.reply,
-            created=delivery.created,
+            created=delivery.since,
             now=finished,
             jitter=self._jitter(),
         )

@@ -51,7 +51,7 @@ from verifier.own_records import body_hash
 
 # A mail that our verifier could not judge, for DNS did not answer, is judged again after this time.
 RECHECK = timedelta(minutes=1)
-# For so long after it was written; a day outlasts a fault of DNS, and an expert has to hear of a longer one.
+# For so long after it was written, or approved; a day outlasts a fault of DNS, and an expert has to hear of a longer one.
 RECHECK_FOR = timedelta(hours=24)
 
 
@@ -138,7 +138,7 @@ def record_check(conn: Connection, outgoing_id: int, checked: SelfCheck, now: da
     mail = outgoing_row(conn, outgoing_id)
     if state_of(conn, outgoing_id) is DeliveryState.WITHHELD:
         return replace(checked, genuine=False, temporary=False, reason="it was withheld meanwhile")
-    if checked.temporary and now - mail.created_at >= RECHECK_FOR:
+    if checked.temporary and now - _since(conn, mail) >= RECHECK_FOR:
         hours = RECHECK_FOR // timedelta(hours=1)
         checked = replace(
             checked, temporary=False, reason=f"could not be judged for {hours} hours: {checked.reason}"
@@ -186,6 +186,14 @@ def record_check(conn: Connection, outgoing_id: int, checked: SelfCheck, now: da
     )
     note(conn, mail, now, f"Not sent to {mail.rcpt_to}: {checked.reason}")
     return checked
+
+
+def _since(conn: Connection, mail: Row[Any]) -> datetime:
+    """From when a mail could be sent; what waited for a person could not before."""
+    query = select(approvals.c.not_before).where(approvals.c.outgoing_id == mail.id)
+    approved: datetime | None = conn.execute(query).scalar()
+    written: datetime = mail.created_at
+    return written if approved is None else max(written, approved)
 
 
 def lease_due(conn: Connection, now: datetime, owner: str, n: int) -> tuple[Delivery | Unreadable, ...]:
@@ -275,6 +283,7 @@ def _delivery_of(row: Row[Any], now: datetime) -> Delivery:
         checked=row.checked_at is not None,
         next_hop=row.next_hop,
         unapproved=unapproved(row, now),
+        approved=row.approval_from,
     )
 
 

@@ -29,8 +29,9 @@ from outbound.compose import compose, stamp
 from outbound.delivery import Handover
 from outbound.dispatch import prepare
 from outbound.model import DeliveryState, Failure, MailKind, Reply, SelfCheck
+from outbound.retry import MAX_AGE
 from outbound.schema import approvals, outgoing
-from outbound.store import list_outbox, queue_outgoing, retry_now
+from outbound.store import RECHECK_FOR, list_outbox, queue_outgoing, retry_now
 from outbound.store.approvals import (
     approve,
     approve_standing,
@@ -352,6 +353,41 @@ def test_an_approval_lasts_for_its_window_and_not_longer(world, queued) -> None:
     world.work()
     assert world.transport.given == []
     assert "is over" in world.outbox()[0].last_reply
+
+
+async def _no_answer(_raw):
+    return SelfCheck(genuine=False, verdict="unproven", reason="no answer", temporary=True)
+
+
+@pytest.mark.parametrize("late", [timedelta(hours=30), MAX_AGE, MAX_AGE + timedelta(days=2)])
+def test_mail_that_was_approved_late_is_judged_and_tried_for_as_long_as_any_other(world, queued, late) -> None:
+    number = queued()
+    world.clock.now = approved = NOW + late
+    world.write(approve, number, world.write(show_approval, number).digest, approved, actor="ben")
+    genuine, world.check = world.check, _no_answer
+    world.work()
+    assert world.outbox()[0].state is DeliveryState.QUEUED
+    world.check, world.clock.now = genuine, approved + RECHECK_FOR - timedelta(minutes=1)
+    world.transport.answers = [Handover("mx", Reply(450, "later"), Failure.REFUSED_FOR_NOW, begun=True)] * 3
+    world.work()
+    assert world.outbox()[0].state is DeliveryState.DEFERRED
+    world.clock.now = approved + MAX_AGE - timedelta(minutes=1)
+    world.work()
+    item = world.outbox()[0]
+    assert (item.state, item.next_attempt_at) == (DeliveryState.DEFERRED, approved + MAX_AGE)
+    world.clock.now = approved + MAX_AGE
+    world.work()
+    assert world.outbox()[0].state is DeliveryState.EXPIRED
+
+
+def test_mail_that_was_approved_late_is_withheld_when_a_day_brought_no_verdict(world, queued) -> None:
+    number = queued()
+    world.clock.now = NOW + timedelta(hours=30)
+    world.write(approve, number, world.write(show_approval, number).digest, world.clock.now, actor="ben")
+    world.check = _no_answer
+    world.clock.now += RECHECK_FOR
+    world.work()
+    assert world.outbox()[0].state is DeliveryState.WITHHELD
 
 
 def test_breaking_the_glass_sends_at_once_and_is_listed_until_somebody_else_reviewed_it(world, queued) -> None:
