@@ -147,10 +147,19 @@ def _downwards(forest: _Forest, roots: Sequence[int]) -> list[int]:
 
 
 def _prune(forest: _Forest, place: int) -> None:
-    """Step 3 for what hangs on a place: an empty one gives its place to what hangs on it."""
+    """Step 3 for what hangs on a place: an empty one gives its place to what hangs on it.
+
+    The longer list takes the shorter one in: up a chain of empty places nothing is copied at each of them.
+    """
     kept: list[int] = []
     for child in forest.under[place]:
-        kept.extend(forest.under[child] if forest.mails[child] is None else (child,))
+        if forest.mails[child] is not None:
+            kept.append(child)
+            continue
+        given, forest.under[child] = forest.under[child], []
+        if len(given) > len(kept):
+            kept, given = given, kept
+        kept.extend(given)
     forest.under[place] = kept
 
 

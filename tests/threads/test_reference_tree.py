@@ -165,6 +165,30 @@ def hostile(kind: str, number: int) -> list[Mail]:
             ]
 
 
+def long_way_up(kind: str, number: int) -> list[Mail]:
+    """Many mails below a chain of ancestors that nobody has."""
+    if kind == "one at each":
+        return [mail(n, f"{n}", f"gone{n}", f"gone{n + 1}", subject=f"{n}") for n in range(number)]
+    first = mail(0, "0", *(f"gone{n}" for n in range(number)))
+    return [first, *(mail(n, f"{n}", f"gone{number - 1}", subject=f"{n}") for n in range(1, number))]
+
+
+@pytest.mark.parametrize("kind", ["one at each", "all at its end"])
+def test_a_long_chain_of_missing_ancestors_takes_time_that_grows_with_it(kind: str) -> None:
+    spent = []
+    for number in (1_000, 4_000):
+        mails = long_way_up(kind, number)
+        (tree,) = conversation(mails)
+        assert (tree.mail, len(tree.under)) == (None, number)
+        taken = []
+        for _ in range(3):
+            start = time.process_time()
+            conversation(mails)
+            taken.append(time.process_time() - start)
+        spent.append(min(taken))
+    assert spent[1] < 10 * max(spent[0], 0.002)  # four times the mails; a square would be sixteen
+
+
 @pytest.mark.parametrize(
     "kind", ["chain", "chain backwards", "one subject", "torn from one parent", "random"]
 )
