@@ -9,6 +9,7 @@ and a person decides.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
@@ -33,6 +34,8 @@ MAX_FIELD_BYTES = 32_768
 # Message-IDs longer than a line of mail (RFC 5322 2.1.1) are not looked for.
 MAX_MESSAGE_ID = 998
 MAX_TAGS = 10
+# Threads that a conflict names in words; the signals name each.
+MAX_NAMES: Final = 3
 # Subjects are read to this length: a tag stands at the front or after a few "Re:".
 MAX_SUBJECT = 2_000
 
@@ -150,13 +153,20 @@ def _decided(leading: list[Signal], found: Signals, candidates: Candidates) -> T
     """Follow the first of ``leading``, which are of one strength, unless they name different threads."""
     named = {signal.thread_id for signal in leading}
     if len(named) > 1:
-        names = " and ".join(sorted(candidates.threads[number].reference for number in named))
+        names = _names(candidates.threads[number].reference for number in named)
         whose = "its reply address and references name" if _has_proof(leading) else "it names"
         note = f"signals of this strength name {names}"
         return ThreadMatch(
             None, MatchRule.CONFLICT, f"{whose} {names}", _settled(found.all, None, note, leading)
         )
     return _follow(leading[0], found, candidates, _STRONGER[leading[0].strength])
+
+
+def _names(references: Iterable[str]) -> str:
+    """A few of the references in words: it is said at each signal."""
+    names = sorted(set(references))
+    more = len(names) - MAX_NAMES
+    return " and ".join(names) if more <= 0 else f"{', '.join(names[:MAX_NAMES])} and {more} more"
 
 
 _STRONGER = {
@@ -201,12 +211,13 @@ def _settled(
 ) -> tuple[Signal, ...]:
     """Each signal with what became of it: followed, or why not."""
     settled: list[Signal] = []
+    at_odds = frozenset(disputed or ())
     for one in every:
         followed = one.thread_id == thread_id and not one.note
         why = one.note
         if not followed and not why:
             why = note
-            if disputed is not None and one not in disputed:
+            if disputed is not None and one not in at_odds:
                 why = (
                     "stronger signals name several threads"
                     if one.strength is not disputed[0].strength

@@ -29,6 +29,8 @@ ADDRESS_LIFETIME: Final = timedelta(days=400)
 
 # The best word that is on record for a Message-ID counts: a customer may put any Message-ID on a mail, one of ours too.
 _RANK: Final = (Direction.MOVED, Direction.OUT, Direction.HOP, Direction.IN, Direction.REF)
+BY_WORTH: Final = (Direction.WAS, *_RANK)
+"""What a Message-ID on record can be to a thread, what only we or an expert can have put there first."""
 _STRENGTH: Final = {
     Direction.MOVED: SignalStrength.PROOF,
     Direction.OUT: SignalStrength.PROOF,

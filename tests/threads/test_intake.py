@@ -16,14 +16,20 @@ from threads.model import (
     EntryKind,
     KnownMessage,
     Mark,
+    MatchRule,
     Outcome,
     ReplyToken,
+    Signal,
     StandingKind,
     ThreadKeys,
+    ThreadMatch,
 )
 from threads.schema import messages
+from threads.store.intake import MAX_SIGNALS
+from threads.store.lookup import MAX_NAMED
 from threads.store.match_records import match_record
 from threads.store.moving import merge_threads
+from threads.store.thread import know_message_id
 
 
 def marks(world: World, conn: store.Connection) -> list[tuple[EntryKind, Mark]]:
@@ -240,3 +246,33 @@ def test_what_earlier_versions_stored_of_signals_is_read_and_what_is_damaged_lef
             assert record is not None
             assert [signal.key for signal in record.signals] == keys
         assert match_record(conn, "nobody") is None
+
+
+@pytest.mark.parametrize("others", [0, 1, 16])
+def test_no_number_of_mails_with_one_message_id_hides_what_is_ours(world: World, others: int) -> None:
+    """Asked for alone, with another one, and in one question for many."""
+    keys = ThreadKeys(None, ("q@experts.test", *(f"other{n}@x" for n in range(others))))
+    with world.database.writing() as conn:
+        for _ in range(MAX_NAMED + 5):
+            other = store.open_inquiry(conn, world.contoso.id, "x", AT)
+            know_message_id(conn, "q@experts.test", other.id, Direction.IN)
+            if others:
+                know_message_id(conn, "other0@x", other.id, Direction.REF)
+        know_message_id(conn, "q@experts.test", other.id, Direction.OUT)
+        found = store.candidates(conn, keys, None)
+    assert found.known["q@experts.test"][0] == KnownMessage(other.id, Direction.OUT)
+    assert {name: len(hits) for name, hits in found.known.items()} == {
+        "q@experts.test": MAX_NAMED,
+        **({"other0@x": MAX_NAMED} if others else {}),
+    }
+
+
+def test_of_very_many_signals_some_are_kept_and_the_followed_one_among_them(world: World) -> None:
+    signals = [Signal(MatchRule.REFERENCES, f"{n}@x", n, Direction.IN) for n in range(2 * MAX_SIGNALS)]
+    signals.append(Signal(MatchRule.SUBJECT_TAG, "INC-000001", world.incident.id, followed=True))
+    matched = ThreadMatch(world.incident.id, MatchRule.SUBJECT_TAG, "because", tuple(signals))
+    decision = replace(filing(Disposition.FILED, thread_id=world.incident.id), match=matched)
+    with world.database.writing() as conn:
+        stored = store.store_message(conn, arrival(), decision)
+        kept = match_record(conn, stored.id).signals
+    assert kept == (signals[-1], *signals[: MAX_SIGNALS - 1])

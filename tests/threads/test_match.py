@@ -289,6 +289,19 @@ def test_in_a_conflict_each_side_is_named_and_none_is_followed() -> None:
     ]
 
 
+@pytest.mark.parametrize("word", [OUT, MOVED, IN])
+def test_what_is_said_of_a_conflict_does_not_grow_with_the_threads_at_each_signal(word: Direction) -> None:
+    several = range(1, 1_001)
+    candidates = replace(
+        known(a=[(number, word) for number in several]), threads={number: thread(number) for number in several}
+    )
+    found = match(ThreadKeys(None, ("a",)), candidates)
+    assert found.rule is MatchRule.CONFLICT
+    assert found.reason.endswith("INC-000001, INC-000002, INC-000003 and 997 more")
+    assert len(found.signals) == 1_000
+    assert max(len(signal.note) for signal in found.signals) < 120
+
+
 @pytest.mark.parametrize(
     ("days", "proves"), [(0, True), (400, True), (401, False), (4_000, False), (-1, True)]
 )

@@ -23,6 +23,7 @@ from threads.model import (
     MatchRule,
     MessageKind,
     Outcome,
+    Signal,
     StandingKind,
     StoredCopy,
     ThreadMatch,
@@ -42,6 +43,9 @@ from threads.store.values import MAX_ID, MAX_LINE, MAX_PATH, storable
 
 MAX_ANCESTORS: Final = 10
 """Unknown ancestors of one message that are kept: a conversation has one root, and each mail in it names its parents."""
+
+MAX_SIGNALS: Final = 100
+"""Signals of one message that are kept, those that were followed before others: more than a person looks through."""
 
 _RANK = {
     StandingKind.UNAUTHENTICATED: 0,
@@ -271,8 +275,11 @@ def _decision(arrival: Arrival, filing: Filing) -> dict[str, object]:
 
 
 def _signals(match: ThreadMatch) -> str:
-    if not match.signals:
+    signals = match.signals
+    if not signals:
         return "[]"
+    if len(signals) > MAX_SIGNALS:
+        signals = tuple(sorted(signals, key=_not_followed)[:MAX_SIGNALS])
     return json.dumps(
         [
             {
@@ -284,9 +291,13 @@ def _signals(match: ThreadMatch) -> str:
                 "followed": s.followed,
                 "note": s.note,
             }
-            for s in match.signals
+            for s in signals
         ]
     )
+
+
+def _not_followed(signal: Signal) -> bool:
+    return not signal.followed
 
 
 def _judgement(copy_id: str, arrival: Arrival) -> dict[str, object]:

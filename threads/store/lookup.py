@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Integer, Select, bindparam, select, type_coerce
+from sqlalchemy import Connection, Integer, Select, bindparam, func, literal_column, select, type_coerce
 
 from threads.mailbox_name import other_forms
 from threads.model import Candidates, Direction, KnownMessage, Thread, ThreadKeys
 from threads.schema import contacts, message_ids, organisation_domains, organisations, threads
+from threads.signals import BY_WORTH
 from threads.store.people import contact_of
 from threads.store.prepared import Prepared
 from threads.store.thread import thread_of
@@ -18,10 +19,31 @@ from threads.store.values import MAX_LINE, address_key, storable
 AT_ONCE: Final = 16
 """Rows that SQLite is asked for one by one by a prepared statement, which is faster until it is several dozens."""
 
+MAX_NAMED: Final = 20
+"""Threads looked at for one Message-ID: a mail stands on one or two, and anybody may put one Message-ID on any number of his."""
+
+# What a Message-ID proves comes before what any sender can write, and then the oldest: no number of mails hides another one.
+# Written out, since a prepared statement would hand over each word and number anew.
+_WORTH: Final = " ".join(f"WHEN '{word.value}' THEN {number}" for number, word in enumerate(BY_WORTH))
+_BEST_FIRST: Final = (
+    literal_column(f"CASE message_ids.direction {_WORTH} ELSE {len(BY_WORTH)} END", Integer),
+    message_ids.c.thread_id,
+)
+_PLACE: Final = func.row_number().over(partition_by=message_ids.c.message_id, order_by=_BEST_FIRST)
+_PLACED: Final = (
+    select(message_ids, _PLACE.label("place"))
+    .where(message_ids.c.message_id.in_(bindparam("keys", expanding=True)))
+    .subquery()
+)
 # Each by one key, prepared, and by several in one question.
 _KNOWN = (
-    Prepared(select(message_ids).where(message_ids.c.message_id == bindparam("key"))),
-    select(message_ids).where(message_ids.c.message_id.in_(bindparam("keys", expanding=True))),
+    Prepared(
+        select(message_ids)
+        .where(message_ids.c.message_id == bindparam("key"))
+        .order_by(*_BEST_FIRST)
+        .limit(literal_column(str(MAX_NAMED), Integer))
+    ),
+    select(_PLACED).where(_PLACED.c.place <= MAX_NAMED),
 )
 # Whether an organisation's mail is trusted comes with what is asked anyway. As an integer: it needs no conversion.
 _UNTRUSTED = type_coerce(organisations.c.untrusted_at.is_not(None), Integer).label("untrusted")
