@@ -84,6 +84,10 @@ class _Reader:
     rest: list[str] = field(default_factory=list)
     below: int | None = None  # the quoted question that stood last
     expected: str = ""  # what of it is still to come
+    plain: tuple[str, ...] = field(init=False)  # the questions for comparing: a reply may repeat each any number of times
+
+    def __post_init__(self) -> None:
+        self.plain = tuple(map(_plain, self.questions))
 
     def quoted(self, lines: list[str]) -> None:
         for line in lines:
@@ -92,7 +96,7 @@ class _Reader:
             if not said:
                 continue
             number, start = _marker(words, len(self.questions))
-            asked = _plain(self.questions[number - 1]) if number else ""
+            asked = self.plain[number - 1] if number else ""
             here = _plain(words[start:])
             if number and here and asked.startswith(here):
                 self.below, self.expected = number, asked[len(here) :]

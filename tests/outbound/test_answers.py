@@ -175,4 +175,18 @@ def test_the_time_is_linear_in_the_reply():
         return time.process_time() - began
 
     cpu(100)
-    assert cpu(20_000) < 20 * max(cpu(10_000), 0.001)
+    assert cpu(20_000) < 10 * max(cpu(5_000), 0.001)  # four times as long; a square would be sixteen
+
+
+def test_a_long_question_is_not_read_again_for_each_line_that_repeats_its_number():
+    split = split_text("> 1. Was\n" * 3_000)
+
+    def cpu(length):
+        taken = []
+        for _ in range(3):
+            began = time.process_time()
+            answers_in(split, ["Was it so? " * length, "b"])
+            taken.append(time.process_time() - began)
+        return min(taken)
+
+    assert cpu(400) < 4 * max(cpu(1), 0.002)  # of 4,000 letters, read 3,000 times: tenfold and more
