@@ -33,6 +33,7 @@ from threads.store.circumstances import end_hold, hold, set_retention
 from threads.store.erase_traces import finish_on_disk
 from threads.store.erasure import EMPTIED, erase_copies, erase_rest, extent
 from threads.store.expiry import due, expire, forget_traces
+from threads.store.moving import move_mail
 from threads.store.people import organisation_named
 from threads.store.relayed import drop_old_relayed, list_relayed
 from threads.store.search_index import index_some
@@ -440,6 +441,22 @@ def test_what_another_customers_hold_covers_stays_on_the_shell_of_its_thread(wor
         assert erase_copies(conn, fabrikam.id) == 2, (
             "the shell is nobody's: its author's organisation has it now"
         )
+
+
+def test_no_mail_is_moved_to_another_customer_out_of_a_legal_hold(world: World) -> None:
+    _, theirs = second(world)
+    came(world, "MINE", Disposition.FILED, "sam@contoso.test", world.incident.id)
+    put_hold(world)
+    with (
+        pytest.raises(store.RefusedRecord, match=r"legal hold on Contoso by Ana \(a court asked"),
+        world.database.writing() as conn,
+    ):
+        move_mail(conn, "MINE", theirs, AT, by="Ana", across=True)
+    with world.database.writing() as conn:
+        assert store.stored_copy(conn, "MINE").thread_id == world.incident.id
+        end_hold(conn, organisation_named(conn, "Contoso"))
+        move_mail(conn, "MINE", theirs, AT, by="Ana", across=True)
+        assert store.stored_copy(conn, "MINE").thread_id == theirs.id
 
 
 def queue(world: World, thread_id: int, *to: tuple[str, int | None]) -> None:

@@ -18,6 +18,7 @@ from threads.match import thread_keys
 from threads.model import Assignee, Direction, EntryKind, Mark, State, Thread, ThreadKind
 from threads.schema import message_ids, messages, raw_messages, tasks, threads, timeline
 from threads.store.errors import RefusedRecord, UnknownRecord
+from threads.store.people import organisation
 from threads.store.row_references import references_of
 from threads.store.statements import insert_or_keep_each
 from threads.store.thread import append, thread_by_id
@@ -134,7 +135,8 @@ def move_mail(
     ``also`` are other Message-IDs that it went by (without angle brackets).
 
     UnknownRecord where it stands on no thread (but ``source``, if that is given). RefusedRecord where it stands on several,
-    where the target was merged, and where it is another customer's: with ``across`` it is moved nevertheless, as unverified.
+    where the target was merged, and where it is another customer's: with ``across`` it is moved nevertheless, as unverified,
+    but not out of a legal hold.
     """
     entry, origin = _entry(conn, name, target, source)
     origin, target = _locked(conn, origin, target)
@@ -145,6 +147,7 @@ def move_mail(
     if origin.organisation_id != target.organisation_id:
         if not across:
             raise RefusedRecord(f"{target.reference} is another customer's than {origin.reference}.")
+        _refuse_out_of_hold(conn, origin)
         if entry.kind == EntryKind.MAIL_IN.value:
             values["mark"] = Mark.UNVERIFIED.value  # who may speak there was never decided
     conn.execute(update(timeline).where(timeline.c.id == entry.id).values(values))
@@ -159,6 +162,16 @@ def move_mail(
     _tell(conn, origin, at, by, f"Moved to {target.reference}: {words}")
     _tell(conn, target, at, by, f"Moved here from {origin.reference}: {words}")
     return MovedMail(entry.id, entry.message_id, origin, target, words)
+
+
+def _refuse_out_of_hold(conn: Connection, origin: Thread) -> None:
+    """On the other customer's thread the hold would cover the mail no more."""
+    one = organisation(conn, origin.organisation_id)
+    if one.legal_hold is not None:
+        who, why = one.legal_hold.by, one.legal_hold.reason
+        raise RefusedRecord(
+            f"There is a legal hold on {one.name} by {who} ({why}): no mail of {origin.reference} goes to another customer."
+        )
 
 
 @dataclass(frozen=True, slots=True)
