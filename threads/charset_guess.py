@@ -86,13 +86,13 @@ def decoded_words(text: str) -> tuple[str, bool]:
         return text, False
     guessed = False
     out: list[str] = []
-    run: list[tuple[str, bytes]] = []
+    run: list[tuple[str, list[bytes]]] = []
     end = 0
 
     def told() -> None:
         nonlocal guessed
-        for charset, data in run:
-            part, doubtful = text_of(data, charset)
+        for charset, pieces in run:
+            part, doubtful = text_of(b"".join(pieces), charset)
             out.append(part)
             guessed = guessed or doubtful
         run.clear()
@@ -105,9 +105,9 @@ def decoded_words(text: str) -> tuple[str, bool]:
         charset, data = found[1].partition("*")[0].lower(), _word_bytes(found[2], found[3])
         guessed = guessed or not found[0].endswith("?=")
         if run and run[-1][0] == charset:
-            run[-1] = (charset, run[-1][1] + data)  # senders split characters between words
+            run[-1][1].append(data)  # senders split characters between words
         else:
-            run.append((charset, data))
+            run.append((charset, [data]))
         end = found.end()
     told()
     out.append(text[end:])

@@ -113,3 +113,17 @@ def test_a_field_of_words_without_end_takes_no_second(unit: str) -> None:
     start = time.process_time()
     decoded_words(unit * (8_000 // len(unit)))
     assert time.process_time() - start < 1
+
+
+def test_many_encoded_words_of_one_charset_take_time_that_grows_with_them() -> None:
+    def cost(words: int) -> float:
+        text = "=?utf-8?q?aaaaaaaaaaaaaaaa?= " * words
+        taken = []
+        for _ in range(3):
+            start = time.process_time()
+            decoded_words(text)
+            taken.append(time.process_time() - start)
+        return min(taken)
+
+    small, large = cost(15_000), cost(60_000)
+    assert large < 10 * max(small, 0.002)  # four times the words; a square would be sixteen and more
