@@ -37,7 +37,7 @@ _BREAKING = frozenset(
 _NAME = re.compile(r"/?([a-zA-Z][a-zA-Z0-9]{0,15})")
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,15})")
 _VOID = frozenset({"br", "hr", "img", "input", "meta", "link", "area", "base", "col", "wbr", "source"})
-_BLANK_LINES = re.compile(r"\n[ \t\r]*(?:\n[ \t\r]*){2,}+")
+_BLANK_LINES = re.compile(r"\n[ \t\r]*+(?:\n[ \t\r]*+){2,}")
 _CLOSED = re.compile(r"</(?:body|html)\s{0,8}>", re.IGNORECASE)
 # A line across the page: Outlook and others draw one above the message that is answered.
 _RULE = re.compile(r"<hr\b[^<>]{0,500}>", re.IGNORECASE)

@@ -43,9 +43,9 @@ _NAME_LABEL: Final = rb"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _USUAL: Final = re.compile(
     rb"[ \t]*+(?:"
     rb"\"([A-Za-z0-9 !#$%&'()*+,./:;<>?^_`{|}~\[\]-]*+)\"[ \t]*+<"
-    rb"|(" + _ATOM + rb"(?: " + _ATOM + rb")*+)[ \t]++<"
+    rb"|(" + _ATOM + rb"(?: " + _ATOM + rb")*)[ \t]++<"
     rb"|<)?"
-    rb"(" + _ATOM + rb"(?:\." + _ATOM + rb")*+)@(" + _NAME_LABEL + rb"(?:\." + _NAME_LABEL + rb")*+)"
+    rb"(" + _ATOM + rb"(?:\." + _ATOM + rb")*)@(" + _NAME_LABEL + rb"(?:\." + _NAME_LABEL + rb")*)"
     rb"(>?)[ \t]*+"
 )
 _MAX_USUAL: Final = 200

@@ -145,7 +145,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 # RFC 5322 3.2.3 atext and RFC 6532 3.2, by what is none of it: a class of all Unicode takes 8 ms to compile.
 _ATOM: Final = re.compile(r"[^\x00-\x20\"(),.:;<>@\[\\\]\x7f-\x9f]++")
 _BLANKS: Final = re.compile(r"[ \t]++")
-_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*+)"')
+_QUOTED: Final = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*)"')
 _LITERAL: Final = re.compile(r"\[[^\[\]\\]*+\]")
 _COMMENT_PIECE: Final = re.compile(r"[^()\\]++|\\.|[()]")
 _ESCAPE: Final = re.compile(r"\\(.)")

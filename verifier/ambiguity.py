@@ -28,8 +28,8 @@ MAX_SUBJECT: Final = 4_096  # octets of a subject that are searched for encoded 
 # From fields that are one thing to everybody: words or quoted words, and an ASCII address without specials.
 _ATOM: Final = rb"[A-Za-z0-9#$&'*+/^_`{|}~-]++"
 _PLAIN: Final = re.compile(
-    rb"[ \t]*+(?:(?:\"[A-Za-z0-9 #$&'*+/^_`{|}~,.()-]*+\"|" + _ATOM + rb"(?: " + _ATOM + rb")*+)[ \t]++<|<)?"
-    + _ATOM + rb"(?:\." + _ATOM + rb")*+@[A-Za-z0-9.-]++>?[ \t]*+"
+    rb"[ \t]*+(?:(?:\"[A-Za-z0-9 #$&'*+/^_`{|}~,.()-]*+\"|" + _ATOM + rb"(?: " + _ATOM + rb")*)[ \t]++<|<)?"
+    + _ATOM + rb"(?:\." + _ATOM + rb")*@[A-Za-z0-9.-]++>?[ \t]*+"
 )  # fmt: skip
 _BLANK_LINE: Final = re.compile(rb"\n[ \t]++\r?\n")
 _CONTROLS: Final = bytes(c for c in (*range(32), 127) if c not in b"\t\r\n")

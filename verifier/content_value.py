@@ -11,8 +11,10 @@ from verifier.charset import to_text
 MAX_VALUE = 16_384  # bytes of one field value that are read; real ones stay under 1 KB
 MAX_PARAMETERS = 128  # RFC 2231 continuations included; the longest file names seen use 20
 
-# A quoted string that is never closed runs to the end, so that no byte is looked at twice.
-_PIECE = re.compile(r'"(?:[^"\\]|\\.?)*+(?:"|$)|\([^()]*+\)|[^;"(]++|[;(]', re.DOTALL)
+# A quoted string that is never closed runs to the end, so that no byte is looked at twice. No group here or elsewhere is
+# repeated possessively: before 3.11.5 Python's re then took what is not there (its issue 106052). Each is written so that
+# there is one way to read it, and giving back takes no longer than taking.
+_PIECE = re.compile(r'"[^"\\]*+(?:\\.?[^"\\]*+)*(?:"|$)|\([^()]*+\)|[^;"(]++|[;(]', re.DOTALL)
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _SECTION = re.compile(r"([^*]+)\*(?:(\d{1,3})(\*?))?")
@@ -33,7 +35,7 @@ class ContentValue(NamedTuple):
 # The form of nearly all values: a token and parameters, plain or in quotes, in ASCII, without comments, escapes and
 # RFC 2231. It gives what the full reader gives, in a third of the time.
 _USUAL = re.compile(
-    r'[ \t]*([^\s;"(*\\]+)[ \t]*((?:;[ \t]*[^\s=;"(*\\]+=(?:"[^"\\]*"|[^\s;"(\\]+)[ \t]*)*+);?[ \t]*'
+    r'[ \t]*([^\s;"(*\\]+)[ \t]*((?:;[ \t]*[^\s=;"(*\\]+=(?:"[^"\\]*"|[^\s;"(\\]+)[ \t]*)*);?[ \t]*'
 )
 _PARAMETER = re.compile(r';[ \t]*([^\s=;"]+)=(?:"([^"]*)"|([^\s;"]+))')
 _MAX_USUAL = 500

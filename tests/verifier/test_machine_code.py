@@ -16,7 +16,11 @@ def test_the_modules_that_are_compiled_exist_and_are_all_in_one_form() -> None:
         for node in tree.body
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "MODULES"
     )
-    origins = [find_spec(f"{room}.{name}").origin for room, names in named.items() for name in names.split()]
+    origins = [
+        find_spec(f"{room.replace('/', '.')}.{name}").origin
+        for room, names in named.items()
+        for name in names.split()
+    ]
     assert all(Path(origin).is_relative_to(ROOT) for origin in origins)
     source = [origin for origin in origins if origin.endswith(".py")]
     compiled_copy = (ROOT / "build.log").exists()
