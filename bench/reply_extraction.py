@@ -77,7 +77,7 @@ for name, make in [("talon", talon), ("talon+signature", talon_with_signature), 
         signal.setitimer(signal.ITIMER_REAL, seconds)
         try:
             answers.append(read(text))
-        except Exception:
+        except Exception:  # of whatever kind: a reader that fails or takes too long has no answer, which is no right one
             answers.append(None)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)

@@ -159,7 +159,7 @@ def save(
     Without a name of yours it gets a safe form of the sender's. It may be dangerous: open it where that harms nobody.
     """
     with open_desk(config) as desk:
-        written: list[Path] = []
+        written: Path | None = None
         try:
             with desk.database.writing() as conn:
                 wanted = _one(conn, message, number)
@@ -167,10 +167,10 @@ def save(
                 octets = octets_of_file(conn, message, number)
                 _note(conn, message, wanted, actor(by))
                 _write(target, octets)
-                written.append(target)
-        except BaseException:
-            for path in written:  # what is not in the audit trail was not handed out
-                path.unlink(missing_ok=True)
+                written = target
+        except BaseException:  # Ctrl-C, too: what is not in the audit trail was not handed out
+            if written is not None:
+                written.unlink(missing_ok=True)
             raise
     if as_json:
         show_json({"message": message, **plain(wanted), "file": str(target)})
@@ -193,9 +193,7 @@ def html_(
         raise FaultError(
             f"Message {message} has no HTML; `expertmail held show` has its text.", ExitCode.NO_INPUT
         )
-    if ".." in file.parts:
-        raise FaultError(f"{file} leads out of its folder by “..”; name the folder itself.", ExitCode.USAGE)
-    _write(file, page.encode("utf-8", "replace"))
+    _write(_plain_path(file), page.encode("utf-8", "replace"))
     say(str(file))
 
 
@@ -215,12 +213,17 @@ def _note(conn: Connection, message: str, file: AttachedFile, by: str) -> None:
 
 
 def _target(file: Path | None, wanted: AttachedFile) -> Path:
-    """Where to write to. Raises FaultError for a path with ``..`` in it: it hides which folder is meant."""
+    """Where to write to; FaultError as ``_plain_path``."""
     if file is None:
         return Path(wanted.name)
+    return _plain_path(file) / wanted.name if file.is_dir() else _plain_path(file)
+
+
+def _plain_path(file: Path) -> Path:
+    """A path that a person named. Raises FaultError for one with ``..`` in it: it hides which folder is meant."""
     if ".." in file.parts:
         raise FaultError(f"{file} leads out of its folder by “..”; name the folder itself.", ExitCode.USAGE)
-    return file / wanted.name if file.is_dir() else file
+    return file
 
 
 def _write(target: Path, octets: bytes) -> None:
