@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
 import structlog
 
+from expertmail.rounds import Rounds
 from expertmail.settings import Settings
 from outbound.alerts import AlertKind, AlertRules
 from outbound.model import OrderOutcome
@@ -62,24 +62,23 @@ class AlertKeeper:
         self._rules = rules
         self._clock = clock
         self._ordered = ordered
-        self._look_seconds = look_seconds
-        self._stopping = asyncio.Event()
+        self._rounds = Rounds(look_seconds)
 
     async def run(self) -> None:
         """Look, order, wait, and again, until stopped."""
-        while not self._stopping.is_set():
-            try:
-                await self.step()
-            except StoreError as error:
-                _log.warning("alerts wait", why=str(error))
-            except Exception:  # noqa: BLE001 - mail goes on, the next look tries again, and it is told
-                _log.exception("alerts failed")
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), self._look_seconds)
+        await self._rounds.run(self._guarded)
 
     def stop(self) -> None:
         """Begin nothing new."""
-        self._stopping.set()
+        self._rounds.stop()
+
+    async def _guarded(self) -> None:
+        try:
+            await self.step()
+        except StoreError as error:
+            _log.warning("alerts wait", why=str(error))
+        except Exception:  # noqa: BLE001 - mail goes on, the next look tries again, and it is told
+            _log.exception("alerts failed")
 
     async def step(self) -> None:
         """One look, and the mail that is due by now."""

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
 import structlog
 
+from expertmail.rounds import Rounds
 from expertmail.settings import Settings
 from outbound.reminders import Action, NextStep, ReminderRules, step_of
 from outbound.store.reminders import due_reminders, take_step
@@ -66,30 +66,29 @@ class ReminderKeeper:
         self._rules = rules
         self._clock = clock
         self._ordered = ordered
-        self._look_seconds = look_seconds
-        self._stopping = asyncio.Event()
+        self._rounds = Rounds(look_seconds)
 
     async def run(self) -> None:
         """Look, order, wait, and again, until stopped."""
-        while not self._stopping.is_set():
-            try:
-                await self.step()
-            except StoreError as error:
-                _log.warning("reminders wait", why=str(error))
-            except Exception:  # noqa: BLE001 - mail goes on, the next look tries again, and it is told
-                _log.exception("reminders failed")
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), self._look_seconds)
+        await self._rounds.run(self._guarded)
 
     def stop(self) -> None:
         """Begin nothing new."""
-        self._stopping.set()
+        self._rounds.stop()
+
+    async def _guarded(self) -> None:
+        try:
+            await self.step()
+        except StoreError as error:
+            _log.warning("reminders wait", why=str(error))
+        except Exception:  # noqa: BLE001 - mail goes on, the next look tries again, and it is told
+            _log.exception("reminders failed")
 
     async def step(self) -> None:
         """One look, and the steps that are due by now: a transaction each, so that none holds the others' mail up."""
         rules, now = self._rules(), self._clock()
         for thread_id in await asyncio.to_thread(self._due, rules, now):
-            if self._stopping.is_set():
+            if self._rounds.stopping:
                 return
             await self._take(thread_id, rules, now)
 
