@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,11 +29,6 @@ from threads.store.migration import upgrade
 from threads.store.people import add_contact, add_organisation
 from threads.store.thread import open_incident, timeline_of
 from threads.store.writer import Writer
-
-# A browser is what .ci/run does not install; everywhere else the test says what it lacks.
-collect_ignore = (
-    ["test_catalogue_pictures.py"] if os.environ.get("TESTS_MAY_NOT_SKIP") and not shutil.which("chromium") else []
-)
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 SENDER = Sender("Defender Experts", "defender-experts@experts.test", "experts.test", "s1")
