@@ -41,12 +41,15 @@ class ApprovalState(StrEnum):
 class Terms:
     """On what terms mail is queued: the kinds that ask for a second person, and the way by which mail leaves.
 
-    ``break_glass``: why this mail cannot wait for a second person; empty: it can.
+    ``break_glass``: why this mail cannot wait for a second person; empty: it can. ``not_before`` and ``not_after`` are
+    the send window, aware times; None: from now, and for SEND_WINDOW.
     """
 
     second_person: frozenset[str] = frozenset()
     route: str = ""
     break_glass: str = ""
+    not_before: datetime | None = None
+    not_after: datetime | None = None
 
 
 # As a first start has it: whoever writes a mail sends it.
