@@ -44,6 +44,9 @@ outgoing = Table(
     Column("next_hop", Text),  # of relayed mail; empty: our own
     Column("dsn_to", Text),  # who hears of a failure of relayed mail; empty: nobody may
     Column("code_key", String(64), index=True),  # the keyed hash of the code in it; empty: it bears none
+    Column("disclosure", Text),  # why it holds the details or leaves them out; empty before schema 0015
+    # It holds details for whose sake it is handed over under TLS with a certificate for the server's name, or not at all.
+    Column("needs_tls", Boolean, nullable=False, server_default=false()),
 )
 
 # Mail that waits for its time. Spelt out in the lease's query, too: a bound value would not match the index.

@@ -122,6 +122,9 @@ contacts = Table(
     Column("form", String(16), nullable=False, server_default="person"),
     Column("external", Boolean, nullable=False, server_default=false()),
     Column("left_at", UtcTime),  # speaks for nobody since; what was said stays tied to the row
+    Column("tlp", String(16)),  # how far details may go; empty: as the settings say
+    Column("details_allowed_at", UtcTime),  # it agreed to get details by mail whatever the way
+    Column("details_allowed_by", Text),
     UniqueConstraint("organisation_id", "address_key", "kind"),
 )
 

@@ -16,11 +16,13 @@ from threads.model.conversation import (
     Mark,
     Organisation,
     OrganisationDomain,
+    Permission,
     Severity,
     State,
     Thread,
     ThreadKind,
     TimelineEntry,
+    Tlp,
 )
 from threads.model.copies import (
     Arrival,
@@ -77,6 +79,7 @@ __all__ = [
     "Organisation",
     "OrganisationDomain",
     "Outcome",
+    "Permission",
     "ReplyToken",
     "Severity",
     "Signal",
@@ -94,4 +97,5 @@ __all__ = [
     "ThreadKind",
     "ThreadMatch",
     "TimelineEntry",
+    "Tlp",
 ]

@@ -25,6 +25,16 @@ class ContactForm(StrEnum):
     TEAM = "team"
 
 
+class Tlp(StrEnum):
+    """How far what experts write may go (FIRST, Traffic Light Protocol 2.0), the strictest first."""
+
+    RED = "RED"
+    AMBER_STRICT = "AMBER+STRICT"
+    AMBER = "AMBER"
+    GREEN = "GREEN"
+    CLEAR = "CLEAR"
+
+
 class ThreadKind(StrEnum):
     """What a conversation is about: an incident, a question to the experts, or the service itself."""
 
@@ -163,8 +173,20 @@ class OrganisationDomain:
 
 
 @dataclass(frozen=True, slots=True)
+class Permission:
+    """What was allowed, since when, and which expert recorded it."""
+
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Contact:
-    """A person or a team mailbox; ``address`` as it was entered. ``external``: outside the organisation, such as an MSSP's."""
+    """A person or a team mailbox; ``address`` as it was entered. ``external``: outside the organisation, such as an MSSP's.
+
+    ``tlp`` says how far details may go to it by mail; None: as the settings say. ``details_allowed``: it agreed to get them
+    whatever the way, since when and on whose word.
+    """
 
     id: int
     organisation_id: int
@@ -175,6 +197,8 @@ class Contact:
     phone: str | None = None
     form: ContactForm = ContactForm.PERSON
     external: bool = False
+    tlp: Tlp | None = None
+    details_allowed: Permission | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,25 @@ from threads.store.errors import StoreError
 
 # The newest revision in threads/migrations/versions. Written here too, so that a command that finds a
 # current database need not load alembic; a test keeps the two equal.
-HEAD = "0014"
-KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013", HEAD)
+HEAD = "0016"
+KNOWN = (
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+    "0006",
+    "0007",
+    "0008",
+    "0009",
+    "0010",
+    "0011",
+    "0012",
+    "0013",
+    "0014",
+    "0015",
+    HEAD,
+)
 """All revisions, oldest first."""
 
 

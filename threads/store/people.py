@@ -15,6 +15,8 @@ from threads.model import (
     Decision,
     Organisation,
     OrganisationDomain,
+    Permission,
+    Tlp,
 )
 from threads.schema import contacts, organisation_domains, organisations
 from threads.store.errors import RefusedRecord, UnknownRecord
@@ -173,12 +175,13 @@ def add_contact(
     phone: str | None = None,
     form: ContactForm = ContactForm.PERSON,
     external: bool | None = None,
+    tlp: Tlp | None = None,
 ) -> Contact:
     """Record a person or team mailbox that speaks for an organisation; the address may be outside its domains.
 
     ``external`` of None: outside if the organisation has verified domains and none is the address's. One who had left comes
-    back. RefusedRecord when the address or the language is malformed, or the address is on record for that organisation and
-    kind.
+    back, without what was allowed before. RefusedRecord when the address or the language is malformed, or the address is on
+    record for that organisation and kind.
     """
     address = address.strip()
     if not _ADDRESS.fullmatch(address) or storable(address) != address:
@@ -206,6 +209,7 @@ def add_contact(
         "phone": None if phone is None else storable(phone.strip(), MAX_LINE) or None,
         "form": form.value,
         "external": external,
+        "tlp": None if tlp is None else tlp.value,
     }
     if there is None:
         made = conn.execute(
@@ -213,8 +217,12 @@ def add_contact(
         ).scalar_one()
     else:
         made = there.id
-        conn.execute(update(contacts).where(contacts.c.id == made).values(**values, left_at=None))
-    return Contact(made, **{**values, "kind": kind, "form": form})
+        conn.execute(
+            update(contacts)
+            .where(contacts.c.id == made)
+            .values(**values, left_at=None, details_allowed_at=None, details_allowed_by=None)
+        )
+    return Contact(made, **{**values, "kind": kind, "form": form, "tlp": tlp})
 
 
 def _language(tag: str) -> str:
@@ -266,6 +274,27 @@ def change_contact(
     return contact(conn, before.id)
 
 
+def set_tlp(conn: Connection, before: Contact, tlp: Tlp | None) -> Contact:
+    """Say how far details may go to a contact; None: as the settings say."""
+    values = {"tlp": None if tlp is None else tlp.value}
+    conn.execute(update(contacts).where(contacts.c.id == before.id).values(**values))
+    return contact(conn, before.id)
+
+
+def allow_details(conn: Connection, before: Contact, permission: Permission | None) -> Contact:
+    """Record that a contact agreed to get details by mail whatever the way; None: it does not, or no more.
+
+    The first permission stands: repeating it changes neither its time nor who recorded it.
+    """
+    if permission is None or before.details_allowed is None:
+        values = {
+            "details_allowed_at": None if permission is None else permission.at,
+            "details_allowed_by": None if permission is None else storable(permission.by, MAX_LINE),
+        }
+        conn.execute(update(contacts).where(contacts.c.id == before.id).values(**values))
+    return contact(conn, before.id)
+
+
 def remove_contact(conn: Connection, one: Contact, at: datetime) -> None:
     """Let a contact speak for its organisation no more. What was said stays, and stays tied to the name."""
     conn.execute(update(contacts).where(contacts.c.id == one.id).values(left_at=at))
@@ -283,7 +312,13 @@ def contact_of(row: Row[Any]) -> Contact:
         row.phone,
         ContactForm(row.form),
         row.external,
+        None if row.tlp is None else Tlp(row.tlp),
+        _permission(row.details_allowed_at, row.details_allowed_by),
     )
+
+
+def _permission(at: datetime | None, by: str | None) -> Permission | None:
+    return None if at is None else Permission(at, by or "")
 
 
 def contact(conn: Connection, contact_id: int) -> Contact:
