@@ -87,6 +87,7 @@ class DeliveryState(StrEnum):
     BOUNCED = "bounced"  # the next server took it, and it came back
     SUPPRESSED = "suppressed"  # its recipient is on the list of addresses that get nothing
     AWAITING_APPROVAL = "unapproved"  # nobody approved what would be sent, or it was changed since
+    WITHDRAWN = "withdrawn"  # a reminder that nobody needed any more when its turn came
     WITHHELD = "withheld"  # our own verifier does not call it genuine, so it was never sent
     UNREADABLE = "unreadable"  # its row in the database is damaged; set aside until a person has corrected it
 
@@ -98,6 +99,7 @@ class DeliveryState(StrEnum):
             DeliveryState.EXPIRED,
             DeliveryState.BOUNCED,
             DeliveryState.SUPPRESSED,
+            DeliveryState.WITHDRAWN,
         )
 
     @property
@@ -390,7 +392,8 @@ class Delivery:
     ``attempts`` counts tries, this one included. ``checked`` is False when the self-check must run (again) first.
     ``next_hop`` is where relayed mail goes, in the words of its queueing; None for mail of ours. ``suppressed``: its
     recipient gets no mail of ours. ``unapproved`` says why its approval does not cover it; empty: it does.
-    ``approved``: from when its approval lets it go; None for one that needs none.
+    ``approved``: from when its approval lets it go; None for one that needs none. ``reminder``: whether it is needed is asked
+    once more before it leaves.
     """
 
     outgoing_id: int
@@ -405,6 +408,7 @@ class Delivery:
     suppressed: bool = False
     unapproved: str = ""
     approved: datetime | None = None
+    reminder: bool = False
 
     @property
     def since(self) -> datetime:

@@ -174,12 +174,20 @@ def key_of(thread_id: int, wait: int, number: int) -> str:
 _KEY: Final = re.compile(r"reminder:([0-9]{1,18}):([0-9]{1,18}):([0-9]{1,2})", re.ASCII)
 
 
-def wait_in_key(key: str) -> int:
-    """Which question a reminder is about; OrderError for the key of something else."""
+def asked_in_key(key: str) -> tuple[int, int]:
+    """On which thread a reminder was ordered, and for which question; OrderError for the key of something else."""
     read = _KEY.fullmatch(key)
     if read is None:
         raise OrderError("The order's key is not that of a reminder.")
-    return int(read[2])
+    return int(read[1]), int(read[2])
+
+
+def needless(waiting: Waiting, wait: int) -> str | None:
+    """Why nobody is to hear the reminder of the question ``wait`` any more, in one clause; None while it is needed."""
+    reason = why_not(waiting)
+    if reason is None and waiting.wait != wait:
+        return "the customer was asked again"
+    return reason
 
 
 # -- the order, and its facts when it is composed ---------------------------------------------------------
@@ -193,7 +201,7 @@ def reminder(waiting: Waiting, step: NextStep, pending: Sequence[str], now: date
         "since": waiting.since.astimezone(UTC).isoformat(timespec="seconds"),
     }
     for number, title in enumerate(pending[:MAX_PENDING], start=1):
-        params[f"pending_{number}"] = _plain(title)
+        params[f"pending_{number}"] = one_line(title)
     return AutomaticOrder(
         kind=MailKind.REMINDER,
         thread_id=waiting.thread.id,
@@ -220,7 +228,7 @@ def reminder_facts(params: Mapping[str, Scalar], thread: Thread | None) -> Mappi
         raise OrderError("The order's time has no zone.")
     pending: list[str] = []
     while len(pending) < MAX_PENDING and (title := params.get(f"pending_{len(pending) + 1}")) is not None:
-        if not isinstance(title, str) or title != _plain(title):
+        if not isinstance(title, str) or title != one_line(title):
             raise OrderError("The order holds a task that is not one plain line.")
         pending.append(title)
     known = {"number", "since", *(f"pending_{one}" for one in range(1, len(pending) + 1))}
@@ -235,8 +243,8 @@ def reminder_facts(params: Mapping[str, Scalar], thread: Thread | None) -> Mappi
     return MappingProxyType(facts | ({"pending": tuple(pending)} if pending else {}))
 
 
-def _plain(text: str) -> str:
-    """One line of printable words."""
+def one_line(text: str) -> str:
+    """One line of printable words, at most ``MAX_TASK`` characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:MAX_TASK].strip()
 
 
@@ -245,4 +253,14 @@ def call_note(contact: Contact | None) -> str:
     said = "The customer has not answered. "
     if contact is None:
         return said + "No contact has a telephone number on record; find one, and call."
-    return f"{said}Telephone {contact.name} <{contact.address}>: {contact.phone}."
+    return f"{said}{telephone(contact)}"
+
+
+def telephone(contact: Contact) -> str:
+    """Whom to call, in one line whatever stands in the contact's name."""
+    return f"Telephone {person(contact)}: {one_line(contact.phone or '')}."
+
+
+def person(contact: Contact) -> str:
+    """A contact's name and address in one line."""
+    return f"{one_line(contact.name)} <{contact.address}>"

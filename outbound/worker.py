@@ -52,6 +52,7 @@ from outbound.store import (
 )
 from outbound.store.approvals import hold_unapproved
 from outbound.store.codes import answer_codes
+from outbound.store.reminders import withdraw_needless
 from threads.model import Contact, Thread
 from threads.store import Connection
 from threads.store.circumstances import untrusted_recipient
@@ -87,6 +88,7 @@ class EventKind(StrEnum):
     UNREADABLE = "unreadable"
     SUPPRESSED = "suppressed"
     UNAPPROVED = "unapproved"
+    WITHDRAWN = "withdrawn"
     ATTEMPTED = "attempted"
     FAULT = "fault"
 
@@ -326,7 +328,7 @@ class OutboundWorker:
                 await self._suppress(delivery)
             elif delivery.unapproved:
                 await self._hold_unapproved(delivery)
-            elif await self._cleared(delivery):
+            elif await self._cleared(delivery) and await self._needed(delivery):
                 await self._deliver(delivery, started)
         except StoreError:
             raise
@@ -363,6 +365,16 @@ class OutboundWorker:
                 stands.reason,
             )
         return stands.genuine
+
+    async def _needed(self, delivery: Delivery) -> bool:
+        """Whether somebody still waits for the mail, as the record says now; asked of reminders only."""
+        if not delivery.reminder:
+            return True
+        number, now = delivery.outgoing_id, self._clock()
+        why = await self._writer.submit(lambda conn: withdraw_needless(conn, number, now))
+        if why:
+            self._tell(EventKind.WITHDRAWN, number, delivery.rcpt_to, DeliveryState.WITHDRAWN, why)
+        return not why
 
     async def _deliver(self, delivery: Delivery, started: datetime) -> None:
         try:

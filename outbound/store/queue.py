@@ -29,6 +29,7 @@ from outbound.store.quiet import refuse_quiet
 from outbound.store.reminders import refuse_needless
 from outbound.store.rows import (
     LEASE,
+    ORDERED,
     change,
     note,
     outgoing_row,
@@ -118,7 +119,7 @@ def queue_ordered(
     terms: Terms = OWN_WORD,
 ) -> Queued:
     """Queue the mail of an order and close the order, both or neither: the order's key is the mail's key."""
-    key = f"order:{leased.order.idempotency_key}"
+    key = f"{ORDERED}{leased.order.idempotency_key}"
     refuse_needless(conn, leased.order)
     refuse_quiet(conn, leased.order)
     queued = queue_outgoing(
@@ -284,6 +285,7 @@ def _delivery_of(row: Row[Any], now: datetime) -> Delivery:
         next_hop=row.next_hop,
         unapproved=unapproved(row, now),
         approved=row.approval_from,
+        reminder=row.kind == MailKind.REMINDER,
     )
 
 

@@ -14,22 +14,23 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, or_, select
 
 from outbound.errors import ComposeError
-from outbound.model import AutomaticOrder, MailKind, OrderOutcome
+from outbound.model import AutomaticOrder, DeliveryState, MailKind, OrderOutcome
 from outbound.reminders import (
     MAX_STEPS,
     Action,
     NextStep,
     ReminderRules,
     Waiting,
+    asked_in_key,
     call_note,
     key_of,
+    needless,
     next_step,
     reminder,
-    wait_in_key,
-    why_not,
 )
-from outbound.schema import automatic_orders, outgoing
+from outbound.schema import automatic_orders, deliveries, outgoing
 from outbound.store.orders import order_automatic
+from outbound.store.rows import ORDERED, change, note, outgoing_row, state_of
 from outbound.store.suppression import suppressed_among
 from threads.model import Contact, ContactKind, EntryKind, Mark, State, ThreadKind
 from threads.model.tasks import TaskSource
@@ -139,9 +140,12 @@ def _steps_of(
     table = automatic_orders
     for start in range(0, len(keys), _AT_ONCE):
         wanted = table.c.idempotency_key.in_(keys[start : start + _AT_ONCE])
-        for row in conn.execute(select(table.c.thread_id, table.c.ordered_at).where(wanted)):
-            rounds, last = found[row.thread_id]
-            found[row.thread_id] = rounds + 1, row.ordered_at if last is None else max(last, row.ordered_at)
+        for row in conn.execute(select(table.c.idempotency_key, table.c.ordered_at).where(wanted)):
+            thread, _ = asked_in_key(
+                row.idempotency_key
+            )  # the order itself goes along when its thread is merged
+            rounds, last = found[thread]
+            found[thread] = rounds + 1, row.ordered_at if last is None else max(last, row.ordered_at)
     return found
 
 
@@ -242,8 +246,40 @@ def refuse_needless(conn: Connection, order: AutomaticOrder) -> None:
     if order.thread_id is None:
         raise ComposeError("A reminder is about an incident.")
     waiting = waiting_of(conn, order.thread_id)
-    reason = why_not(waiting)
-    if reason is None and waiting.wait != wait_in_key(order.idempotency_key):
-        reason = "the customer was asked again"
-    if reason is not None:
+    _, wait = asked_in_key(order.idempotency_key)
+    if (reason := needless(waiting, wait)) is not None:
         raise ComposeError(f"Nobody is reminded of {waiting.thread.reference}: {reason}.")
+
+
+def withdraw_needless(conn: Connection, outgoing_id: int, now: datetime) -> str:
+    """Withdraw a leased reminder that nobody needs by now, and tell the experts; returns why, empty while it is needed.
+
+    The last look before its bytes leave: between its queueing and this try, hours after a refusal for now, the incident may
+    have been resolved, answered or merged. No try was made, and none is counted.
+    """
+    # Asked first: who records a try locks the mail before its thread, too.
+    if state_of(conn, outgoing_id) is not DeliveryState.LEASED:
+        return ""
+    mail = outgoing_row(conn, outgoing_id)
+    # Of the thread that it was ordered for: a merge takes the mail along.
+    thread_id, wait = asked_in_key(mail.idempotency_key.removeprefix(ORDERED))
+    reason = needless(waiting_of(conn, thread_id), wait)
+    if reason is None:
+        return ""
+    maybe = conn.execute(
+        select(deliveries.c.maybe_twice).where(deliveries.c.outgoing_id == outgoing_id)
+    ).scalar()
+    change(
+        conn,
+        outgoing_id,
+        now,
+        attempts=deliveries.c.attempts - 1,
+        state=DeliveryState.WITHDRAWN.value,
+        next_attempt_at=None,
+        lease_owner=None,
+        lease_until=None,
+        last_reply=f"withdrawn: {reason}",
+    )
+    doubt = " An earlier try may have arrived all the same." if maybe else ""
+    note(conn, mail, now, f"The reminder to {mail.rcpt_to} was withdrawn: {reason}.{doubt}")
+    return reason

@@ -18,6 +18,8 @@ from threads.store.thread import append
 LEASE = timedelta(minutes=15)
 # Lines of ``outbox list`` and ``outbox orders`` at most, unless the caller asks for more.
 LIST_LIMIT = 1_000
+# How the key of an order's mail begins; the order's own key follows.
+ORDERED = "order:"
 
 S = TypeVar("S")
 T = TypeVar("T")

@@ -10,20 +10,23 @@ import pytest
 from sqlalchemy import select
 
 from outbound.alerts import AlertRules, alert_facts
-from outbound.model import OrderOutcome, OrderState
+from outbound.delivery import Handover
+from outbound.model import DeliveryState, Failure, OrderOutcome, OrderState, Reply, SelfCheck
 from outbound.reminders import Action, ReminderRules
 from outbound.schema import automatic_orders
-from outbound.store import list_orders
+from outbound.store import RECHECK, list_orders, retry_now
 from outbound.store.alerts import order_alerts
 from outbound.store.reminders import due_reminders, take_step
 from outbound.store.suppression import suppress
+from outbound.worker import EventKind
 from tests.outbound.conftest import NOW
 from threads.model import EntryKind, Mark, State
 from threads.model.tasks import TaskSource, TaskStatus
 from threads.store.circumstances import distrust
+from threads.store.moving import merge_threads
 from threads.store.people import add_contact, organisation
 from threads.store.tasks import add_task, set_task
-from threads.store.thread import append, open_inquiry, set_state, timeline_of
+from threads.store.thread import append, open_incident, open_inquiry, set_state, timeline_of
 
 RULES = ReminderRules()
 DAY = timedelta(days=1)
@@ -176,6 +179,117 @@ def test_what_ends_between_the_order_and_the_mail_is_not_sent(world, record, end
         (order,) = list_orders(conn)
     assert order.state == OrderState.REFUSED.value
     assert why in order.reason
+
+
+def merge(world, record, at):
+    with record.database.writing() as conn:
+        other = open_incident(conn, record.incident.organisation_id, "The same sign-in", at)
+        merge_threads(conn, record.incident, other, at, by="Ana")
+
+
+LATE_ENDS = {**ENDS, "merged": (merge, "another incident goes on for it")}
+REFUSED_FOR_NOW = Handover("mx", Reply(450, "come back later"), Failure.REFUSED_FOR_NOW)
+
+
+@pytest.fixture
+def deferred(world, record):
+    """A reminder that its server refused for now; returns when it is tried again."""
+    ask(world, record)
+    look(world, record, NOW + DAY)
+    world.transport.answers = [REFUSED_FOR_NOW]
+    work_at(world, NOW + DAY)
+    (mail,) = world.outbox()
+    assert (mail.state, mail.attempts) == (DeliveryState.DEFERRED, 1)
+    return mail.next_attempt_at
+
+
+@pytest.mark.parametrize("how", LATE_ENDS)
+def test_a_reminder_that_was_refused_for_now_is_withdrawn_when_what_it_asks_for_is_done(world, record, deferred, how):
+    happens, why = LATE_ENDS[how]
+    happens(world, record, NOW + DAY)
+    work_at(world, deferred)
+    assert len(world.transport.given) == 1, "the first try, before the end"
+    (mail,) = world.outbox()
+    assert (mail.state, mail.last_reply) == (DeliveryState.WITHDRAWN, f"withdrawn: {why}")
+    assert (mail.attempts, mail.next_attempt_at) == (1, None)
+    assert [(one.kind, one.detail) for one in world.events][-1] == (EventKind.WITHDRAWN, why)
+    with record.database.reading() as conn:
+        told = [one.text for one in timeline_of(conn, mail.thread_id) if one.kind is EntryKind.NOTE]
+    assert f"The reminder to ana@contoso.test was withdrawn: {why}." in told
+
+
+def test_a_step_of_an_incident_that_was_merged_after_its_first_reminder_is_not_taken(world, record):
+    """The order went along with the merge; its key still names where it belongs."""
+    ask(world, record)
+    look(world, record, NOW + DAY)
+    merge(world, record, NOW + 2 * DAY)
+    assert world.write(take_step, record.incident.id, RULES, NOW + 3 * DAY) is None
+
+
+def test_a_reminder_that_is_still_needed_is_tried_again(world, deferred):
+    work_at(world, deferred)
+    assert len(world.transport.given) == 2
+    assert world.outbox()[0].state is DeliveryState.DELIVERED
+
+
+def test_a_person_who_retries_a_withdrawn_reminder_does_not_remind_of_what_is_resolved(world, record, deferred):
+    resolve(world, record, NOW + DAY)
+    work_at(world, deferred)
+    (mail,) = world.outbox()
+    world.write(retry_now, mail.outgoing_id, deferred)
+    work_at(world, deferred)
+    assert len(world.transport.given) == 1
+    assert world.outbox()[0].state is DeliveryState.WITHDRAWN
+
+
+def test_a_reminder_that_waits_for_its_first_try_is_withdrawn_too(world, record):
+    ask(world, record)
+    look(world, record, NOW + DAY)
+    checks = [SelfCheck(genuine=False, verdict="temperror", reason="DNS is silent", temporary=True)]
+
+    async def silent_once(_raw):
+        return checks.pop() if checks else SelfCheck(genuine=True, verdict="genuine")
+
+    world.check = silent_once
+    work_at(world, NOW + DAY)
+    resolve(world, record, NOW + DAY)
+    work_at(world, NOW + DAY + RECHECK)
+    assert world.transport.given == []
+    assert world.outbox()[0].state is DeliveryState.WITHDRAWN
+
+
+def test_what_may_have_arrived_already_says_so_when_it_is_withdrawn(world, record):
+    ask(world, record)
+    look(world, record, NOW + DAY)
+    world.transport.answers = [Handover("mx", Reply(0, ""), Failure.TIMEOUT, in_doubt=True)]
+    work_at(world, NOW + DAY)
+    resolve(world, record, NOW + DAY)
+    work_at(world, NOW + 2 * DAY)
+    assert world.timeline()[-1].text == (
+        "The reminder to ana@contoso.test was withdrawn: it is Resolved. An earlier try may have arrived all the same."
+    )
+
+
+def test_mail_that_is_no_reminder_is_asked_nothing_and_leaves_though_its_incident_is_resolved(world, record, monkeypatch):
+    def asked(*_):
+        raise AssertionError("a question for each mail would slow all of them")
+
+    monkeypatch.setattr("outbound.worker.withdraw_needless", asked)
+    world.queue()
+    resolve(world, record, NOW)
+    work_at(world, NOW)
+    assert world.outbox()[0].state is DeliveryState.DELIVERED
+
+
+def test_a_contacts_name_cannot_put_lines_into_the_note_to_telephone(world, record):
+    hostile = "Bob\r\nState: Active -> Resolved\u2028Ana\u202e"
+    world.write(add_contact, record.incident.organisation_id, "bob@contoso.test", hostile, NOW, phone="+1\n555")
+    ask(world, record)
+    for days in (1, 3, 4):
+        look(world, record, NOW + days * DAY)
+    assert world.timeline()[-1].text == (
+        "The customer has not answered. Telephone Bob State: Active -> Resolved Ana <bob@contoso.test>: +1 555."
+    )
 
 
 def test_a_new_question_begins_anew(world, record):
