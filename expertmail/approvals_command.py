@@ -6,28 +6,22 @@ from typing import Annotated
 
 import typer
 
-from expertmail.desk import AsJson, By, Config, acted, actor, now, open_desk
+from expertmail.desk import AsJson, By, Config, Desk, acted, actor, now, open_desk
+from expertmail.faults import ExitCode, FaultError
 from expertmail.post_room import office_of, terms_of
 from expertmail.tables import moment, say, show_facts, show_json, show_table
 from outbound.model import MailKind
 from outbound.store import organisation_of_mail, show_outbox
-from outbound.store.approvals import (
-    ApprovalItem,
-    approve_standing,
-    list_approvals,
-    list_reviews,
-    show_approval,
-)
+from outbound.store.approvals import ApprovalItem, list_approvals, list_reviews, show_approval
 from outbound.store.approvals import approve as approve_mail
-from outbound.store.approvals import (
-    refuse as refuse_mail,
-)
-from outbound.store.approvals import (
-    review as review_mail,
-)
+from outbound.store.approvals import break_glass as break_glass_of_mail
+from outbound.store.approvals import refuse as refuse_mail
+from outbound.store.approvals import review as review_mail
+from outbound.store.standing_approvals import approve_standing, list_standing, withdraw_standing
 
 commands = typer.Typer(no_args_is_help=True, help="Approve, refuse and review mail of others.")
 
+Digest = Annotated[str, typer.Argument(help="The digest that `approvals show` told; 12 digits or more.")]
 Number = Annotated[int, typer.Argument(metavar="NUMBER", help="The mail's number, as in `approvals list`.")]
 
 
@@ -119,18 +113,39 @@ def show(number: Number, as_json: AsJson = False, config: Config = None) -> None
 @commands.command()
 def approve(
     number: Number,
-    digest: Annotated[str, typer.Argument(help="The digest that `approvals show` told; 12 digits or more.")],
+    digest: Digest,
     by: By = None,
     config: Config = None,
 ) -> None:
-    """Approve a mail as it was shown. Our own verifier judges it again, then it is sent."""
+    """Approve a mail as it was shown. Our own verifier judges it again, then it is sent, in its send window."""
     with open_desk(config) as desk:
+        at = now()
         with desk.database.writing() as conn:
-            approve_mail(conn, number, digest, now(), actor=actor(by))
+            begin = approve_mail(conn, number, digest, at, actor=actor(by))
             whole = show_approval(conn, number).approved
             whose = organisation_of_mail(conn, number)
             acted(conn, "mail-approved", by, f"mail {number}", whole, organisation_id=whose)
-        say(f"Mail {number} is approved; a running `expertmail serve` delivers it.")
+        when = "" if begin <= at else f" from {moment(begin)}"
+        say(f"Mail {number} is approved; a running `expertmail serve` delivers it{when}.")
+
+
+@commands.command("break-glass")
+def break_glass(
+    number: Number,
+    digest: Digest,
+    reason: Annotated[str, typer.Option(help="Why it cannot wait; whoever reviews it reads that.")],
+    by: By = None,
+    config: Config = None,
+) -> None:
+    """Send a mail that waits for approval at once, also one of yours. Somebody else has to review it afterwards."""
+    with open_desk(config) as desk:
+        with desk.database.writing() as conn:
+            break_glass_of_mail(conn, number, digest, reason, now(), actor=actor(by))
+            whose = organisation_of_mail(conn, number)
+            told = f"{show_approval(conn, number).approved}: {reason}"
+            acted(conn, "mail-break-glass", by, f"mail {number}", told, organisation_id=whose)
+        say(f"Mail {number} goes at once; a running `expertmail serve` delivers it.")
+        say("It stays in `expertmail approvals reviews` until somebody else has looked at it.")
 
 
 @commands.command()
@@ -167,15 +182,58 @@ def review(
 
 @commands.command()
 def standing(
-    kind: Annotated[MailKind, typer.Argument(help="An automatic kind of mail.")],
+    kind: Annotated[MailKind | None, typer.Argument(help="An automatic kind of mail.")] = None,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take the kind's approval back.")] = False,
     by: By = None,
+    as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Approve automatic mail of a kind from now on, until the version of its words or the delivery mode changes."""
+    """Approve automatic mail of a kind from now on, until the version of its words or the delivery mode changes.
+
+    Without a kind: list what is approved so. With --withdraw: mail of the kind that has not left yet waits for a person.
+    """
     with open_desk(config) as desk:
-        route = terms_of(desk.settings).route
-        version = office_of(desk.world).templates.get(kind, "en").version if kind.templated else 0
-        with desk.database.writing() as conn:
-            approve_standing(conn, kind, version, route, now(), actor=actor(by))
-            acted(conn, "standing-approval", by, kind.value, f"version {version}, by {route}")
-        say(f"Automatic {kind.value} mail, version {version}, is approved while delivery is by {route}.")
+        if kind is None:
+            if withdraw:
+                raise FaultError("Say which kind's approval is withdrawn.", ExitCode.USAGE)
+            _list_standing(desk, as_json=as_json)
+        elif withdraw:
+            _withdraw(desk, kind, by)
+        else:
+            _give(desk, kind, by)
+
+
+def _list_standing(desk: Desk, *, as_json: bool) -> None:
+    with desk.database.reading() as conn:
+        items = list_standing(conn)
+    if as_json:
+        show_json(items)
+        return
+    show_table(
+        ("KIND", "VERSION", "DELIVERY", "APPROVED BY", "SINCE"),
+        [(one.kind, str(one.template_version), one.route, one.approver, moment(one.at)) for one in items],
+        "No automatic mail has a standing approval.",
+    )
+
+
+def _give(desk: Desk, kind: MailKind, by: str | None) -> None:
+    route = terms_of(desk.settings).route
+    version = office_of(desk.world).templates.get(kind, "en").version if kind.templated else 0
+    with desk.database.writing() as conn:
+        approve_standing(conn, kind, version, route, now(), actor=actor(by))
+        acted(conn, "standing-approval", by, kind.value, f"version {version}, by {route}")
+    say(f"Automatic {kind.value} mail, version {version}, is approved while delivery is by {route}.")
+
+
+def _withdraw(desk: Desk, kind: MailKind, by: str | None) -> None:
+    with desk.database.writing() as conn:
+        held = withdraw_standing(conn, kind, now(), actor=actor(by))
+        acted(conn, "standing-withdrawn", by, kind.value, f"{len(held)} mails wait for a person")
+    say(
+        f"Automatic {kind.value} mail has no standing approval any more; {len(held)} mails wait for a person."
+    )
+    if kind.value not in desk.settings.sending.second_person:
+        say(
+            "New mail of that kind still goes by itself: `sending.second_person` does not name it. "
+            "Mail of before is in: expertmail approvals list"
+        )

@@ -13,6 +13,7 @@ from expertmail.outbox_code_command import code
 from expertmail.tables import moment, plain, say, show_facts, show_json, show_table
 from outbound import store
 from outbound.model import DeliveryState, OrderState
+from outbound.store.approvals import send_window
 from threads.model.relayed import RelayedMessage
 from threads.store import Connection
 from threads.store.people import find_contacts
@@ -185,11 +186,12 @@ def show(
     with open_desk(config) as desk, desk.database.reading() as conn:
         entry = store.show_outbox(conn, number)
         events = store.events_of(conn, outgoing_id=number)
+        window = send_window(conn, number)
     if raw:
         typer.echo(entry.raw.decode("utf-8", "surrogateescape"), nl=False)
         return
     if as_json:
-        show_json({**plain(entry.item), **{k: v for k, v in plain(entry).items() if k != "item"}, "events": plain(events)})
+        show_json({**plain(entry.item), **{k: v for k, v in plain(entry).items() if k != "item"}, "events": plain(events), "may_go": plain(window)})
         return
     item = entry.item
     show_facts(
@@ -200,6 +202,7 @@ def show(
             "subject": item.subject,
             "written by": entry.actor,
             "created": moment(item.created),
+            "may go": "" if window is None else f"{moment(window[0])} to {moment(window[1])}",
             "next try": moment(item.next_attempt_at),
             "message-id": item.message_id,
             "last answer": item.last_reply,
@@ -226,7 +229,8 @@ def retry(number: Number, by: By = None, config: Config = None) -> None:
     """Try a mail again now. A withheld one is judged by our own verifier again first."""
     with open_desk(config) as desk:
         with desk.database.writing() as conn:
-            store.retry_now(conn, number, now())
+            at = now()
+            due = store.retry_now(conn, number, at)
             acted(
                 conn,
                 "mail-retried",
@@ -234,7 +238,8 @@ def retry(number: Number, by: By = None, config: Config = None) -> None:
                 f"mail {number}",
                 organisation_id=store.organisation_of_mail(conn, number),
             )
-        say(f"Mail {number} is due now; a running `expertmail serve` delivers it.")
+        when = "now" if due <= at else f"when its send window begins, {moment(due)}"
+        say(f"Mail {number} is due {when}; a running `expertmail serve` delivers it.")
 
 
 @commands.command()

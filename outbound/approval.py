@@ -13,6 +13,9 @@ from enum import StrEnum
 
 # Longer than a mail is tried (outbound.retry.MAX_AGE). What is older says what was true a week ago: a person looks again.
 SEND_WINDOW = timedelta(days=7)
+# How far ahead a chosen window may reach. What waits for longer is forgotten by whoever wrote it, and
+# keeps the keys that signed it from being retired.
+MAX_AHEAD = timedelta(days=30)
 # So many digits of a digest have to be given by whoever approves: 48 bits that nobody types by mistake.
 MIN_DIGITS = 12
 
@@ -54,6 +57,44 @@ class Terms:
 
 # As a first start has it: whoever writes a mail sends it.
 OWN_WORD = Terms()
+
+NOT_YET = "its time has not come"
+"""Why a mail is not sent that has only to wait, and for nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When a mail may go; ``end_chosen``: its writer named the end, so that an approval must not put it off."""
+
+    not_before: datetime
+    not_after: datetime
+    end_chosen: bool = False
+
+
+def window_of(terms: Terms, now: datetime) -> Window:
+    """The window of a mail that is queued ``now``."""
+    begin = max(now, terms.not_before or now)
+    if terms.not_after is None:
+        return Window(begin, begin + SEND_WINDOW)
+    return Window(begin, terms.not_after, end_chosen=True)
+
+
+def odd_window(terms: Terms, now: datetime) -> str | None:
+    """Why no mail could go in the window that was chosen, in a sentence for its writer; None when it can."""
+    window = window_of(terms, now)
+    if window.not_after <= window.not_before:
+        return "The send window ends before it begins, or is over already; choose a later end."
+    if max(window.not_before, terms.not_after or now) - now > MAX_AHEAD:
+        return f"The send window is more than {MAX_AHEAD.days} days ahead; write the mail when it is nearer."
+    return None
+
+
+def window_approved(before: Window, now: datetime) -> Window:
+    """The window of a mail that is approved ``now``: what was chosen stays where it is still open, else a fresh one."""
+    begin = max(now, before.not_before)
+    if before.end_chosen and now < before.not_after:
+        return Window(begin, before.not_after, end_chosen=True)
+    return Window(begin, begin + SEND_WINDOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +158,7 @@ def why_not(manifest: Manifest, state: ApprovalState, approved: str, now: dateti
     if not hmac.compare_digest(manifest.digest, approved):
         return "what was approved is not what would be sent: its bytes, recipient, return path or time were changed"
     if not manifest.not_before <= now <= manifest.not_after:
-        return (
-            "the time for which it was approved is over"
-            if now > manifest.not_after
-            else "its time has not come"
-        )
+        return "the time for which it was approved is over" if now > manifest.not_after else NOT_YET
     return None
 
 

@@ -195,6 +195,7 @@ approvals = Table(
     Column("digest", String(64), nullable=False),
     Column("not_before", UtcTime, nullable=False),
     Column("not_after", UtcTime, nullable=False),
+    Column("end_chosen", Boolean, nullable=False, server_default=false()),  # its writer named ``not_after``
     Column("composer", Text, nullable=False),
     Column("approver", Text),
     Column("decided_at", UtcTime),

@@ -14,13 +14,18 @@ from outbound.approval import (
     Basis,
     Manifest,
     Terms,
+    Window,
     manifest_of,
     names_digest,
+    odd_window,
     why_not,
+    window_approved,
+    window_of,
 )
 from outbound.model import DeliveryState, MailKind, Signed
-from outbound.schema import approvals, deliveries, outgoing, send_requests, standing_approvals
+from outbound.schema import approvals, deliveries, outgoing, send_requests
 from outbound.store.rows import LIST_LIMIT, change, note, outgoing_row, state_of
+from outbound.store.standing_approvals import stands
 from outbound.store.untrusted import refuse_untrusted
 from threads.store.audit import record_act
 from threads.store.errors import RefusedRecord, UnknownRecord
@@ -56,13 +61,18 @@ class ApprovalItem:
     review: str | None
     digest: str
     approved: str
+    contact_id: int | None
+    end_chosen: bool
 
 
 def record_basis(
     conn: Connection, outgoing_id: int, signed: Signed, now: datetime, *, actor: str, terms: Terms
 ) -> bool:
-    """Record under what a new mail is sent; returns whether it waits for a person."""
-    mail, until = signed.rendered, now + SEND_WINDOW
+    """Record under what a new mail is sent; returns whether it waits for a person. RefusedRecord for an odd window."""
+    odd = odd_window(terms, now)
+    if odd is not None:
+        raise RefusedRecord(odd)
+    mail, window = signed.rendered, window_of(terms, now)
     approver: str | None = storable(actor, MAX_LINE)
     asks = mail.kind.value in terms.second_person
     if asks and mail.kind.automatic:
@@ -80,9 +90,12 @@ def record_basis(
             outgoing_id=outgoing_id,
             state=state.value,
             basis=basis.value,
-            digest=manifest_of(signed.raw, mail.mail_from, mail.rcpt_to, now, until).digest,
-            not_before=now,
-            not_after=until,
+            digest=manifest_of(
+                signed.raw, mail.mail_from, mail.rcpt_to, window.not_before, window.not_after
+            ).digest,
+            not_before=window.not_before,
+            not_after=window.not_after,
+            end_chosen=window.end_chosen,
             composer=storable(actor, MAX_LINE),
             approver=approver,
             decided_at=None if approver is None else now,
@@ -201,6 +214,8 @@ def _item(row: Row[Any]) -> ApprovalItem:
         row.review,
         manifest.digest,
         row.digest,
+        row.contact_id,
+        row.end_chosen,
     )
 
 
@@ -231,46 +246,113 @@ def show_approval(conn: Connection, outgoing_id: int) -> ApprovalItem:
     return _item(row)
 
 
-def approve(conn: Connection, outgoing_id: int, digest: str, now: datetime, *, actor: str) -> None:
+def approve(conn: Connection, outgoing_id: int, digest: str, now: datetime, *, actor: str) -> datetime:
     """Approve a mail as it is now, by the digest of its manifest as it was shown; it is judged again and then sent.
 
-    RefusedRecord where the digest is another, where whoever wrote it approves it, for mail that does not wait or was
-    refused, and for mail that may not go to its recipient's organisation any more.
+    Returns from when it may go: a window that its writer chose stays where it is still open. RefusedRecord where the digest
+    is another, where whoever wrote it approves it, for mail that does not wait or was refused, and for mail that may not
+    go to its recipient's organisation any more.
     """
+    item = _shown(conn, outgoing_id, digest)
+    actor = storable(actor, MAX_LINE)
+    # Also of mail that went on its writer's word: what waits was changed or is late, and needs other eyes.
+    if actor.lower() == item.composer.lower():
+        raise RefusedRecord(f"{actor} wrote mail {outgoing_id}; somebody else has to approve it.")
+    window = window_approved(Window(item.not_before, item.not_after, item.end_chosen), now)
+    _let_go(conn, item, window, now, approver=actor, **_ground(item, actor, now))
+    return window.not_before
+
+
+def _ground(item: ApprovalItem, actor: str, now: datetime) -> dict[str, Any]:
+    """What an approval makes of a mail's basis. One that broke the glass stays on record as such, and has been looked at."""
+    if item.basis is not Basis.BREAK_GLASS:
+        return {"basis": Basis.SECOND.value}
+    if item.reviewer is not None or actor.lower() == (item.approver or "").lower():
+        return {}
+    return {"reviewer": actor, "reviewed_at": now, "review": "approved as it is now"}
+
+
+def break_glass(
+    conn: Connection, outgoing_id: int, digest: str, reason: str, now: datetime, *, actor: str
+) -> None:
+    """Let a mail that waits for approval go at once, on anybody's word and for a reason; it is reviewed afterwards.
+
+    It is judged by our own verifier first, as any other. A chosen window gives way. RefusedRecord where ``approve`` would
+    refuse, but for its writer, and without a reason.
+    """
+    item, reason = _shown(conn, outgoing_id, digest), storable(reason.strip(), MAX_LINE)
+    if not reason:
+        raise RefusedRecord("Say why it cannot wait; somebody else reviews that afterwards.")
+    _let_go(
+        conn,
+        item,
+        Window(now, now + SEND_WINDOW),
+        now,
+        basis=Basis.BREAK_GLASS.value,
+        approver=storable(actor, MAX_LINE),
+        reason=reason,
+        reviewer=None,  # what was reviewed before was another mail, or another reason
+        reviewed_at=None,
+        review=None,
+    )
+
+
+def _shown(conn: Connection, outgoing_id: int, digest: str) -> ApprovalItem:
+    """What waits under that digest, if it may be sent at all."""
     item = _waiting(conn, outgoing_id)
     refuse_refused(conn, outgoing_id)
     if not names_digest(digest, item.digest):
         raise RefusedRecord(
             f"Mail {outgoing_id} is not what that digest names; look at it again: expertmail approvals show {outgoing_id}"
         )
-    actor = storable(actor, MAX_LINE)
-    # Also of mail that went on its writer's word: what waits was changed or is late, and needs other eyes.
-    if actor.lower() == item.composer.lower():
-        raise RefusedRecord(f"{actor} wrote mail {outgoing_id}; somebody else has to approve it.")
-    until = now + SEND_WINDOW
-    row = conn.execute(_query().where(outgoing.c.id == outgoing_id)).one()
-    refuse_untrusted(conn, row.kind, row.rcpt_to, row.contact_id)
+    refuse_untrusted(conn, item.kind, item.rcpt_to, item.contact_id)
+    return item
+
+
+def _let_go(conn: Connection, item: ApprovalItem, window: Window, now: datetime, **values: Any) -> None:
+    approved = Manifest(
+        item.mail_from, item.rcpt_to, item.sha256, item.identity, window.not_before, window.not_after
+    )
     conn.execute(
         update(approvals)
-        .where(approvals.c.outgoing_id == outgoing_id)
+        .where(approvals.c.outgoing_id == item.outgoing_id)
         .values(
             state=ApprovalState.APPROVED.value,
-            approver=actor,
             decided_at=now,
-            not_before=now,
-            not_after=until,
-            digest=manifest_of(row.raw, row.mail_from, row.rcpt_to, now, until).digest,
+            not_before=window.not_before,
+            not_after=window.not_after,
+            end_chosen=window.end_chosen,
+            digest=approved.digest,
+            **values,
         )
     )
     change(
         conn,
-        outgoing_id,
+        item.outgoing_id,
         now,
         state=DeliveryState.QUEUED.value,
-        next_attempt_at=now,
+        next_attempt_at=window.not_before,
         last_reply="",
         checked_at=None,  # the verdict on record may be that of other bytes
     )
+
+
+def send_window(conn: Connection, outgoing_id: int) -> tuple[datetime, datetime] | None:
+    """From when to when a mail may go, or might once it is approved; None for one without an approval."""
+    query = select(approvals.c.not_before, approvals.c.not_after).where(
+        approvals.c.outgoing_id == outgoing_id
+    )
+    row = conn.execute(query).one_or_none()
+    return None if row is None else (row.not_before, row.not_after)
+
+
+def earliest(conn: Connection, outgoing_id: int) -> datetime | None:
+    """From when a mail may go; None for one that nobody approved: that is held at its next lease and not at its time."""
+    query = select(approvals.c.not_before).where(
+        approvals.c.outgoing_id == outgoing_id, approvals.c.state == ApprovalState.APPROVED.value
+    )
+    found: datetime | None = conn.execute(query).scalar()
+    return found
 
 
 def refuse(conn: Connection, outgoing_id: int, reason: str, now: datetime, *, actor: str) -> None:
@@ -310,40 +392,13 @@ def review(conn: Connection, outgoing_id: int, words: str, now: datetime, *, act
     item, actor = show_approval(conn, outgoing_id), storable(actor, MAX_LINE)
     if item.basis is not Basis.BREAK_GLASS or item.reviewer is not None:
         raise RefusedRecord(f"Mail {outgoing_id} does not wait for a review.")
-    if actor.lower() == item.composer.lower():
+    if actor.lower() in {item.composer.lower(), (item.approver or "").lower()}:
         raise RefusedRecord(f"{actor} sent mail {outgoing_id}; somebody else has to review it.")
     conn.execute(
         update(approvals)
         .where(approvals.c.outgoing_id == outgoing_id)
         .values(reviewer=actor, reviewed_at=now, review=storable(words, MAX_LINE))
     )
-
-
-def stands(conn: Connection, kind: MailKind, template_version: int, route: str) -> str | None:
-    """Who approved automatic mail of a kind, in this version of its words and by this route; None: nobody."""
-    table = standing_approvals
-    query = select(table.c.approver).where(
-        table.c.kind == kind.value, table.c.template_version == template_version, table.c.route == route
-    )
-    found: str | None = conn.execute(query).scalar()
-    return found
-
-
-def approve_standing(
-    conn: Connection, kind: MailKind, template_version: int, route: str, now: datetime, *, actor: str
-) -> None:
-    """Approve automatic mail of a kind from now on, in this version of its words and by this route."""
-    if not kind.automatic:
-        raise RefusedRecord(f"A {kind.value} mail is written by somebody; each is approved by itself.")
-    values = {
-        "kind": kind.value,
-        "template_version": template_version,
-        "route": storable(route, MAX_LINE),
-        "approver": storable(actor, MAX_LINE),
-        "at": now,
-    }
-    if not inserted(conn, standing_approvals, values):
-        raise RefusedRecord(f"Automatic {kind.value} mail is approved already.")
 
 
 def claim_request(conn: Connection, key: str, digest: str, now: datetime) -> bool:

@@ -20,7 +20,7 @@ from outbound.model import (
     Unreadable,
 )
 from outbound.schema import attempts, deliveries, outgoing
-from outbound.store.approvals import refuse_refused
+from outbound.store.approvals import earliest, refuse_refused
 from outbound.store.rows import (
     LIST_LIMIT,
     change,
@@ -156,10 +156,10 @@ def _protection(row: Row[Any]) -> Protection:
     return Protection(TlsLevel(level), row.tls_version or "", row.tls_cipher or "")
 
 
-def retry_now(conn: Connection, outgoing_id: int, now: datetime) -> None:
+def retry_now(conn: Connection, outgoing_id: int, now: datetime) -> datetime:
     """Make a mail due at once: a waiting one, a failed one (for one more try), or a withheld one.
 
-    A withheld mail is judged by our own verifier again before anything is sent. RefusedRecord for one that
+    One whose send window has not begun is due when it does. Returns when it is due. A withheld mail is judged by our own verifier again before anything is sent. RefusedRecord for one that
     is delivered or being sent, that somebody refused to approve, that may not go to its recipient's organisation, or
     whose recipient is suppressed.
     """
@@ -172,7 +172,9 @@ def retry_now(conn: Connection, outgoing_id: int, now: datetime) -> None:
     refuse_untrusted(conn, mail.kind, mail.rcpt_to, mail.contact_id)
     if mail.next_hop is None:
         refuse_suppressed(conn, mail.rcpt_to)
-    change(conn, outgoing_id, now, state=DeliveryState.QUEUED.value, next_attempt_at=now)
+    due = max(now, earliest(conn, outgoing_id) or now)
+    change(conn, outgoing_id, now, state=DeliveryState.QUEUED.value, next_attempt_at=due)
+    return due
 
 
 def organisation_of_mail(conn: Connection, outgoing_id: int) -> int | None:

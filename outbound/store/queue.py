@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, case, or_, select, true, update
 
-from outbound.approval import OWN_WORD, Terms
+from outbound.approval import NOT_YET, OWN_WORD, Terms, window_of
 from outbound.model import (
     Delivery,
     DeliveryState,
@@ -68,7 +68,8 @@ def queue_outgoing(
 ) -> Queued:
     """Put a signed mail in the queue, once for each idempotency key.
 
-    One that is of a kind which ``terms`` lets a second person approve waits for that person first.
+    One that is of a kind which ``terms`` lets a second person approve waits for that person first, and one whose send
+    window has not begun waits for that; it is judged again then. RefusedRecord for a window in which it cannot go.
 
     A genuine one is due at once, its Message-ID is known for its thread, and the timeline has what it says;
     any other is withheld with the reason, and the timeline says so; one that could not be judged for now
@@ -104,6 +105,8 @@ def queue_outgoing(
     made = put_in_queue(conn, values, now, checked_at=None)
     if record_basis(conn, made, signed, now, actor=actor, terms=terms) and not checked.withheld:
         await_person(conn, made, now)  # judged when it is approved: the timeline tells what is sent
+    elif (begin := window_of(terms, now).not_before) > now and not checked.withheld:
+        change(conn, made, now, next_attempt_at=begin)  # and judged when it goes, for the same reason
     else:
         record_check(conn, made, checked, now)
     return Queued(made, duplicate=False)
@@ -234,7 +237,8 @@ def lease_due(conn: Connection, now: datetime, owner: str, n: int) -> tuple[Deli
         .where(leased)
         .order_by(deliveries.c.next_attempt_at, deliveries.c.outgoing_id)
     )
-    found = read_each(conn, query, deliveries.c.outgoing_id, lambda row: _delivery_of(row, now))
+    read = read_each(conn, query, deliveries.c.outgoing_id, lambda row: _delivery_of(row, now))
+    found = _in_time(conn, read, owner, now)
     ours = [one.rcpt_to for one in found if isinstance(one, Delivery) and one.next_hop is None]
     if not (nobody := suppressed_among(conn, ours)):
         return found
@@ -244,6 +248,19 @@ def lease_due(conn: Connection, now: datetime, owner: str, n: int) -> tuple[Deli
         else one
         for one in found
     )
+
+
+def _in_time(
+    conn: Connection, found: Sequence[Delivery | Unreadable], owner: str, now: datetime
+) -> tuple[Delivery | Unreadable, ...]:
+    """Without mail that is early, which goes back until its window begins: somebody made it due before."""
+    in_time: list[Delivery | Unreadable] = []
+    for one in found:
+        if isinstance(one, Delivery) and one.unapproved == NOT_YET:
+            release(conn, [one.outgoing_id], owner, now, one.approved)
+        else:
+            in_time.append(one)
+    return tuple(in_time)
 
 
 # Times are compared by the database and never decoded here, so that a damaged one harms nobody.

@@ -34,7 +34,6 @@ from outbound.schema import approvals, outgoing
 from outbound.store import RECHECK_FOR, list_outbox, queue_outgoing, retry_now
 from outbound.store.approvals import (
     approve,
-    approve_standing,
     claim_request,
     list_approvals,
     list_reviews,
@@ -44,6 +43,7 @@ from outbound.store.approvals import (
 )
 from outbound.store.rows import change
 from outbound.store.signed_with import signed_with
+from outbound.store.standing_approvals import approve_standing
 from tests.outbound.conftest import NOW, REQUEST, always_genuine
 from tests.threads.test_postgresql import server  # noqa: F401 -- a fixture
 from threads.store.audit import list_audit

@@ -14,7 +14,7 @@ from threads.store.errors import StoreError
 
 # The newest revision in threads/migrations/versions. Written here too, so that a command that finds a
 # current database need not load alembic; a test keeps the two equal.
-HEAD = "0016"
+HEAD = "0017"
 KNOWN = (
     "0001",
     "0002",
@@ -31,6 +31,7 @@ KNOWN = (
     "0013",
     "0014",
     "0015",
+    "0016",
     HEAD,
 )
 """All revisions, oldest first."""
