@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from expertmail.desk import now
@@ -187,6 +188,8 @@ def _delivery(world: World, lasting: Lasting, judging: JudgingSet) -> OutboundWo
         terms=terms_of(world.settings),
         concurrent=world.settings.delivery.concurrency,
         limits=pace_of(world.settings),
+        caps=caps_of(world.settings),
+        give_up=timedelta(hours=world.settings.delivery.give_up_hours),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,9 @@ from expertmail.setting_values import (
     ReminderSteps,
     Servers,
 )
+from outbound.retry import LEAST_AGE, MAX_AGE, MOST_AGE
+
+_HOUR = timedelta(hours=1)
 
 
 class _Section(BaseModel):
@@ -289,6 +293,12 @@ class DeliverySettings(_Section):
         ge=0,
         le=100_000,
         description="Mails to one domain a minute; 0 is no limit. For a provider that answers 4xx to more.",
+    )
+    give_up_hours: int = Field(
+        default=MAX_AGE // _HOUR,
+        ge=LEAST_AGE // _HOUR,
+        le=MOST_AGE // _HOUR,
+        description="Hours after which a mail that no server took is given up, from when it was written, or approved if that was later; `outbox list` calls it `expired`. Five days is what RFC 5321 4.5.4.1 asks for; fewer hours tell experts sooner that a customer has to be called. At most six days: an approval lasts seven.",
     )
     daily_automatic_per_address: int = Field(
         default=20,

@@ -20,6 +20,10 @@ WAITS = (
 )
 # RFC 5321 4.5.4.1: "the give-up time generally needs to be at least 4-5 days".
 MAX_AGE = timedelta(days=5)
+# What the give-up time may be set to. An hour has five tries or more, so that greylisting does not end a mail; the longest ends
+# before an approval does (outbound.approval.SEND_WINDOW), so that no mail is left over without a word to anybody.
+LEAST_AGE = timedelta(hours=1)
+MOST_AGE = timedelta(days=6)
 # A wait is stretched by up to this share, so that what failed together does not come back together.
 JITTER_SHARE = 0.2
 
@@ -36,11 +40,18 @@ class Decision:
 
 
 def decide(
-    *, attempts: int, failure: Failure | None, reply: Reply, created: datetime, now: datetime, jitter: float
+    *,
+    attempts: int,
+    failure: Failure | None,
+    reply: Reply,
+    created: datetime,
+    now: datetime,
+    jitter: float,
+    give_up: timedelta = MAX_AGE,
 ) -> Decision:
     """What follows from try number ``attempts`` (1 is the first) that ended at ``now``.
 
-    ``created`` is when the mail was written, or approved if that was later: the give-up time runs from there.
+    ``created`` is when the mail was written, or approved if that was later: the give-up time ``give_up`` runs from there.
     ``jitter`` is a number from 0 to 1 that the caller drew.
     """
     said = describe(failure, reply)
@@ -48,12 +59,18 @@ def decide(
         return Decision(DeliveryState.DELIVERED, None, said)
     if failure in _FINAL:
         return Decision(DeliveryState.FAILED, None, said)
-    if now - created >= MAX_AGE:
-        return Decision(DeliveryState.EXPIRED, None, f"Given up after {MAX_AGE.days} days; last: {said}")
+    if now - created >= give_up:
+        return Decision(DeliveryState.EXPIRED, None, f"Given up after {_in_words(give_up)}; last: {said}")
     wait = WAITS[min(max(attempts, 1), len(WAITS)) - 1]
     stretched = wait * (1 + JITTER_SHARE * min(max(jitter, 0.0), 1.0))
     # The last try falls on the give-up time and not hours past it.
-    return Decision(DeliveryState.DEFERRED, min(now + stretched, created + MAX_AGE), said)
+    return Decision(DeliveryState.DEFERRED, min(now + stretched, created + give_up), said)
+
+
+def _in_words(age: timedelta) -> str:
+    hours = age // timedelta(hours=1)
+    number, unit = (hours, "hour") if hours % 24 else (hours // 24, "day")
+    return f"{number} {unit}{'' if number == 1 else 's'}"
 
 
 def describe(failure: Failure | None, reply: Reply) -> str:

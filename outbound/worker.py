@@ -24,6 +24,7 @@ from outbound.dispatch import SelfChecker, Signer, prepare
 from outbound.errors import ComposeError, SigningError
 from outbound.model import (
     Attempt,
+    AutomaticCaps,
     Delivery,
     DeliveryState,
     Failure,
@@ -36,7 +37,7 @@ from outbound.model import (
 )
 from outbound.orders import OrderError
 from outbound.pace import Pace, PaceLimits, pace_key
-from outbound.retry import decide
+from outbound.retry import MAX_AGE, decide
 from outbound.store import (
     WHY,
     close_order,
@@ -126,6 +127,8 @@ class OutboundWorker:
         terms: Terms = OWN_WORD,
         concurrent: int = CONCURRENT,
         limits: PaceLimits = PaceLimits(),  # noqa: B008 -- frozen
+        caps: AutomaticCaps = AutomaticCaps(),  # noqa: B008 -- frozen
+        give_up: timedelta = MAX_AGE,
         jitter: Callable[[], float] = random.random,
         token: Callable[[], str] = lambda: secrets.token_hex(13),
     ) -> None:
@@ -141,6 +144,8 @@ class OutboundWorker:
         self._owner = owner or secrets.token_hex(8)
         self._concurrent = concurrent
         self._pace = Pace(limits)
+        self._caps = caps
+        self._give_up = give_up
         self._jitter = jitter
         self._token = token
         self._woken = asyncio.Event()
@@ -242,7 +247,7 @@ class OutboundWorker:
         if self._office.codes is None:
             raise ComposeError("There is no secret to find codes by.")
         keys = [self._office.codes.keys_of(code) for code in asked]
-        if await self._writer.submit(lambda conn: answer_codes(conn, leased, keys, now)):
+        if await self._writer.submit(lambda conn: answer_codes(conn, leased, keys, now, self._caps)):
             self.wake()
 
     def _parties(self, leased: LeasedOrder) -> tuple[Thread | None, Contact | None]:
@@ -407,9 +412,12 @@ class OutboundWorker:
             created=delivery.since,
             now=finished,
             jitter=self._jitter(),
+            give_up=self._give_up,
         )
         await self._writer.submit(
-            lambda conn: record_attempt(conn, delivery.outgoing_id, self._owner, attempt, decision)
+            lambda conn: record_attempt(
+                conn, delivery.outgoing_id, self._owner, attempt, decision, caps=self._caps
+            )
         )
         self._tell(
             EventKind.ATTEMPTED, delivery.outgoing_id, delivery.rcpt_to, decision.state, decision.reason

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, func, select
 
 from outbound.code_orders import code_answer
-from outbound.model import DeliveryState, LeasedOrder, MailKind, OrderOutcome, OrderState
+from outbound.model import AutomaticCaps, DeliveryState, LeasedOrder, MailKind, OrderOutcome, OrderState
 from outbound.schema import CODE_ANSWERS, automatic_orders, deliveries, outgoing
 from outbound.store.orders import close_order, order_automatic
 from outbound.store.rows import known_state
@@ -94,7 +94,11 @@ MAX_A_DAY = 500
 
 
 def answer_codes(
-    conn: Connection, leased: LeasedOrder, keys: Sequence[tuple[str, ...]], now: datetime
+    conn: Connection,
+    leased: LeasedOrder,
+    keys: Sequence[tuple[str, ...]],
+    now: datetime,
+    caps: AutomaticCaps,
 ) -> int:
     """Order an answer for each code that a mail to the asker's own organisation bears, and close the question.
 
@@ -124,7 +128,7 @@ def answer_codes(
                 f"{order.idempotency_key}:{number}",
                 now,
             )
-            ordered += order_automatic(conn, answer) is OrderOutcome.ORDERED
+            ordered += order_automatic(conn, answer, caps) is OrderOutcome.ORDERED
     state, reason = (
         (OrderState.COMPOSED, f"{ordered} answers") if ordered else (OrderState.REFUSED, "no answer is due")
     )

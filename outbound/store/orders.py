@@ -28,6 +28,7 @@ from threads.store.statements import inserted
 from threads.store.values import MAX_LINE, address_key, storable
 
 CAPS = AutomaticCaps()
+"""For whoever has no settings at hand; everything that runs by settings gives theirs."""
 
 
 def order_automatic(conn: Connection, order: AutomaticOrder, caps: AutomaticCaps = CAPS) -> OrderOutcome:

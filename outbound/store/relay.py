@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from outbound import header
-from outbound.model import Attempt, MailKind, Queued, RelayedMail
+from outbound.model import Attempt, AutomaticCaps, MailKind, Queued, RelayedMail
 from outbound.orders import delivery_status
 from outbound.schema import outgoing
 from outbound.store.orders import order_automatic
@@ -62,7 +62,7 @@ def forget_bytes(conn: Connection, mail: Row[Any]) -> None:
         conn.execute(update(outgoing).where(outgoing.c.id == mail.id).values(raw=b""))
 
 
-def tell_sender(conn: Connection, mail: Row[Any], attempt: Attempt) -> None:
+def tell_sender(conn: Connection, mail: Row[Any], attempt: Attempt, caps: AutomaticCaps) -> None:
     """Order the notification that relayed mail has failed, where its return path may have one (RFC 3464)."""
     if mail.dsn_to is None or mail.next_hop is None:
         return
@@ -77,6 +77,7 @@ def tell_sender(conn: Connection, mail: Row[Any], attempt: Attempt) -> None:
             idempotency_key=f"delivery-status:{mail.id}",
             in_reply_to=_message_id(bytes(raw)),
         ),
+        caps,
     )
 
 

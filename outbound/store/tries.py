@@ -8,10 +8,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, update
 
 from outbound.hard_bounce import no_mailbox
-from outbound.model import Attempt, DeliveryState
+from outbound.model import Attempt, AutomaticCaps, DeliveryState
 from outbound.renamed_id import renamed_id
 from outbound.retry import Decision
 from outbound.schema import attempts, deliveries
+from outbound.store.orders import CAPS
 from outbound.store.relay import forget_bytes, tell_sender
 from outbound.store.rows import note, outgoing_row
 from outbound.store.suppression import AUTOMATION, suppress
@@ -23,9 +24,17 @@ from threads.store.values import MAX_LINE, storable
 
 
 def record_attempt(
-    conn: Connection, outgoing_id: int, owner: str, attempt: Attempt, decision: Decision
+    conn: Connection,
+    outgoing_id: int,
+    owner: str,
+    attempt: Attempt,
+    decision: Decision,
+    *,
+    caps: AutomaticCaps = CAPS,
 ) -> bool:
     """Record a try and what follows from it; returns whether this owner's lease still held.
+
+    ``caps`` hold for the notification that a sender of relayed mail may get.
 
     When it did not, another worker has the mail: the try is recorded, and only a delivery changes the state,
     for it is a fact whoever made it.
@@ -67,7 +76,7 @@ def record_attempt(
     if delivered:
         _delivered(conn, mail, attempt, twice=changed.maybe_twice)
     elif decision.state.final:
-        _given_up(conn, mail, attempt, decision, maybe=changed.maybe_twice)
+        _given_up(conn, mail, attempt, decision, maybe=changed.maybe_twice, caps=caps)
     return True
 
 
@@ -96,7 +105,15 @@ def _delivered(conn: Connection, mail: Row[Any], attempt: Attempt, *, twice: boo
         know_message_id(conn, renamed, mail.thread_id, Direction.HOP)
 
 
-def _given_up(conn: Connection, mail: Row[Any], attempt: Attempt, decision: Decision, *, maybe: bool) -> None:
+def _given_up(
+    conn: Connection,
+    mail: Row[Any],
+    attempt: Attempt,
+    decision: Decision,
+    *,
+    maybe: bool,
+    caps: AutomaticCaps,
+) -> None:
     doubt = " An earlier try may have arrived all the same." if maybe else ""
     note(
         conn,
@@ -104,6 +121,6 @@ def _given_up(conn: Connection, mail: Row[Any], attempt: Attempt, decision: Deci
         attempt.finished,
         f"Could not be delivered to {mail.rcpt_to}: {decision.reason}{doubt}",
     )
-    tell_sender(conn, mail, attempt)
+    tell_sender(conn, mail, attempt, caps)
     if mail.next_hop is None and attempt.reply.permanent and no_mailbox(attempt.reply.text):
         suppress(conn, mail.rcpt_to, f"{attempt.host}: {decision.reason}", attempt.finished, actor=AUTOMATION)
