@@ -31,6 +31,7 @@ ADDRESS_LIFETIME: Final = timedelta(days=400)
 _RANK: Final = (Direction.MOVED, Direction.OUT, Direction.HOP, Direction.IN, Direction.REF)
 BY_WORTH: Final = (Direction.WAS, *_RANK)
 """What a Message-ID on record can be to a thread, what only we or an expert can have put there first."""
+_OURS: Final = (Direction.OUT, Direction.HOP)
 _STRENGTH: Final = {
     Direction.MOVED: SignalStrength.PROOF,
     Direction.OUT: SignalStrength.PROOF,
@@ -104,6 +105,11 @@ def _of_reference(message_id: str, candidates: Candidates, chain: list[Signal], 
         elif hit.direction is best:
             rule = MatchRule.ANCESTOR if best is Direction.REF else MatchRule.REFERENCES
             chain.append(Signal(rule, message_id, thread.id, best, _STRENGTH[best]))
+        elif best is Direction.MOVED and hit.direction in _OURS:
+            # The move says where the conversation goes on; that the mail is ours, who else can bring its Message-ID.
+            chain.append(
+                Signal(MatchRule.REFERENCES, message_id, thread.id, hit.direction, SignalStrength.PROOF)
+            )
 
 
 def _best(hits: Sequence[KnownMessage], candidates: Candidates) -> Direction | None:

@@ -86,7 +86,12 @@ async def asked(folder: Path, key: SigningKey) -> AsyncIterator[Asked]:
         yield Asked(world, *ask(world, key, world.alex, "q1"))
 
 
-def dsn(message_id: str, action: str = "failed", status: str = "5.1.1", sender: str = "MAILER-DAEMON@mx.silent.test") -> bytes:
+def dsn(
+    message_id: str,
+    action: str = "failed",
+    status: str = "5.1.1",
+    sender: str = "MAILER-DAEMON@mx.silent.test",
+) -> bytes:
     body = (
         "--B\r\n\r\nIt did not arrive.\r\n--B\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.silent.test\r\n\r\n"
         f"Final-Recipient: rfc822; alex@contoso.test\r\nAction: {action}\r\nStatus: {status}\r\n"
@@ -94,7 +99,9 @@ def dsn(message_id: str, action: str = "failed", status: str = "5.1.1", sender: 
         f"Message-ID: <{message_id}>\r\n\r\n--B--\r\n"
     )
     kind = "MIME-Version: 1.0\r\nContent-Type: multipart/report; report-type=delivery-status; boundary=B\r\n"
-    return message(body, author=sender, subject="Undelivered Mail", extra=kind, message_id="<dsn@mx.silent.test>")
+    return message(
+        body, author=sender, subject="Undelivered Mail", extra=kind, message_id="<dsn@mx.silent.test>"
+    )
 
 
 def note(kind: str, fields: str) -> bytes:
@@ -115,10 +122,17 @@ def test_a_bounce_is_an_event_on_its_thread_and_alarms_whoever_asked(tmp_path: P
             assert entry.text == "Not delivered: alex@contoso.test (5.1.1): 550 no such user"
             assert one.words() == []
             (event,) = one.events()
-            assert (event.kind, event.contact_id, event.status) == (MessageKind.BOUNCE, one.world.alex.id, "5.1.1")
+            assert (event.kind, event.contact_id, event.status) == (
+                MessageKind.BOUNCE,
+                one.world.alex.id,
+                "5.1.1",
+            )
             (alarm,) = one.alarms()
             assert (alarm.event, alarm.reference, alarm.actor) == (event, one.world.incident.reference, "ana")
-            assert (alarm.notice.kind, alarm.notice.rcpt_to) == (MailKind.REQUEST_FOR_CONTEXT, "alex@contoso.test")
+            assert (alarm.notice.kind, alarm.notice.rcpt_to) == (
+                MailKind.REQUEST_FOR_CONTEXT,
+                "alex@contoso.test",
+            )
             assert one.world.thread(one.world.incident.id).state is State.AWAITING_CUSTOMER
             # The same client again: nothing more.
             assert await one.hear(dsn(one.message_id)) == copy_id
@@ -158,7 +172,9 @@ def test_every_kind_on_the_path_of_one_mail_is_told_as_what_happened_to_it(
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(("author", "kept"), [("Alex <alex@contoso.test>", "Pay to this account."), ("x@attack.test", "")])
+@pytest.mark.parametrize(
+    ("author", "kept"), [("Alex <alex@contoso.test>", "Pay to this account."), ("x@attack.test", "")]
+)
 def test_words_come_along_with_an_event_only_from_who_may_speak(
     tmp_path: Path, key: SigningKey, author: str, kept: str
 ) -> None:
@@ -225,8 +241,12 @@ def test_who_knows_a_message_id_of_ours_alone_stops_no_mail_to_its_recipient(
             await one.hear(raw, "query@experts.test")
             with one.world.database.reading() as conn:
                 assert list_suppressed(conn) == ()
-                assert conn.execute(select(deliveries.c.state)).scalars().all() == [DeliveryState.DELIVERED.value]
-            await one.hear(raw.replace(b"\r\n\r\n", b"\r\nX-Again: 1\r\n\r\n", 1))  # to the address that the mail gave for it
+                assert conn.execute(select(deliveries.c.state)).scalars().all() == [
+                    DeliveryState.DELIVERED.value
+                ]
+            await one.hear(
+                raw.replace(b"\r\n\r\n", b"\r\nX-Again: 1\r\n\r\n", 1)
+            )  # to the address that the mail gave for it
             with one.world.database.reading() as conn:
                 assert [entry.address for entry in list_suppressed(conn)] == ["alex@contoso.test"]
 
@@ -246,11 +266,17 @@ def test_a_bounce_that_was_made_up_says_nothing_of_a_contact(tmp_path: Path, key
             ]
             for number, raw in enumerate(forged):
                 await one.hear(raw.replace(b"<dsn@", f"<{number}@".encode()), "query@experts.test")
-            guessed = one.address.replace("r+a", "r+b") if "r+a" in one.address else one.address.replace("r+", "r+a")[:-1]
+            guessed = (
+                one.address.replace("r+a", "r+b")
+                if "r+a" in one.address
+                else one.address.replace("r+", "r+a")[:-1]
+            )
             assert (await one.world.send(forged[0], guessed, "")).startswith("550")
             assert one.events() == one.alarms() == ()
             assert one.told() == one.words() == []
-            assert all(copy.disposition in (Disposition.HELD, Disposition.TRIAGE) for copy in one.world.copies())
+            assert all(
+                copy.disposition in (Disposition.HELD, Disposition.TRIAGE) for copy in one.world.copies()
+            )
 
     asyncio.run(scenario())
 
@@ -312,6 +338,50 @@ def test_a_bounce_to_the_mails_own_address_ends_it_wherever_an_expert_moved_the_
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("moves", [("other",), ("other", "here"), ("other", "third")])
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_bounce_that_names_a_mail_of_ours_is_tied_to_it_wherever_an_expert_moved_that_mail(
+    tmp_path: Path, key: SigningKey, moves: tuple[str, ...], whole: bool
+) -> None:
+    """It came to no return address of ours, and proves itself by a Message-ID that only who has the mail can name."""
+
+    async def scenario() -> None:
+        async with asked(tmp_path, key) as one:
+            places = {"here": one.world.incident}
+            with one.world.database.writing() as conn:
+                for name in ("other", "third"):
+                    places[name] = store.open_incident(conn, one.world.contoso.id, name, now())
+                for place in moves:
+                    move_mail(conn, one.message_id, places[place], now(), by="Robin")
+            raw = dsn(one.message_id)
+            if whole:
+                raw = raw.replace(b"text/rfc822-headers", b"message/rfc822")
+            await one.hear(raw, "query@experts.test")
+            (event,) = one.events()
+            assert (event.thread_id, event.contact_id) == (places[moves[-1]].id, one.world.alex.id)
+            assert [alarm.event for alarm in one.alarms()] == [event]
+            with one.world.database.reading() as conn:
+                assert list_suppressed(conn) == ()
+
+    asyncio.run(scenario())
+
+
+def test_a_mail_of_ours_that_was_moved_to_another_customer_proves_nothing_there(
+    tmp_path: Path, key: SigningKey
+) -> None:
+    async def scenario() -> None:
+        async with asked(tmp_path, key) as one:
+            with one.world.database.writing() as conn:
+                fabrikam = store.add_organisation(conn, "Fabrikam", now())
+                theirs = store.open_incident(conn, fabrikam.id, "Theirs", now())
+                move_mail(conn, one.message_id, theirs, now(), by="Robin", across=True)
+            await one.hear(dsn(one.message_id), "query@experts.test")
+            assert one.events() == ()
+            assert [copy.disposition for copy in one.world.copies()] == [Disposition.HELD]
+
+    asyncio.run(scenario())
+
+
 def test_an_address_of_one_customer_tells_nothing_on_a_thread_of_another_one(
     tmp_path: Path, key: SigningKey
 ) -> None:
@@ -341,7 +411,11 @@ def test_a_contacts_own_absence_is_an_event_even_where_nothing_but_the_subject_n
             raw = signed(message("Back on Monday.\r\n", subject=subject), key)
             await one.hear(raw, "query@experts.test", "alex@contoso.test")
             (event,) = one.events()
-            assert (event.kind, event.contact_id, event.outgoing_id) == (MessageKind.AUTO_REPLY, one.world.alex.id, None)
+            assert (event.kind, event.contact_id, event.outgoing_id) == (
+                MessageKind.AUTO_REPLY,
+                one.world.alex.id,
+                None,
+            )
             assert one.words() == []
             assert one.world.orders() == []
 
@@ -379,7 +453,11 @@ def test_nothing_that_a_robot_may_have_sent_is_answered(
         async with whole_gateway(tmp_path, key) as world:
             domain = "experts.test" if b"experts.test>\r\nTo" in raw else "contoso.test"
             sent = signed(raw, key, domain)
-            for rcpt in ("query@experts.test", "verify@experts.test", REPLIES.mint(world.incident.id, world.alex.id)):
+            for rcpt in (
+                "query@experts.test",
+                "verify@experts.test",
+                REPLIES.mint(world.incident.id, world.alex.id),
+            ):
                 assert (await world.send(sent, rcpt, path)).startswith(("250", "550"))
             assert world.orders() == []
 

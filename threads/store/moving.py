@@ -157,7 +157,7 @@ def move_mail(
             .where(messages.c.id == entry.copy_id, messages.c.thread_id == origin.id)
             .values(thread_id=target.id)
         )
-    _move_ids(conn, entry, also, origin.id, target.id)
+    _move_ids(conn, entry, also, origin, target)
     words = f"{entry.kind} of {entry.actor}, {entry.at:%Y-%m-%d %H:%M:%S}Z"
     _tell(conn, origin, at, by, f"Moved to {target.reference}: {words}")
     _tell(conn, target, at, by, f"Moved here from {origin.reference}: {words}")
@@ -217,8 +217,14 @@ def _entry(conn: Connection, name: str, target: Thread, source: Thread | None) -
     return elsewhere[0], thread_by_id(conn, elsewhere[0].thread_id)
 
 
-def _move_ids(conn: Connection, entry: _Entry, also: Sequence[str], origin: int, target: int) -> None:
-    """Let answers to the mail find its new place, whatever it was called on its way; its unseen ancestors go along."""
+def _move_ids(
+    conn: Connection, entry: _Entry, also: Sequence[str], origin_thread: Thread, target_thread: Thread
+) -> None:
+    """Let answers to the mail find its new place, whatever it was called on its way; its unseen ancestors go along.
+
+    A mail of ours stays a proof there, for a bounce may name it: but to no other customer, who never had it.
+    """
+    origin, target = origin_thread.id, target_thread.id
     own = [*also] if entry.message_id is None else [entry.message_id, *also]
     ancestors: tuple[str, ...] = ()
     if entry.copy_id is not None:
@@ -231,23 +237,32 @@ def _move_ids(conn: Connection, entry: _Entry, also: Sequence[str], origin: int,
             keys = thread_keys(read_message(bytes(header)))
             own += keys.own_ids
             ancestors = keys.message_ids
+    ours: list[tuple[str, str]] = []
+    if (
+        entry.kind == EntryKind.MAIL_OUT.value
+        and origin_thread.organisation_id == target_thread.organisation_id
+    ):
+        ours = _known_as(conn, origin, (Direction.OUT, Direction.HOP), own)
     gone = [(one, word.value) for one in own for word in Direction if word is not Direction.WAS]
     _forget(conn, origin, gone)
     _forget(conn, target, [(one, Direction.WAS.value) for one in own])
     _know(conn, origin, [(one, Direction.WAS.value) for one in own])
-    _know(conn, target, [(one, Direction.MOVED.value) for one in own])
-    unseen = [
-        (row.message_id, row.direction)
-        for row in conn.execute(
-            select(message_ids).where(
-                message_ids.c.thread_id == origin,
-                message_ids.c.direction == Direction.REF.value,
-                message_ids.c.message_id.in_(ancestors),
-            )
-        )
-    ]
+    _know(conn, target, [*((one, Direction.MOVED.value) for one in own), *ours])
+    unseen = _known_as(conn, origin, (Direction.REF,), ancestors)
     _forget(conn, origin, unseen)
     _know(conn, target, unseen)
+
+
+def _known_as(
+    conn: Connection, thread_id: int, words: Sequence[Direction], names: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Which of the Message-IDs are on record as one of ``words`` for the thread."""
+    found = select(message_ids.c.message_id, message_ids.c.direction).where(
+        message_ids.c.thread_id == thread_id,
+        message_ids.c.direction.in_([word.value for word in words]),
+        message_ids.c.message_id.in_(names),
+    )
+    return [(row.message_id, row.direction) for row in conn.execute(found)]
 
 
 def _know(conn: Connection, thread_id: int, known: Iterable[tuple[str, str]]) -> None:
