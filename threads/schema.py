@@ -1,6 +1,6 @@
 """The tables of the record. Other rooms put theirs on the same ``metadata``; one migration chain makes them all.
 
-No secret and no token is stored here: reply keys and DKIM keys are files.
+No secret is stored here: reply keys and DKIM keys are files, and of a token of the HTTP interface there is a digest.
 """
 
 from __future__ import annotations
@@ -378,3 +378,39 @@ search_progress = Table(
     Column("next_after", BigInteger, nullable=False),
 )
 # The words themselves are in ``search_words``: FTS5 on SQLite, a tsvector on PostgreSQL; made by the migration.
+
+# Tokens of the HTTP interface (``threads.api_token``).
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("public_id", String(16), nullable=False, unique=True),
+    Column("digest", String(64), nullable=False),  # SHA-256 of the token
+    Column("name", String(60), nullable=False, unique=True),
+    Column("scopes", Text, nullable=False),  # words with spaces between them
+    Column("restricted", Boolean, nullable=False),  # to the customers in the next table, and be there none
+    Column("created_at", UtcTime, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", UtcTime),
+    Column("revoked_at", UtcTime),
+    Column("revoked_by", Text),
+    Column("last_used_at", UtcTime),
+)
+
+api_token_organisations = Table(
+    "api_token_organisations",
+    metadata,
+    Column("token_id", ForeignKey("api_tokens.id"), primary_key=True),
+    Column("organisation_id", ForeignKey("organisations.id"), primary_key=True),
+)
+
+# What requests of programs have made, so that a repetition makes nothing more.
+api_requests = Table(
+    "api_requests",
+    metadata,
+    Column("key", String(64), primary_key=True),  # SHA-256 over the token's id and the request's own key
+    Column("digest", String(64), nullable=False),  # of what it asked for
+    Column("thread_id", ForeignKey("threads.id"), nullable=False, index=True),
+    Column("task", Integer),  # the number of the task that it made
+    Column("at", UtcTime, nullable=False),
+)
