@@ -8,6 +8,7 @@ from datetime import datetime
 
 from outbound.alerts import alert_facts
 from outbound.code_orders import answer_facts
+from outbound.disclosure import NO_DETAILS, UNRULED, Disclosure, DisclosureRules, disclosure_to
 from outbound.errors import ComposeError
 from outbound.mail_code import MailCode, MailCodes
 from outbound.model import (
@@ -39,7 +40,8 @@ class Office:
     """What composing needs besides the words: the letterhead, the templates, and who makes reply addresses.
 
     ``hostname`` is the gateway's name in notifications about mail that it relays; empty: the sender's domain. ``codes``
-    makes the code in each mail to a contact, ``root`` the Message-ID that a thread's mail refers to first.
+    makes the code in each mail to a contact, ``root`` the Message-ID that a thread's mail refers to first. ``disclosure``
+    says whose mail holds what experts wrote.
     """
 
     letterhead: Letterhead
@@ -48,6 +50,7 @@ class Office:
     hostname: str = ""
     codes: MailCodes | None = None
     root: Callable[[int], str] | None = None
+    disclosure: DisclosureRules = UNRULED
 
     def __post_init__(self) -> None:
         sender = self.letterhead.sender
@@ -131,6 +134,7 @@ def _to_contact(  # noqa: PLR0917 -- one call, each argument a different type
         in_reply_to=in_reply_to,
         references=_chain(office, thread, references),
         code=_code(office, one),
+        disclosure=_disclosure(kind, office, contact.address, contact),
     )
     return render(draft, office.templates.get(kind, contact.language), office.letterhead, one)
 
@@ -142,6 +146,13 @@ def _chain(office: Office, thread: Thread | None, references: tuple[str, ...]) -
 
 def _code(office: Office, one: Stamp) -> MailCode | None:
     return None if office.codes is None else office.codes.of(one.message_id)
+
+
+def _disclosure(kind: MailKind, office: Office, address: str, contact: Contact | None) -> Disclosure:
+    """Whether a mail may hold what was written for it. Alerts go to experts, under a rule of their own (``alerts.form``)."""
+    if kind is MailKind.ALERT or not office.templates.holds_details(kind):
+        return NO_DETAILS
+    return disclosure_to(address, contact, office.disclosure)
 
 
 def compose_automatic(
@@ -185,6 +196,7 @@ def compose_automatic(
         in_reply_to=order.in_reply_to,
         references=_chain(office, thread, () if order.in_reply_to is None else (order.in_reply_to,)),
         code=None if contact is None else _code(office, one),
+        disclosure=_disclosure(order.kind, office, order.address, contact),
     )
     return render(draft, office.templates.get(order.kind, language), letterhead, one)
 

@@ -97,7 +97,16 @@ class _CannotError(Exception):
 
 
 async def hand_over(delivery: Delivery, server: Server, hostname: str, timeouts: Timeouts) -> Handover:
-    """One SMTP dialogue. ``hostname`` is our own name for EHLO (RFC 5321 4.1.1.1)."""
+    """One SMTP dialogue. ``hostname`` is our own name for EHLO (RFC 5321 4.1.1.1).
+
+    A mail that needs it goes under TLS with a checked certificate whatever the settings say by now, or not at all.
+    """
+    if delivery.needs_tls and server.tls in (Tls.NONE, Tls.OPPORTUNISTIC):
+        done = await _dialogue(delivery, server, hostname, timeouts, tls=Tls.STARTTLS)
+        if done.failure is Failure.PROTOCOL and done.tls and not done.begun:
+            reason = f"{done.reply.text}; this mail holds details and goes under checked TLS only"
+            return replace(done, reply=replace(done.reply, text=reason))
+        return done
     if server.tls is not Tls.OPPORTUNISTIC:
         return await _dialogue(delivery, server, hostname, timeouts, tls=server.tls)
     first = await _dialogue(delivery, server, hostname, timeouts, tls=Tls.OPPORTUNISTIC)

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
+from outbound.disclosure import NO_DETAILS, Disclosure
 from outbound.mail_code import MailCode
 
 Scalar = str | int | bool
@@ -168,7 +169,8 @@ class Recipient:
 class Draft:
     """One mail to one recipient, before rendering. ``tag`` is the thread's reference (INC-000001) or "".
 
-    ``in_reply_to`` and ``references`` hold Message-IDs without angle brackets.
+    ``in_reply_to`` and ``references`` hold Message-IDs without angle brackets. ``disclosure`` says whether it may hold what
+    its writer wrote.
     """
 
     kind: MailKind
@@ -182,6 +184,7 @@ class Draft:
     in_reply_to: str | None = None
     references: tuple[str, ...] = ()
     code: MailCode | None = None
+    disclosure: Disclosure = NO_DETAILS
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +200,8 @@ class Stamp:
 class Rendered:
     """A frozen mail: ``raw`` are its unsigned bytes (CRLF, 7-bit), the rest is its envelope and origin.
 
-    ``said`` is what the mail says without greeting and small print: the timeline shows it. ``mail_from`` is ""
-    for the empty reverse path (RFC 5321 4.5.5).
+    ``said`` is what the mail says without greeting and small print: the timeline shows it, and below it what was left out
+    of the mail, so that the record has it. ``mail_from`` is "" for the empty reverse path (RFC 5321 4.5.5).
     """
 
     raw: bytes
@@ -214,6 +217,7 @@ class Rendered:
     contact_id: int | None
     created: datetime
     code_key: str | None = None  # the keyed hash that the code in it is found by
+    disclosure: Disclosure = NO_DETAILS
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,7 +395,8 @@ class Delivery:
 
     ``attempts`` counts tries, this one included. ``checked`` is False when the self-check must run (again) first.
     ``next_hop`` is where relayed mail goes, in the words of its queueing; None for mail of ours. ``suppressed``: its
-    recipient gets no mail of ours. ``unapproved`` says why its approval does not cover it; empty: it does.
+    recipient gets no mail of ours. ``needs_tls``: it is handed over under TLS with a certificate for the server's name, or
+    not at all. ``unapproved`` says why its approval does not cover it; empty: it does.
     ``approved``: from when its approval lets it go; None for one that needs none. ``reminder``: whether it is needed is asked
     once more before it leaves.
     """
@@ -407,6 +412,7 @@ class Delivery:
     next_hop: str | None = None
     suppressed: bool = False
     unapproved: str = ""
+    needs_tls: bool = False
     approved: datetime | None = None
     reminder: bool = False
 
@@ -473,6 +479,8 @@ class OutboxEntry:
     language: str
     actor: str
     attempts: tuple[Attempt, ...]
+    disclosure: str = ""  # why the details are in it or left out
+    needs_tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,15 @@ from outbound.errors import ComposeError
 from outbound.links import LinkError, check_html, check_text
 from outbound.model import Draft, Letterhead, MailKind, Rendered, Stamp
 from outbound.template import Template, checked_values, render_text
+from outbound.variables import withheld
 
 # A text part may go as it is while its lines are this short (RFC 5322 2.1.1).
 _PLAIN_LINE = 78
 _BASE64_LINE = 76  # RFC 2045 6.8
 # Stands around what is said while a text is made; no variable can hold a control character.
 _MARK = "\x1e"
+LEFT_OUT = "Left out of this mail; the portal, or a call, has to say it:"
+"""Stands in the record between what a mail says and what was left out of it."""
 _BLANK_RUN = re.compile(r"\n{3,}")
 
 _INLINER = css_inline.CSSInliner(
@@ -53,8 +56,8 @@ def _render(draft: Draft, template: Template, letterhead: Letterhead, stamp: Sta
     if not header.plain_message_id(stamp.message_id.removeprefix("<").removesuffix(">")):
         raise ComposeError("The Message-ID is not a plain one.")
     recipient = header.mailbox(draft.recipient.address)
-    values = {
-        **checked_values(template, draft.variables, letterhead.link_hosts),
+    given = checked_values(template, draft.variables, letterhead.link_hosts)
+    frame: dict[str, object] = {
         "tag": draft.tag,
         "language": template.language,
         "recipient_name": draft.recipient.display_name,
@@ -66,9 +69,13 @@ def _render(draft: Draft, template: Template, letterhead: Letterhead, stamp: Sta
         "code": "" if draft.code is None else draft.code.text,
         "mark": _MARK,
     }
-    heading = _heading(template, values)
-    subject = _subject(draft, heading, template.subject_max)
-    values |= {"heading": heading, "subject": subject}
+    values: Mapping[str, object] = {**given, **frame}
+    left_out = ""
+    if not draft.disclosure.full and template.reduced is not None:
+        left_out = _left_out(template, values, draft)
+        template = template.reduced
+        values = {**withheld(template.variables, given), **frame, "kind": draft.kind.value}
+    subject, values = _headed(template, values, draft)
     text, said = _text(template, values)
     check_text(f"{subject}\n{text}", letterhead.link_hosts)
     html = _styled(template, render_text(template.html, values), letterhead.link_hosts)
@@ -79,7 +86,7 @@ def _render(draft: Draft, template: Template, letterhead: Letterhead, stamp: Sta
         mail_from=draft.mail_from,
         rcpt_to=recipient,
         subject=subject,
-        said=said.strip("\n"),
+        said=said.strip("\n") + left_out,
         kind=draft.kind,
         template_version=template.version,
         language=template.language,
@@ -87,7 +94,24 @@ def _render(draft: Draft, template: Template, letterhead: Letterhead, stamp: Sta
         contact_id=draft.recipient.contact_id,
         created=stamp.date,
         code_key=None if draft.code is None else draft.code.key,
+        disclosure=draft.disclosure,
     )
+
+
+def _headed(
+    template: Template, values: Mapping[str, object], draft: Draft
+) -> tuple[str, Mapping[str, object]]:
+    """The subject, and the values with it and the heading among them."""
+    heading = _heading(template, values)
+    subject = _subject(draft, heading, template.subject_max)
+    return subject, {**values, "heading": heading, "subject": subject}
+
+
+def _left_out(template: Template, values: Mapping[str, object], draft: Draft) -> str:
+    """What the mail would have said, for our own record; the mail itself has nothing of it."""
+    subject, values = _headed(template, values, draft)
+    _text_part, said = _text(template, values)
+    return f"\n\n{LEFT_OUT}\n{subject}\n\n" + said.strip("\n")
 
 
 def _styled(template: Template, html: str, hosts: frozenset[str]) -> str:

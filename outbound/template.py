@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import jinja2
@@ -26,7 +26,9 @@ from outbound.variables import Source, Variable, checked, declared
 DEFAULT_LANGUAGE: Final = "en"
 FILES: Final = ("subject.txt", "body.txt", "body.html")
 """What each folder holds in each language."""
-LETTER_FILES: Final = ("letter.txt", "letter.html", "words.txt")
+REDUCED_FILES: Final = ("reduced_subject.txt", "reduced.txt", "reduced.html")
+"""What the letter says in place of a mail whose details are left out (``outbound.disclosure``)."""
+LETTER_FILES: Final = ("letter.txt", "letter.html", "words.txt", *REDUCED_FILES)
 """What the letter needs in each language."""
 
 _FIELDS: Final = frozenset({"version", "languages", "subject_max", "variables", "one_of"})
@@ -44,16 +46,22 @@ class Declaration:
     variables: tuple[Variable, ...]
     one_of: tuple[str, ...] = ()
 
+    @property
+    def details(self) -> tuple[Variable, ...]:
+        """What somebody wrote: left out of a mail that may not hold it."""
+        return tuple(one for one in self.variables if one.source is not Source.OURS)
+
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A kind in one language, ready to render."""
+    """A kind in one language, ready to render. ``reduced`` is what it says where its details are left out; None: it has none."""
 
     declaration: Declaration
     language: str
     subject: jinja2.Template
     text: jinja2.Template
     html: jinja2.Template
+    reduced: Template | None = None
 
     @property
     def kind(self) -> MailKind:
@@ -101,9 +109,19 @@ class TemplateSet:
             subject, text, html = (
                 self._environment.get_template(f"{kind.value}/{chosen}/{file}") for file in FILES
             )
+            less = tuple(self._environment.get_template(f"letter/{chosen}/{file}") for file in REDUCED_FILES)
         except jinja2.TemplateError as error:
             raise ComposeError(f"The template {kind.value} ({chosen}) cannot be used: {error}.") from error
-        return Template(declaration, chosen, subject, text, html)
+        whole = Template(declaration, chosen, subject, text, html)
+        if not declaration.details:
+            return whole
+        if all(one.optional for one in declaration.details):  # it says what it is for without them
+            return replace(whole, reduced=whole)
+        return replace(whole, reduced=Template(declaration, chosen, *less))
+
+    def holds_details(self, kind: MailKind) -> bool:
+        """Whether mail of that kind holds what an expert, a portal or a customer wrote."""
+        return bool(self._declared[kind].details)
 
 
 def _environment(files: Mapping[str, str]) -> ImmutableSandboxedEnvironment:

@@ -62,6 +62,17 @@ _EMPTY: Final[Mapping[VariableType, Value]] = MappingProxyType(
 )
 
 
+def withheld(variables: tuple[Variable, ...], values: Mapping[str, Value]) -> Mapping[str, object]:
+    """The checked values without what anybody wrote, and in ``given`` the names of what is left out.
+
+    What may be left out anyway is there and empty.
+    """
+    details = [one for one in variables if one.source is not Source.OURS]
+    kept: dict[str, object] = {one.name: values[one.name] for one in variables if one not in details}
+    empty = {one.name: _EMPTY.get(one.type, "") for one in details if one.optional}
+    return {**kept, **empty, "given": frozenset(one.name for one in details if values[one.name])}
+
+
 def declared(name: str, spec: Mapping[str, Any]) -> Variable:
     """A variable from its table in ``template.toml``; ValueError or KeyError for a table that is not one."""
     if strange := sorted(set(spec) - _FIELDS):

@@ -134,6 +134,8 @@ def _entry_of(conn: Connection, row: Row[Any]) -> OutboxEntry:
         template_version=row.template_version,
         language=row.language,
         actor=row.actor,
+        disclosure=row.disclosure or "",
+        needs_tls=row.needs_tls,
         attempts=tuple(
             Attempt(
                 started=t.started_at,

@@ -101,6 +101,8 @@ def queue_outgoing(
         "actor": storable(actor, MAX_LINE),
         "created_at": mail.created,
         "code_key": mail.code_key,
+        "disclosure": mail.disclosure.words,
+        "needs_tls": mail.disclosure.needs_tls,
     }
     made = put_in_queue(conn, values, now, checked_at=None)
     if record_basis(conn, made, signed, now, actor=actor, terms=terms) and not checked.withheld:
@@ -300,6 +302,7 @@ def _delivery_of(row: Row[Any], now: datetime) -> Delivery:
         attempts=row.attempts,
         checked=row.checked_at is not None,
         next_hop=row.next_hop,
+        needs_tls=row.needs_tls,
         unapproved=unapproved(row, now),
         approved=row.approval_from,
         reminder=row.kind == MailKind.REMINDER,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 from outbound.compose import Office
+from outbound.disclosure import Disclosure
 from outbound.mail_code import MailCode
 from outbound.model import Draft, Finding, MailKind, Recipient, Rendered, Stamp, Value
 from outbound.render import render
@@ -191,8 +192,17 @@ def draft_of(kind: MailKind, name: str, language: str, **more: Value) -> Draft:
 
 def catalogue_mail(kind: MailKind, name: str, language: str, office: Office, **more: Value) -> Rendered:
     """The mail itself, under a letterhead with a portal and a telephone."""
+    return _rendered(draft_of(kind, name, language, **more), name, office)
+
+
+def reduced_mail(kind: MailKind, name: str, language: str, office: Office, **more: Value) -> Rendered:
+    """The same where its details are left out."""
+    left_out = Disclosure(full=False, reason="TLP:AMBER")
+    return _rendered(replace(draft_of(kind, name, language, **more), disclosure=left_out), name, office)
+
+
+def _rendered(draft: Draft, name: str, office: Office) -> Rendered:
     letterhead = replace(office.letterhead, link_hosts=frozenset({PORTAL}), phone=PHONE)
+    language = draft.language
     stamp = Stamp(f"<{name}.{language}@experts.test>", NOW, f"{name}.{language}")
-    return render(
-        draft_of(kind, name, language, **more), office.templates.get(kind, language), letterhead, stamp
-    )
+    return render(draft, office.templates.get(draft.kind, language), letterhead, stamp)

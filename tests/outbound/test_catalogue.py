@@ -24,7 +24,15 @@ from outbound.render import render
 from outbound.template import FILES, LETTER_FILES, TemplateSet
 from outbound.template_files import load_templates
 from outbound.variables import Source, VariableType
-from tests.outbound.catalogue import FORMS, LANGUAGES, PORTAL, catalogue_mail, draft_of, forms
+from tests.outbound.catalogue import (
+    FORMS,
+    LANGUAGES,
+    PORTAL,
+    catalogue_mail,
+    draft_of,
+    forms,
+    reduced_mail,
+)
 from tests.outbound.conftest import LETTERHEAD, NOW
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
@@ -39,6 +47,11 @@ class _Office:
 
 
 ALL = [pytest.param(*form, id=f"{form[1]}.{form[2]}") for form in forms(_Office)]
+REDUCED = [
+    pytest.param(*form, id=f"{form[1]}.{form[2]}")
+    for form in forms(_Office)
+    if _Office.templates.holds_details(form[0]) and form[0] not in OFFICE_ONLY
+]
 
 
 def stamp() -> Stamp:
@@ -89,8 +102,26 @@ def test_each_mail_says_what_it_said(kind, name, language):
         assert words == (SNAPSHOTS / file).read_text(encoding="utf-8"), f"{file}: see the top of this test"
 
 
+@pytest.mark.parametrize(("kind", "name", "language"), REDUCED)
+def test_each_mail_without_its_details_says_what_it_said(kind, name, language):
+    mail = reduced_mail(kind, name, language, _Office)
+    text, html = parts(mail.raw)
+    page = _Page(html)
+    assert page.open == []
+    assert {tag for tag, _ in page.tags} <= ELEMENTS
+    told = {
+        f"{name}.reduced.{language}.txt": f"Subject: {mail.subject}\n\n{text}",
+        f"{name}.reduced.{language}.html": f"<body{html.partition('<body')[2]}",
+    }
+    for file, words in told.items():
+        if RENEW:
+            (SNAPSHOTS / file).write_text(words, encoding="utf-8", newline="\n")
+        assert words == (SNAPSHOTS / file).read_text(encoding="utf-8"), f"{file}: see the top of this test"
+
+
 def test_no_snapshot_is_of_a_mail_that_is_no_more():
     known = {f"{name}.{language}" for _kind, name, language in forms(_Office)}
+    known |= {f"{form.values[1]}.reduced.{form.values[2]}" for form in REDUCED}
     known |= {f"head.{language}" for language in LANGUAGES}
     assert {path.stem for path in SNAPSHOTS.iterdir()} == known
 
@@ -139,8 +170,8 @@ def test_a_further_language_needs_its_files_and_nothing_else():
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (("version = 2", "version = 'x'"), "reply is not complete"),
-        (("version = 2", ""), "reply is not complete"),
+        (("version = 3", "version = 'x'"), "reply is not complete"),
+        (("version = 3", ""), "reply is not complete"),
         (('"ja"', '"ja", "../x"'), "codes"),
         (('["en", "ja"]', '["ja"]'), "'en' among them"),
         (('type = "text"', 'type = "words"'), "reply is not complete"),

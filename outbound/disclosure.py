@@ -1,0 +1,118 @@
+"""Which details a mail may hold: what experts or a portal wrote, or "see the portal" in its place. Pure.
+
+By the recipient's TLP (FIRST, Traffic Light Protocol 2.0), what the recipient allowed, and what protects the way to its mail
+servers. What protects it is the settings' word at the time of writing: a mail that holds details for the sake of TLS keeps
+that condition (``Disclosure.needs_tls``) and is handed over under TLS with a checked certificate or not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from outbound.tls_policy import OPPORTUNISTIC, TlsPolicy
+from threads.model import Contact, Tlp
+
+
+class Way(StrEnum):
+    """What the settings promise about a mail's way."""
+
+    HERE = "here"  # into files: it does not leave this machine
+    VERIFIED = "verified"  # TLS with a certificate for the name of the recipient's server, or no delivery
+    SMARTHOST = "smarthost"  # the same, as far as the smarthost; what that does is its own
+    OPEN = "open"  # TLS where it is offered, with anybody, or none
+
+
+class Outlet(StrEnum):
+    """How all our mail leaves."""
+
+    FILES = "files"
+    TLS_SMARTHOST = "tls-smarthost"  # a smarthost that gets nothing without TLS
+    SMARTHOST = "smarthost"
+    MX = "mx"
+
+
+@dataclass(frozen=True, slots=True)
+class DisclosureRules:
+    """The TLP of whoever has none of their own, how mail leaves, and for which domains TLS is required."""
+
+    default_tlp: Tlp
+    outlet: Outlet = Outlet.MX
+    tls: TlsPolicy = field(default=OPPORTUNISTIC)
+
+    def way(self, address: str) -> Way:
+        """What protects mail to an address."""
+        match self.outlet:
+            case Outlet.FILES:
+                return Way.HERE
+            case Outlet.TLS_SMARTHOST:
+                return Way.SMARTHOST
+            case Outlet.SMARTHOST:
+                return Way.OPEN
+            case Outlet.MX:
+                return Way.VERIFIED if self.tls.requires(address.rpartition("@")[2]) else Way.OPEN
+
+
+UNRULED = DisclosureRules(Tlp.CLEAR)
+"""No rule of the house: only who has a TLP of their own gets mail without details."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """Whether a mail holds the details, and why, in words that hold nothing of the mail and name nobody.
+
+    ``needs_tls``: it does for the sake of TLS, and so is handed over under TLS with a checked certificate only.
+    """
+
+    full: bool
+    reason: str
+    needs_tls: bool = False
+
+    @property
+    def words(self) -> str:
+        """One line for the preview and the outbox."""
+        return f"{'details included' if self.full else 'details left out'}: {self.reason}"
+
+
+NO_DETAILS = Disclosure(full=True, reason="this kind of mail has none")
+"""Of mail that says the same to everybody."""
+
+_PROTECTED = {
+    Way.HERE: "it is written to a file on this machine",
+    Way.VERIFIED: "TLS to the recipient's domain is required and its certificate checked",
+    Way.SMARTHOST: "TLS to the smarthost is required and its certificate checked",
+}
+
+
+def disclosure_to(address: str, contact: Contact | None, rules: DisclosureRules) -> Disclosure:
+    """What a mail with details may hold. ``contact`` is None for an address that is no contact."""
+    tlp = rules.default_tlp if contact is None or contact.tlp is None else contact.tlp
+    allowed = contact is not None and contact.details_allowed is not None
+    external = contact is not None and contact.external
+    return decide(tlp, allowed=allowed, external=external, way=rules.way(address))
+
+
+def decide(tlp: Tlp, *, allowed: bool, external: bool, way: Way) -> Disclosure:
+    """The rule itself.
+
+    CLEAR and GREEN go by any mail. What the recipient ``allowed`` goes, whatever the TLP. AMBER goes where the way is
+    protected; AMBER+STRICT too, but not to somebody ``external`` to the organisation. RED is for the eyes of single persons,
+    and a mailbox has administrators: without that permission it does not go by mail at all.
+    """
+    if tlp in (Tlp.CLEAR, Tlp.GREEN):
+        return Disclosure(full=True, reason=f"TLP:{tlp.value}")
+    if allowed:
+        return Disclosure(full=True, reason=f"TLP:{tlp.value}, and the contact allows details by mail")
+    if tlp is Tlp.RED:
+        return Disclosure(full=False, reason="TLP:RED, and the contact has not allowed details by mail")
+    if tlp is Tlp.AMBER_STRICT and external:
+        return Disclosure(
+            full=False,
+            reason="TLP:AMBER+STRICT, and the contact is outside the organisation and has not allowed details by mail",
+        )
+    if way in _PROTECTED:
+        return Disclosure(full=True, reason=f"TLP:{tlp.value}, and {_PROTECTED[way]}", needs_tls=True)
+    return Disclosure(
+        full=False,
+        reason=f"TLP:{tlp.value}, TLS on the way is not required, and the contact has not allowed details by mail",
+    )
