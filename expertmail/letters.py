@@ -1,0 +1,357 @@
+"""Letters of experts: composed, shown, and put in the queue. For the command line and for a server's threads alike.
+
+A letter names a kind, a thread and addresses; each address gets a mail of its own. ``compose_letter`` queues nothing.
+``post_letter`` signs each mail, has our own verifier judge it, and queues all of them in one transaction.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+from expertmail.compose_facts import facts_on_record
+from expertmail.compose_lint import lint
+from expertmail.post_room import judging_set, office_of, signer_of, terms_of
+from expertmail.settings import Settings
+from expertmail.world import World
+from outbound.approval import OWN_WORD, Terms, odd_window, request_digest
+from outbound.compose import Office, compose, stamp
+from outbound.dispatch import Ready, SelfChecker, prepare
+from outbound.errors import ComposeError, SigningError
+from outbound.model import DeliveryState, MailKind, Rendered, Value
+from outbound.store import queue_outgoing, show_outbox
+from outbound.store.approvals import claim_request, mails_of_request, request_prefix
+from outbound.store.suppression import refuse_suppressed
+from outbound.store.untrusted import refuse_untrusted
+from threads.model import Contact, EntryKind, Mark, Thread, TimelineEntry
+from threads.store import Connection
+from threads.store.audit import record_act
+from threads.store.circumstances import phones, untrusted_recipient
+from threads.store.engine import Database
+from threads.store.errors import RefusedRecord, UnknownRecord
+from threads.store.people import find_contacts, organisation
+from threads.store.tasks import list_tasks
+from threads.store.thread import thread_by_reference, timeline_of
+
+MAX_REFERENCES = 20  # Message-IDs in References; RFC 5322 3.6.4 lets a long list be cut
+MAX_KEY = 100  # its column holds 200
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What an expert wants to send.
+
+    ``words`` are the variables of the kind's template as it declares their types (``expertmail compose kinds``); what the
+    record knows may be left out (``expertmail.compose_facts``). ``key``: the same request with it is queued once.
+    ``break_glass``: why it cannot wait for a second person; empty: it can. ``test_to``: an address of ours that gets the
+    mails instead, on no thread. ``not_before``, ``not_after``: aware times between which it may go; None: from now, for
+    ``outbound.approval.SEND_WINDOW``.
+    """
+
+    kind: MailKind
+    reference: str
+    to: tuple[str, ...]
+    words: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
+    actor: str = ""
+    key: str | None = None
+    break_glass: str = ""
+    test_to: str | None = None
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+
+
+class RefusalKind(StrEnum):
+    """Why a letter is not sent, for whoever turns it into an exit code or an HTTP status."""
+
+    NOT_FOUND = "not-found"  # no such thread, or an address that is no contact of its customer
+    BAD_DATA = "bad-data"  # a word that is missing or unfit, a window in which nothing can go
+    CONFLICT = "conflict"  # the idempotency key belongs to a request with other content
+    WITHHELD = "withheld"  # the recipient gets no such mail: untrusted, or suppressed
+
+
+class LetterRefused(Exception):  # noqa: N818 -- what happened, as RefusedRecord of the store
+    """A letter that is not sent: one sentence, which holds no secret. Nothing was queued."""
+
+    def __init__(self, sentence: str, kind: RefusalKind) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """One frozen mail for each address, not yet signed; ``notes`` are what its writer should look at again."""
+
+    mails: tuple[Rendered, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PostedMail:
+    """A mail in the queue. ``verdict`` and ``reason`` are our own verifier's; empty for one that was queued before."""
+
+    number: int
+    address: str
+    message_id: str
+    subject: str
+    state: DeliveryState
+    verdict: str = ""
+    reason: str = ""
+
+    @property
+    def withheld(self) -> bool:
+        """Whether it stays here until what ``reason`` names was repaired: customers could not verify it."""
+        return self.state is DeliveryState.WITHHELD
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What became of a letter. ``known``: the same request was queued before, and nothing was now."""
+
+    mails: tuple[PostedMail, ...]
+    known: bool
+    notes: tuple[str, ...] = ()
+
+
+def compose_letter(world: World, database: Database, letter: Letter, now: datetime) -> Composed:
+    """The mails of a letter as they would be before signing; LetterRefused for one that would not be sent."""
+    _refuse_odd(world.settings, letter, now)
+    office = office_of(world)
+    try:
+        with database.reading() as conn:
+            thread = thread_by_reference(conn, letter.reference)
+            contacts = tuple(_contact(find_contacts(conn, address), address, thread) for address in letter.to)
+            _refuse_untrusted(conn, letter, contacts)
+            words = {**_facts(conn, letter.kind, office, thread), **letter.words}
+            entries = timeline_of(conn, thread.id)
+    except UnknownRecord as error:
+        raise LetterRefused(str(error), RefusalKind.NOT_FOUND) from error
+    try:
+        mails = _composed(world, office, replace(letter, words=words), thread, contacts, entries, now)
+    except ComposeError as error:
+        raise LetterRefused(str(error), RefusalKind.BAD_DATA) from error
+    return Composed(mails, lint(mails, contacts))
+
+
+async def post_letter(
+    world: World, database: Database, letter: Letter, now: datetime, check: SelfChecker | None = None
+) -> Posted:
+    """Sign, judge and queue the mails of a letter, all of them or none; LetterRefused.
+
+    A mail that our own verifier does not call genuine is queued as withheld: see ``PostedMail.withheld``. ``check`` is
+    what judges, for a server that has one running; without it one is made for this letter. The record is asked from the
+    calling thread.
+    """
+    _refuse_odd(world.settings, letter, now)
+    if (before := _queued_before(database, letter, now)) is not None:
+        return before
+    composed = compose_letter(world, database, letter, now)
+    try:
+        ready = await _judged(world, composed.mails, letter.test_to, now, check)
+    except (ComposeError, SigningError) as error:
+        raise LetterRefused(str(error), RefusalKind.BAD_DATA) from error
+    try:
+        with database.writing() as conn:
+            if letter.key is not None and not _claimed(conn, letter, now):
+                return Posted(_mails_before(conn, letter.key), known=True)
+            numbers = _queue(conn, world.settings, letter, ready, now)
+            states = [show_outbox(conn, number).item.state for number in numbers]
+    except RefusedRecord as error:
+        raise LetterRefused(str(error), RefusalKind.WITHHELD) from error
+    mails = tuple(
+        PostedMail(
+            number,
+            one.signed.rendered.rcpt_to,
+            one.signed.rendered.message_id,
+            one.signed.rendered.subject,
+            state,
+            one.checked.verdict,
+            one.checked.reason,
+        )
+        for number, one, state in zip(numbers, ready, states, strict=True)
+    )
+    return Posted(mails, known=False, notes=composed.notes)
+
+
+def _refuse_odd(settings: Settings, letter: Letter, now: datetime) -> None:
+    """Refuse a kind that nobody writes, a key that is none, a test that goes to somebody else, and a window in which nothing can go."""
+    odd = None
+    to = letter.test_to
+    if letter.kind.automatic or not letter.kind.templated:
+        odd = f"A {letter.kind.value} mail is sent automatically and is written by nobody."
+    elif letter.key is not None and not (0 < len(letter.key) <= MAX_KEY and letter.key.isprintable()):
+        odd = f"An idempotency key is 1 to {MAX_KEY} printable characters."
+    elif to is not None and to.rpartition("@")[2].lower() not in settings.mail.domains:
+        odd = f"A test goes to an address of ours only; {to} is in no domain of mail.domains."
+    elif any(at is not None and at.tzinfo is None for at in (letter.not_before, letter.not_after)):
+        odd = "The times of a send window need their zone."
+    else:
+        odd = odd_window(_terms(settings, letter), now)
+    if odd is not None:
+        raise LetterRefused(odd, RefusalKind.BAD_DATA)
+
+
+def _terms(settings: Settings, letter: Letter) -> Terms:
+    """A test goes on its writer's own word: it leaves our house for nobody."""
+    terms = OWN_WORD if letter.test_to is not None else terms_of(settings)
+    return replace(
+        terms,
+        break_glass=letter.break_glass,
+        not_before=letter.not_before,
+        not_after=letter.not_after,
+    )
+
+
+def _contact(found: tuple[Contact, ...], address: str, thread: Thread) -> Contact:
+    """The contact with that address at the thread's customer."""
+    mine = [one for one in found if one.organisation_id == thread.organisation_id]
+    if not mine:
+        raise LetterRefused(
+            f"{address} is no contact of the customer of {thread.reference}; "
+            "add it first: expertmail contacts add",
+            RefusalKind.NOT_FOUND,
+        )
+    return mine[0]
+
+
+def _refuse_untrusted(conn: Connection, letter: Letter, contacts: Sequence[Contact]) -> None:
+    """Send nobody's words to mailboxes that an intruder may read; say whom to call instead."""
+    for one in contacts:
+        try:
+            refuse_suppressed(conn, one.address)
+            refuse_untrusted(conn, letter.kind, one.address, one.id)
+        except RefusedRecord as error:
+            name = untrusted_recipient(conn, one.address, one.id)
+            if letter.kind is MailKind.PORTAL_NOTICE or name is None:
+                raise LetterRefused(str(error), RefusalKind.WITHHELD) from error
+            calls = " or ".join(f"{c.name} ({c.phone})" for c in phones(conn, one.organisation_id))
+            raise LetterRefused(
+                f"The mail of {name} is marked untrusted. Write it in the portal, then: expertmail compose notice "
+                f"{letter.reference} --to {one.address}; or call {calls or 'them on a number that you trust'}.",
+                RefusalKind.WITHHELD,
+            ) from error
+
+
+def _facts(conn: Connection, kind: MailKind, office: Office, thread: Thread) -> Mapping[str, Value]:
+    customer = organisation(conn, thread.organisation_id)
+    facts = facts_on_record(kind, thread, customer, list_tasks(conn, thread.id))
+    return {name: value for name, value in facts.items() if office.templates.takes(kind, name)}
+
+
+def _composed(  # noqa: PLR0917 -- one call, each argument a different type
+    world: World,
+    office: Office,
+    letter: Letter,
+    thread: Thread,
+    contacts: Sequence[Contact],
+    entries: Sequence[TimelineEntry],
+    now: datetime,
+) -> tuple[Rendered, ...]:
+    """One frozen mail for each contact; an answer refers to the customer's last mail."""
+    # Released mail is no part of the conversation: nobody knows who wrote it.
+    entries = [e for e in entries if e.mark is not Mark.UNVERIFIED]
+    known = [e.message_id for e in entries if e.message_id is not None]
+    asked = [e.message_id for e in entries if e.message_id is not None and e.kind is EntryKind.MAIL_IN]
+    if letter.kind is MailKind.PORTAL_NOTICE:  # it answers nothing that may be an intruder's
+        known, asked = [], []
+    return compose(
+        letter.kind,
+        office=office,
+        thread=thread,
+        contacts=contacts,
+        variables=letter.words,
+        stamps=[stamp(secrets.token_hex(13), world.settings.sender_domain, now) for _ in contacts],
+        in_reply_to=asked[-1] if asked else None,
+        references=tuple(known[-MAX_REFERENCES:]),
+    )
+
+
+async def _judged(
+    world: World,
+    mails: Sequence[Rendered],
+    test_to: str | None,
+    now: datetime,
+    check: SelfChecker | None,
+) -> list[Ready]:
+    """Each mail signed, and what our own verifier says of it. A test belongs to no thread: nothing waits for its answer."""
+    signer = signer_of(world)
+    if test_to is not None:
+        signer = replace(signer, test_to=test_to)
+        mails = [replace(mail, thread_id=None, contact_id=None, code_key=None) for mail in mails]
+    if check is not None:
+        return [await prepare(mail, signer, check, now) for mail in mails]
+    async with judging_set(world, lambda: now) as judging:
+        return [await prepare(mail, signer, judging.check, now) for mail in mails]
+
+
+def _queue(
+    conn: Connection, settings: Settings, letter: Letter, ready: Sequence[Ready], now: datetime
+) -> list[int]:
+    """Queue all of them, and write into the audit trail who did what."""
+    terms = _terms(settings, letter)
+    begin = "compose:" if letter.key is None else request_prefix(letter.key)
+    numbers = [
+        queue_outgoing(
+            conn,
+            one.signed,
+            idempotency_key=f"{begin}{one.signed.rendered.message_id}",
+            actor=letter.actor,
+            checked=one.checked,
+            now=now,
+            terms=terms,
+        ).outgoing_id
+        for one in ready
+    ]
+    thread = thread_by_reference(conn, letter.reference)
+    told = ", ".join(
+        f"mail {number} to {one.signed.rendered.rcpt_to}" for number, one in zip(numbers, ready, strict=True)
+    )
+    if letter.break_glass:
+        told = f"{told}; without a second person: {letter.break_glass}"
+    record_act(
+        conn,
+        f"{letter.kind}-written" if letter.test_to is None else f"{letter.kind}-tested",
+        now,
+        by=letter.actor,
+        subject=thread.reference,
+        detail=told,
+        organisation_id=thread.organisation_id,
+    )
+    return numbers
+
+
+def _queued_before(database: Database, letter: Letter, now: datetime) -> Posted | None:
+    """What the same request queued before: asked first, for a repeated one must not be refused for what changed since."""
+    if letter.key is None:
+        return None
+    with database.reading() as conn:
+        mails = _mails_before(conn, letter.key)
+    if not mails:
+        return None
+    with database.writing() as conn:
+        _claimed(conn, letter, now)
+    return Posted(mails, known=True)
+
+
+def _claimed(conn: Connection, letter: Letter, now: datetime) -> bool:
+    """Take the key for this request; False where the same request has it."""
+    to = (*letter.to, f"test:{letter.test_to}") if letter.test_to else letter.to
+    chosen = {"send after": letter.not_before, "send before": letter.not_after}
+    more = {name: value for name, value in chosen.items() if value}
+    digest = request_digest(letter.kind.value, letter.reference, to, {**letter.words, **more})
+    try:
+        return claim_request(conn, letter.key or "", digest, now)
+    except RefusedRecord as error:
+        raise LetterRefused(str(error), RefusalKind.CONFLICT) from error
+
+
+def _mails_before(conn: Connection, key: str) -> tuple[PostedMail, ...]:
+    items = [show_outbox(conn, number).item for number in mails_of_request(conn, key)]
+    return tuple(
+        PostedMail(one.outgoing_id, one.rcpt_to, f"<{one.message_id}>", one.subject, one.state)
+        for one in items
+    )
