@@ -100,6 +100,7 @@ def show(number: Number, as_json: AsJson = False, config: Config = None) -> None
             "sha256": item.sha256,
             "may go": f"{moment(item.not_before)} to {moment(item.not_after)}",
             "subject": item.subject,
+            "disclosure": entry.disclosure,
             "digest": item.digest,
         }
     )

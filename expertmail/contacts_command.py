@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from expertmail.desk import AsJson, By, Config, acted, actor, now, open_desk
 from expertmail.faults import ExitCode, FaultError
-from expertmail.tables import plain, say, show_facts, show_json, show_table
-from threads.model import Contact, ContactForm, ContactKind
+from expertmail.tables import moment, plain, say, show_facts, show_json, show_table
+from threads.model import Contact, ContactForm, ContactKind, Permission, Tlp
 from threads.store import Connection
 from threads.store.people import (
     add_contact,
     add_domain,
     add_organisation,
+    allow_details,
     change_contact,
     find_contacts,
     find_organisation,
@@ -24,13 +26,34 @@ from threads.store.people import (
     organisation,
     organisation_named,
     remove_contact,
+    set_tlp,
 )
 
 commands = typer.Typer(no_args_is_help=True, help="Add, list, show, change and remove customers' contacts.")
 
+
+class TlpWord(StrEnum):
+    """What may be said of a contact's TLP."""
+
+    RED = Tlp.RED.value
+    AMBER_STRICT = Tlp.AMBER_STRICT.value
+    AMBER = Tlp.AMBER.value
+    GREEN = Tlp.GREEN.value
+    CLEAR = Tlp.CLEAR.value
+    DEFAULT = "default"
+
+
 Address = Annotated[str, typer.Argument(help="Mail address of the contact.")]
 OfKind = Annotated[
     ContactKind | None, typer.Option(help="Which contact, if the address is one of several kinds.")
+]
+TlpOption = Annotated[
+    TlpWord | None,
+    typer.Option(
+        "--tlp",
+        case_sensitive=False,
+        help="How far details may go to the contact by mail; default: as mail.default_tlp says.",
+    ),
 ]
 External = Annotated[
     bool | None,
@@ -66,6 +89,11 @@ def add(
     phone: Annotated[str | None, typer.Option(help="Telephone number, for break-glass calls.")] = None,
     form: Annotated[ContactForm, typer.Option(help="Who reads the mail.")] = ContactForm.PERSON,
     external: External = None,
+    tlp: TlpOption = None,
+    agreed: Annotated[
+        bool,
+        typer.Option("--allow-details", help="The contact agreed to get details by mail whatever its way."),
+    ] = False,
     by: By = None,
     as_json: AsJson = False,
     config: Config = None,
@@ -89,7 +117,10 @@ def add(
                 phone=phone,
                 form=form,
                 external=external,
+                tlp=_tlp(tlp),
             )
+            if agreed:
+                made = allow_details(conn, made, Permission(at, actor(by)))
             if known is None:
                 acted(conn, "customer-added", by, customer.name, organisation_id=customer.id)
             for one in domain or ():
@@ -103,6 +134,7 @@ def add(
                 )
             detail = f"{made.name}, {made.kind} of {customer.name}"
             acted(conn, "contact-added", by, made.address, detail, organisation_id=customer.id)
+            _acted_on_details(conn, None, made, by)
         if as_json:
             show_json({**plain(made), "organisation": customer.name})
             return
@@ -187,7 +219,31 @@ def _facts(one: Contact) -> dict[str, str]:
         "form": _form(one),
         "language": one.language,
         "phone": one.phone or "",
+        "tlp": "" if one.tlp is None else one.tlp.value,
+        "details": _allowed(one.details_allowed),
     }
+
+
+def _allowed(permission: Permission | None) -> str:
+    """Whether a contact gets details whatever the way, since when, and on whose word."""
+    return (
+        ""
+        if permission is None
+        else f"allowed by mail since {moment(permission.at)}, recorded by {permission.by}"
+    )
+
+
+def _tlp(word: TlpWord | None) -> Tlp | None:
+    """The TLP of that name; None where the settings decide."""
+    return None if word is None or word is TlpWord.DEFAULT else Tlp(word.value)
+
+
+def _acted_on_details(conn: Connection, before: Contact | None, after: Contact, by: str | None) -> None:
+    """Record in the audit trail, on a row of its own, that a contact's permission was given or taken back."""
+    had = None if before is None else before.details_allowed
+    if had != after.details_allowed:
+        act = "details-allowed" if after.details_allowed is not None else "details-forbidden"
+        acted(conn, act, by, after.address, after.name, organisation_id=after.organisation_id)
 
 
 def _form(one: Contact) -> str:
@@ -204,6 +260,14 @@ def change(
     phone: Annotated[str | None, typer.Option(help="Telephone number; empty takes it away.")] = None,
     form: Annotated[ContactForm | None, typer.Option(help="Who reads the mail.")] = None,
     external: External = None,
+    tlp: TlpOption = None,
+    details: Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-details/--forbid-details",
+            help="The contact agreed to get details by mail whatever its way, or takes that back.",
+        ),
+    ] = None,
     org: Annotated[
         str | None, typer.Option(help="The customer, if the address is a contact of several.")
     ] = None,
@@ -226,7 +290,12 @@ def change(
                 form=form,
                 external=external,
             )
-            old, new = plain(before), plain(after)
+            if tlp is not None:
+                after = set_tlp(conn, after, _tlp(tlp))
+            if details is not None:
+                after = allow_details(conn, after, Permission(now(), actor(by)) if details else None)
+            _acted_on_details(conn, before, after, by)
+            old, new = _told(before), _told(after)
             told = "; ".join(f"{key}: {old[key]} -> {new[key]}" for key in new if new[key] != old[key])
             if told:
                 acted(conn, "contact-changed", by, after.address, told, organisation_id=after.organisation_id)
@@ -234,6 +303,12 @@ def change(
             show_json(after)
         else:
             say(f"{after.address}: {told or 'nothing changed'}.")
+
+
+def _told(one: Contact) -> dict[str, str | None]:
+    """What a change is told of."""
+    tlp = TlpWord.DEFAULT if one.tlp is None else one.tlp
+    return {**plain(one), "tlp": tlp.value, "details_allowed": "no" if one.details_allowed is None else "yes"}
 
 
 @commands.command()

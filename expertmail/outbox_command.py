@@ -205,6 +205,7 @@ def show(
             "may go": "" if window is None else f"{moment(window[0])} to {moment(window[1])}",
             "next try": moment(item.next_attempt_at),
             "message-id": item.message_id,
+            "disclosure": entry.disclosure + ("; by SMTP under checked TLS only" if entry.needs_tls else ""),
             "last answer": item.last_reply,
         }
     )

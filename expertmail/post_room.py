@@ -18,6 +18,7 @@ from expertmail.world import World
 from outbound.approval import Terms
 from outbound.compose import Office
 from outbound.delivery import Credentials, Tls, Transport, smarthost
+from outbound.disclosure import DisclosureRules, Outlet
 from outbound.dispatch import SelfChecker, Signer
 from outbound.file_delivery import FileTransport
 from outbound.links import hosts_in
@@ -28,7 +29,8 @@ from outbound.pace import PaceLimits
 from outbound.selfcheck import self_check
 from outbound.template_files import load_templates
 from outbound.thread_root import ThreadRoots
-from outbound.tls_policy import tls_policy
+from outbound.tls_policy import TlsPolicy, tls_policy
+from threads.model import Tlp
 from verifier.driver import Budget
 from verifier.evidence import Answer, Question
 from verifier.opinion_worker import SecondOpinion
@@ -69,6 +71,28 @@ def office_of(world: World) -> Office:
         world.settings.hostname,
         MailCodes(secrets),
         ThreadRoots(secrets[-1], world.settings.sender_domain),
+        disclosure_rules(world.settings),
+    )
+
+
+def disclosure_rules(settings: Settings) -> DisclosureRules:
+    """Whose mail may hold details, by the way that it takes."""
+    delivery = settings.delivery
+    if delivery.mode == "files":
+        outlet = Outlet.FILES
+    elif delivery.mode == "smarthost":
+        outlet = Outlet.SMARTHOST if delivery.smarthost_tls == "none" else Outlet.TLS_SMARTHOST
+    else:
+        outlet = Outlet.MX
+    return DisclosureRules(Tlp(settings.mail.default_tlp), outlet, _tls_policy(settings))
+
+
+def _tls_policy(settings: Settings) -> TlsPolicy:
+    delivery = settings.delivery
+    return tls_policy(
+        required=delivery.mx_tls == "required",
+        required_domains=delivery.tls_required_domains,
+        optional_domains=delivery.tls_optional_domains,
     )
 
 
@@ -156,11 +180,7 @@ def transport_of(world: World, resolver: Resolver) -> Transport:
         settings.hostname,
         delivery.mx_port,
         private_networks=private,
-        policy=tls_policy(
-            required=delivery.mx_tls == "required",
-            required_domains=delivery.tls_required_domains,
-            optional_domains=delivery.tls_optional_domains,
-        ),
+        policy=_tls_policy(settings),
         cert_bundle=None if delivery.ca_file is None else str(delivery.ca_file),
         spread=random.random,
     )

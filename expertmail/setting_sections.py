@@ -230,6 +230,10 @@ class MailSettings(_Section):
         max_length=40,
         description="The number that customers may call, as they know it from you; each mail of ours shows it and asks them to compare it. Unset: a mail says to call the number agreed on.",
     )
+    default_tlp: Literal["RED", "AMBER+STRICT", "AMBER", "GREEN", "CLEAR"] = Field(
+        default="AMBER",
+        description="TLP of contacts that have none of their own (`expertmail contacts change --tlp`). With AMBER, mail holds what experts wrote only where TLS on its way is required and checked, in delivery mode `files`, or where the contact allows it, and says to see the portal elsewhere; GREEN lets it go by any mail (docs/expert.md).",
+    )
 
 
 class DatabaseSettings(_Section):

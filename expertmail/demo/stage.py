@@ -137,6 +137,8 @@ def _configure(folder: Path, key: bytes, dns: tuple[str, int], sink_port: int) -
     config = folder / "expertmail.toml"
     config.write_text(
         f"""data_dir = "{folder}/var"
+[mail]
+default_tlp = "GREEN"
 [smtp]
 port = 0
 [console]
