@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, not_, null, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, not_, null, or_, select
 
 from outbound.schema import automatic_orders, outgoing, suppressed
 from outbound.store.untrusted import to_organisation
-from threads.schema import contacts, organisations
-from threads.store.belonging import of_another, on_legal_hold, threads_of
+from threads.schema import contacts
+from threads.store.belonging import (
+    contact_of_another,
+    mail_on_legal_hold,
+    of_another,
+    on_legal_hold,
+    threads_of,
+)
 from threads.store.row_references import delete_rows, references_of
 
 
@@ -35,7 +41,8 @@ def erase_outgoing(conn: Connection, organisation_id: int) -> int:
     theirs = select(contacts.c.address_key).where(contacts.c.organisation_id == organisation_id)
     key = suppressed.c.address_key
     of_its_own = or_(key.in_(theirs), to_organisation(organisation_id, null(), key))
-    conn.execute(delete(suppressed).where(of_its_own, not_(on_legal_hold(key))))
+    theirs_too = contact_of_another(organisation_id, key)  # who would get mail again that nobody reads
+    conn.execute(delete(suppressed).where(of_its_own, not_(theirs_too), not_(on_legal_hold(key))))
     return len(mails)
 
 
@@ -57,17 +64,5 @@ def _concerns(
     )
     return and_(
         or_(thread_id.in_(threads_of(organisation_id)), to_its_own),
-        not_(_on_hold(thread_id, contact_id, address)),
+        not_(mail_on_legal_hold(address, contact_id, thread_id)),
     )
-
-
-def _on_hold(
-    thread_id: ColumnElement[Any], contact_id: ColumnElement[Any], address: ColumnElement[Any]
-) -> ColumnElement[bool]:
-    """Whether a legal hold covers it by its thread, its recipient or the contact it was meant for. Never null."""
-    to_contact = exists().where(
-        contacts.c.id == contact_id,
-        organisations.c.id == contacts.c.organisation_id,
-        organisations.c.hold_at.is_not(None),
-    )
-    return or_(on_legal_hold(address, thread_id), to_contact)

@@ -13,8 +13,9 @@ from sqlalchemy import insert, inspect, select, text, update
 import outbound.schema
 from outbound.model import MailKind, Rendered, SelfCheck, Signed
 from outbound.orders import acknowledgement
-from outbound.store import order_automatic, queue_outgoing
+from outbound.store import list_suppressed, order_automatic, queue_outgoing
 from outbound.store.erasure import count_outgoing, erase_outgoing
+from outbound.store.suppression import suppress
 from tests.threads.conftest import AT, World, arrival, filing, populate
 from tests.threads.test_postgresql import server  # noqa: F401 -- a fixture
 from threads import store
@@ -22,6 +23,7 @@ from threads.model import Disposition, Organisation, State, TaskSource, Thread, 
 from threads.schema import (
     attachments,
     expired_messages,
+    messages,
     metadata,
     organisations,
     relayed_messages,
@@ -192,9 +194,8 @@ def test_an_erased_customer_is_gone_from_every_table_and_nobody_else_is(world: W
     with world.database.reading() as conn:
         left = {copy.id for copy in store.list_copies(conn)}
         assert left == {"TRIAGE", "OTHERS", "GUEST"}
-        assert store.stored_copy(conn, "GUEST").contact_id is None, (
-            "filed on another's thread: that one's record"
-        )
+        (his_other, _) = store.list_contacts(conn)
+        assert store.stored_copy(conn, "GUEST").contact_id == his_other.id, "by whom it is Fabrikam's record"
         assert [one.name for one in store.list_organisations(conn)] == ["Fabrikam"]
         assert store.find_organisation(conn, "Contoso") is None
         assert [(one.address, one.organisation_id) for one in store.list_contacts(conn)] == [
@@ -417,7 +418,38 @@ def test_our_mail_on_another_customers_thread_stays(world: World, on_hold: bool)
     erase(world)
     with world.database.reading() as conn:
         rows = conn.execute(select(outbound.schema.outgoing.c.rcpt_to, outbound.schema.outgoing.c.contact_id))
-        assert [tuple(row) for row in rows] == [("eve@partner.test", None), ("Alex@contoso.test", None)]
+        (his_other, _) = store.list_contacts(conn)
+        assert [tuple(row) for row in rows] == [
+            ("eve@partner.test", None),
+            ("Alex@contoso.test", his_other.id),
+        ]
+
+
+def test_what_a_contact_of_two_customers_wrote_or_was_told_stays_with_the_other_one(world: World) -> None:
+    fabrikam, theirs = second(world)
+    came(world, "EXPIRED", Disposition.HELD, "Alex@contoso.test", None)
+    later = AT + 40 * DAY
+    with world.database.writing() as conn:
+        expire(conn, due(conn, later), later, later, by="gateway")
+    came(world, "THEIRS", Disposition.FILED, "alex@contoso.test", theirs.id)
+    came(world, "EITHER", Disposition.HELD, "alex@contoso.test", None)
+    came(world, "MINE", Disposition.HELD, "sam@contoso.test", None)
+    queue(world, theirs.id, ("Alex@contoso.test", world.alex.id))
+    with world.database.writing() as conn:
+        conn.execute(update(messages).values(contact_id=world.alex.id))
+        for address in ("alex@contoso.test", "sam@contoso.test"):
+            suppress(conn, address, "nobody there", AT, actor="gateway")
+    erase(world)
+    assert left(world) == {"THEIRS", "EITHER"}
+    with world.database.reading() as conn:
+        (twin,) = [
+            one for one in store.list_contacts(conn, fabrikam.id) if one.address == "Alex@contoso.test"
+        ]
+        assert conn.execute(select(messages.c.contact_id)).scalars().all() == [twin.id, twin.id]
+        assert conn.execute(select(outbound.schema.outgoing.c.contact_id)).scalars().all() == [twin.id]
+        assert conn.execute(select(expired_messages.c.id)).scalars().all() == ["EXPIRED"]
+        assert [entry.address for entry in list_suppressed(conn)] == ["alex@contoso.test"]
+    assert store.check(world.database) == ()
 
 
 def test_what_another_customers_hold_covers_stays_on_the_shell_of_its_thread(world: World) -> None:
@@ -543,6 +575,43 @@ def test_a_thread_keeps_its_content_under_the_hold_of_an_author_on_it(world: Wor
         end_hold(conn, organisation_named(conn, "Fabrikam"))
     empty(world, AT + 31 * DAY)
     assert left(world) == set()
+
+
+@pytest.mark.parametrize("by_address", [False, True])
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_thread_keeps_its_content_under_the_hold_of_whom_we_wrote_to_on_it(
+    world: World, by_address: bool, ordered: bool
+) -> None:
+    fabrikam, _ = second(world, on_hold=True)
+    with world.database.reading() as conn:
+        (eve, *_) = [
+            one for one in store.list_contacts(conn, fabrikam.id) if one.address == "eve@partner.test"
+        ]
+    address, contact_id = ("Eve@Partner.test", None) if by_address else ("her@private.test", eve.id)
+    if ordered:
+        with world.database.writing() as conn:
+            order_automatic(
+                conn,
+                acknowledgement(
+                    thread_id=world.incident.id,
+                    contact_id=contact_id,
+                    address=address,
+                    idempotency_key="a",
+                    ordered_at=AT,
+                ),
+            )
+    else:
+        queue(world, world.incident.id, (address, contact_id))
+    resolve(world, AT)
+    empty(world, AT + 31 * DAY)
+    kept = outbound.schema.automatic_orders if ordered else outbound.schema.outgoing
+    with world.database.writing() as conn:
+        assert len(conn.execute(select(kept.c.id)).all()) == 1
+        assert store.thread_by_id(conn, world.incident.id).emptied_at is None
+        end_hold(conn, organisation_named(conn, "Fabrikam"))
+    empty(world, AT + 31 * DAY)
+    with world.database.reading() as conn:
+        assert conn.execute(select(kept.c.id)).all() == []
 
 
 def test_an_emptied_thread_that_is_reopened_ends_again_by_its_new_time(world: World) -> None:

@@ -1,7 +1,8 @@
 """Which messages are an organisation's: those on its threads, and those of its people that are on nobody else's thread.
 
 What is on a thread of another organisation is that one's record, whatever became of it, and what another one's legal hold
-covers is nobody's to erase.
+covers is nobody's to erase. Whoever is a contact of two may have written for either: what is on no thread of theirs goes with
+the last of them.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def traces_of(organisation_id: int) -> ColumnElement[bool]:
 
 def relayed_of(organisation_id: int) -> ColumnElement[bool]:
     """Of ``relayed_messages``."""
-    theirs = _by_people_of(organisation_id, relayed_messages.c.author, relayed_messages.c.mail_from)
+    theirs = _only_by_people_of(organisation_id, relayed_messages.c.author, relayed_messages.c.mail_from)
     return and_(theirs, not_(on_legal_hold(relayed_messages.c.author)))
 
 
@@ -59,7 +60,7 @@ def _goes_with(
     author: ColumnElement[Any],
     mail_from: ColumnElement[Any],
 ) -> ColumnElement[bool]:
-    theirs = _by_people_of(organisation_id, author, mail_from)
+    theirs = _only_by_people_of(organisation_id, author, mail_from)
     return and_(
         or_(
             thread_id.in_(threads_of(organisation_id)),
@@ -69,11 +70,27 @@ def _goes_with(
     )
 
 
-def _by_people_of(organisation_id: int, *addresses: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether one of the addresses is a contact's, or of a domain that the organisation has verified. Never null."""
+def contact_of_another(organisation_id: int, address: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether an address is a contact's of another organisation that is still there. Never null."""
+    return exists().where(
+        contacts.c.address_key == func.lower(address),
+        contacts.c.organisation_id != organisation_id,
+        organisations.c.id == contacts.c.organisation_id,
+        organisations.c.erased_at.is_(None),
+    )
+
+
+def _only_by_people_of(
+    organisation_id: int, author: ColumnElement[Any], mail_from: ColumnElement[Any]
+) -> ColumnElement[bool]:
+    """Whether one of the addresses is a contact's, or of a domain that the organisation has verified. Never null.
+
+    And nobody else's contact wrote it, by its author or, where none can be read, its envelope.
+    """
     mine = select(literal(organisation_id))
     verified = organisation_domains.c.verified.is_(True)
-    return or_(*(_address_of(mine, address, verified) for address in addresses))
+    theirs = or_(*(_address_of(mine, address, verified) for address in (author, mail_from)))
+    return and_(theirs, not_(contact_of_another(organisation_id, func.coalesce(author, mail_from))))
 
 
 def _address_of(
@@ -100,3 +117,15 @@ def on_legal_hold(
         return _address_of(held, author)
     of_thread = exists().where(threads.c.id == thread_id, threads.c.organisation_id.in_(held))
     return or_(of_thread, _address_of(held, author))
+
+
+def mail_on_legal_hold(
+    address: ColumnElement[Any], contact_id: ColumnElement[Any], thread_id: ColumnElement[Any] | None = None
+) -> ColumnElement[bool]:
+    """Whether a legal hold covers mail of ours by its thread, its recipient or the contact it was meant for. Never null."""
+    to_contact = exists().where(
+        contacts.c.id == contact_id,
+        organisations.c.id == contacts.c.organisation_id,
+        organisations.c.hold_at.is_not(None),
+    )
+    return or_(on_legal_hold(address, thread_id), to_contact)

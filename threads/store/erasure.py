@@ -141,7 +141,7 @@ def erase_rest(conn: Connection, organisation_id: int, at: datetime) -> int:
     mine = conn.execute(threads_of(organisation_id)).scalars().all()
     delete_referring(conn, references, "threads", mine, _ON_HOLD_AT_MOST)
     theirs = contacts.c.organisation_id == organisation_id
-    _let_go_of_contacts(conn, references, select(contacts.c.id).where(theirs))
+    _let_go_of_contacts(conn, references, organisation_id)
     conn.execute(delete(contacts).where(theirs))
     conn.execute(
         delete(organisation_domains).where(organisation_domains.c.organisation_id == organisation_id)
@@ -155,11 +155,41 @@ def erase_rest(conn: Connection, organisation_id: int, at: datetime) -> int:
     return erase_acts(conn, organisation_id)
 
 
-def _let_go_of_contacts(conn: Connection, references: References, people: Select[Any]) -> None:
-    """What a contact of this one's said or was told on another organisation's thread stays there, without the tie."""
+def _let_go_of_contacts(conn: Connection, references: References, organisation_id: int) -> None:
+    """What a contact of this one's said or was told elsewhere stays there, tied to who is the same person's contact there.
+
+    Without such a contact it stays without the tie.
+    """
+    there = {(name, by) for name, by, _ in references.get("threads", ())}
+    people = select(contacts.c.id).where(contacts.c.organisation_id == organisation_id)
     for name, by, _ in references.get("contacts", ()):
-        rows = table(name, column(by, Integer()))
-        conn.execute(update(rows).where(rows.c[by].in_(people)).values({by: None}))
+        rows = table(name, column(by, Integer()), column("thread_id", Integer()))
+        gone = rows.c[by].in_(people)
+        if (name, "thread_id") in there:
+            for found in conn.execute(select(rows.c[by], rows.c.thread_id).where(gone).distinct()).all():
+                twin = conn.execute(_twin(found[0], found.thread_id)).scalar()
+                on_it = rows.c.thread_id.is_not_distinct_from(found.thread_id)
+                conn.execute(update(rows).where(rows.c[by] == found[0], on_it).values({by: twin}))
+        conn.execute(update(rows).where(gone).values({by: None}))
+
+
+def _twin(contact_id: int, thread_id: int | None) -> Select[Any]:
+    """The same address as a contact of the thread's organisation, or without a thread of any that is still there."""
+    gone = contacts.alias()
+    query = (
+        select(contacts.c.id)
+        .join(gone, gone.c.address_key == contacts.c.address_key)
+        .join(organisations, organisations.c.id == contacts.c.organisation_id)
+        .where(
+            gone.c.id == contact_id,
+            contacts.c.organisation_id != gone.c.organisation_id,
+            organisations.c.erased_at.is_(None),
+        )
+    )
+    if thread_id is not None:
+        of_thread = select(threads.c.organisation_id).where(threads.c.id == thread_id)
+        query = query.where(contacts.c.organisation_id == of_thread.scalar_subquery())
+    return query.order_by(contacts.c.id).limit(1)
 
 
 def _leave_shell(conn: Connection, organisation_id: int, at: datetime) -> None:

@@ -10,25 +10,36 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, exists, or_, select, update
+from sqlalchemy import Connection, Integer, Text, column, exists, or_, select, table, update
 
 from threads.model import Disposition, EntryKind, Mark, State
 from threads.schema import messages, organisations, threads
 from threads.store.audit import record_act
-from threads.store.belonging import on_legal_hold
+from threads.store.belonging import mail_on_legal_hold, on_legal_hold
 from threads.store.erasure import COPIES_AT_ONCE, EMPTIED, erasable, overwrite_deleted, remove_copies
 from threads.store.row_references import delete_referring, references_of
 from threads.store.thread import append, thread_by_id
 
+# Our own mail and the orders for it, which another room keeps (outbound.schema): here only whom they are for.
+_OURS: Final = tuple(
+    (table(name, column("thread_id", Integer()), column("contact_id", Integer()), column(to, Text())), to)
+    for name, to in (("outgoing", "rcpt_to"), ("automatic_orders", "address_key"))
+)
 _WAITING: Final = (Disposition.HELD.value, Disposition.TRIAGE.value)
 
 
 def threads_past_time(conn: Connection, now: datetime) -> tuple[int, ...]:
     """Resolved threads whose time is over, by their numbers; none that a legal hold covers.
 
-    It covers a thread by its organisation, and by the author of a message on it: the entries tell his words, too.
+    It covers a thread by its organisation, by the author of a message on it, and by whom we wrote to on it: the entries tell
+    those words, too.
     """
     heard = exists().where(messages.c.thread_id == threads.c.id, on_legal_hold(messages.c.author))
+    told = (
+        exists().where(mail.c.thread_id == threads.c.id, mail_on_legal_hold(mail.c[to], mail.c.contact_id))
+        for mail, to in _OURS
+    )
+    covered = or_(heard, *told)
     with_time = select(organisations.c.id, organisations.c.retention_days).where(
         organisations.c.retention_days.is_not(None), organisations.c.hold_at.is_(None)
     )
@@ -41,7 +52,7 @@ def threads_past_time(conn: Connection, now: datetime) -> tuple[int, ...]:
                 threads.c.state == State.RESOLVED.value,
                 threads.c.updated_at < now - timedelta(days=row.retention_days),
                 or_(threads.c.emptied_at.is_(None), threads.c.emptied_at < threads.c.updated_at),
-                ~heard,
+                ~covered,
             )
             .order_by(threads.c.id)
         )
