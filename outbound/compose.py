@@ -60,6 +60,14 @@ class Office:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class OutsideAddress:
+    """An address that is no contact of the thread's organisation, and to which an expert writes for a reason."""
+
+    address: str
+    language: str = "en"
+
+
 def stamp(token: str, domain: str, now: datetime) -> Stamp:
     """A Message-ID at our own domain (RFC 5322 3.6.4) from a token that the caller drew at random."""
     return Stamp(message_id=f"<{token}@{domain}>", date=now, boundary_seed=token)
@@ -70,16 +78,16 @@ def compose(
     *,
     office: Office,
     thread: Thread,
-    contacts: Sequence[Contact],
+    contacts: Sequence[Contact | OutsideAddress],
     variables: Mapping[str, Value],
     stamps: Sequence[Stamp],
     in_reply_to: str | None = None,
     references: tuple[str, ...] = (),
 ) -> tuple[Rendered, ...]:
-    """An expert's mail to contacts of the thread's organisation: one for each address, in their order.
+    """An expert's mail to contacts of the thread's organisation, and to addresses outside: one for each, in their order.
 
     ``stamps`` holds at least one for each contact. ``title`` is filled in with the thread's own title unless
-    given. ``in_reply_to`` and ``references`` are Message-IDs without angle brackets. Raises ComposeError.
+    given, ``role`` with the contact's. ``in_reply_to`` and ``references`` are Message-IDs without angle brackets. Raises ComposeError.
     """
     if kind.automatic:
         raise ComposeError(f"A {kind.value} mail is sent automatically and is written by nobody.")
@@ -90,11 +98,11 @@ def compose(
     if len(contacts) > MAX_RECIPIENTS:
         raise ComposeError(f"A mail goes to at most {MAX_RECIPIENTS} contacts at a time.")
     for contact in contacts:
-        if contact.organisation_id != thread.organisation_id:
+        if isinstance(contact, Contact) and contact.organisation_id != thread.organisation_id:
             raise ComposeError(
                 f"{contact.address} is not a contact of the organisation of {thread.reference}."
             )
-    first: dict[str, Contact] = {}
+    first: dict[str, Contact | OutsideAddress] = {}
     for contact in contacts:
         first.setdefault(contact.address.lower(), contact)
     once = tuple(first.values())
@@ -104,39 +112,45 @@ def compose(
     title: dict[str, Value] = {"title": thread.title} if office.templates.takes(kind, "title") else {}
     words = {**title, **variables}
     return tuple(
-        _to_contact(kind, office, thread, contact, words, one, in_reply_to, references)
+        _to_one(kind, office, thread, contact, words, one, in_reply_to, references)
         for contact, one in zip(once, stamps, strict=False)
     )
 
 
-def _to_contact(  # noqa: PLR0917 -- one call, each argument a different type
+def _to_one(  # noqa: PLR0917 -- one call, each argument a different type
     kind: MailKind,
     office: Office,
     thread: Thread,
-    contact: Contact,
+    to: Contact | OutsideAddress,
     variables: Mapping[str, Value],
     one: Stamp,
     in_reply_to: str | None,
     references: tuple[str, ...],
 ) -> Rendered:
-    reply_to = office.reply_address(thread.id, contact.id)
+    contact = to if isinstance(to, Contact) else None
+    contact_id = None if contact is None else contact.id
+    reply_to = office.reply_address(thread.id, contact_id)
+    role: dict[str, Value] = {}
+    if contact is not None and office.templates.takes(kind, "role"):
+        role = {"role": contact.kind.value}
     draft = Draft(
         kind=kind,
-        recipient=Recipient(contact.address, contact.name, contact.id),
+        recipient=Recipient(to.address, "" if contact is None else contact.name, contact_id),
         thread_id=thread.id,
         tag=thread.reference,
         reply_to=reply_to,
         # Bounces come back to where replies do and so find their thread and contact; the reply domain is a
         # subdomain of ours, so SPF is aligned in relaxed mode (RFC 9989 4.10.3).
         mail_from=reply_to,
-        variables=variables,
-        language=contact.language,
+        variables={**role, **variables},
+        language=to.language,
         in_reply_to=in_reply_to,
         references=_chain(office, thread, references),
-        code=_code(office, one),
-        disclosure=_disclosure(kind, office, contact.address, contact),
+        # Which mail bears a code is answered to the contact on record for it; here there is none to ask.
+        code=None if contact is None else _code(office, one),
+        disclosure=_disclosure(kind, office, to.address, contact),
     )
-    return render(draft, office.templates.get(kind, contact.language), office.letterhead, one)
+    return render(draft, office.templates.get(kind, to.language), office.letterhead, one)
 
 
 def _chain(office: Office, thread: Thread | None, references: tuple[str, ...]) -> tuple[str, ...]:
