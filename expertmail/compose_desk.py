@@ -112,11 +112,20 @@ def _show(mails: Sequence[Rendered], sight: Sight, *, as_json: bool) -> None:
         return
     if as_json:
         show_json(
-            [{"to": m.rcpt_to, "subject": m.subject, "text": _text(m), "raw": m.raw.decode()} for m in mails]
+            [
+                {
+                    "to": m.rcpt_to,
+                    "subject": m.subject,
+                    "text": _text(m),
+                    "raw": m.raw.decode(),
+                    "disclosure": m.disclosure.words,
+                }
+                for m in mails
+            ]
         )
         return
     for mail in mails:
-        say(f"To:      {mail.rcpt_to}\nSubject: {mail.subject}\n")
+        say(f"To:      {mail.rcpt_to}\nSubject: {mail.subject}\n({mail.disclosure.words})\n")
         say(_text(mail))
 
 

@@ -12,7 +12,7 @@ SHOWN_SUBJECT = 78
 
 
 def lint(mails: Sequence[Rendered], contacts: Sequence[Contact]) -> tuple[str, ...]:
-    """The notes on a letter: a long subject, and a language that a recipient does not read."""
+    """The notes on a letter: a long subject, a language that a recipient does not read, details that are left out."""
     notes = [
         f"the subject has {len(mail.subject)} characters; telephones show some {SHOWN_SUBJECT}"
         for mail in mails[:1]
@@ -23,4 +23,10 @@ def lint(mails: Sequence[Rendered], contacts: Sequence[Contact]) -> tuple[str, .
         wanted = languages.get(mail.rcpt_to.lower(), mail.language)
         if wanted.lower().partition("-")[0] != mail.language.partition("-")[0]:
             notes.append(f"{mail.rcpt_to} reads {wanted}, and this kind of mail is in {mail.language}")
+    notes += [
+        f"the mail to {mail.rcpt_to} says to see the portal and holds no details ({mail.disclosure.reason}); see that they "
+        "stand in the portal"
+        for mail in mails
+        if not mail.disclosure.full
+    ]
     return tuple(notes)

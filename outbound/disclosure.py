@@ -71,10 +71,12 @@ class Disclosure:
     @property
     def words(self) -> str:
         """One line for the preview and the outbox."""
+        if not self.reason:
+            return "this kind of mail has no details"
         return f"{'details included' if self.full else 'details left out'}: {self.reason}"
 
 
-NO_DETAILS = Disclosure(full=True, reason="this kind of mail has none")
+NO_DETAILS = Disclosure(full=True, reason="")
 """Of mail that says the same to everybody."""
 
 _PROTECTED = {
@@ -85,10 +87,10 @@ _PROTECTED = {
 
 
 def disclosure_to(address: str, contact: Contact | None, rules: DisclosureRules) -> Disclosure:
-    """What a mail with details may hold. ``contact`` is None for an address that is no contact."""
+    """What a mail with details may hold. ``contact`` is None for an address that is no contact, so outside the organisation."""
     tlp = rules.default_tlp if contact is None or contact.tlp is None else contact.tlp
     allowed = contact is not None and contact.details_allowed is not None
-    external = contact is not None and contact.external
+    external = contact is None or contact.external
     return decide(tlp, allowed=allowed, external=external, way=rules.way(address))
 
 

@@ -109,7 +109,9 @@ class TemplateSet:
             subject, text, html = (
                 self._environment.get_template(f"{kind.value}/{chosen}/{file}") for file in FILES
             )
-            less = tuple(self._environment.get_template(f"letter/{chosen}/{file}") for file in REDUCED_FILES)
+            short_subject, short_text, short_html = (
+                self._environment.get_template(f"letter/{chosen}/{file}") for file in REDUCED_FILES
+            )
         except jinja2.TemplateError as error:
             raise ComposeError(f"The template {kind.value} ({chosen}) cannot be used: {error}.") from error
         whole = Template(declaration, chosen, subject, text, html)
@@ -117,7 +119,7 @@ class TemplateSet:
             return whole
         if all(one.optional for one in declaration.details):  # it says what it is for without them
             return replace(whole, reduced=whole)
-        return replace(whole, reduced=Template(declaration, chosen, *less))
+        return replace(whole, reduced=Template(declaration, chosen, short_subject, short_text, short_html))
 
     def holds_details(self, kind: MailKind) -> bool:
         """Whether mail of that kind holds what an expert, a portal or a customer wrote."""
