@@ -8,7 +8,7 @@ from expertmail.desk import AsJson
 from expertmail.tables import say, show_json, show_table
 from outbound.template import Declaration
 from outbound.template_files import load_templates
-from outbound.variables import Variable
+from outbound.variables import Variable, described
 
 
 def register(app: typer.Typer) -> None:
@@ -40,8 +40,7 @@ def kinds(as_json: AsJson = False) -> None:
 
 
 def _said(variable: Variable) -> str:
-    what = "|".join(variable.options) or variable.type.value
-    return f"{variable.name}{'*' if variable.optional else ''} ({what})"
+    return f"{variable.name}{'*' if variable.optional else ''} ({described(variable)})"
 
 
 def _told(one: Declaration) -> dict[str, object]:

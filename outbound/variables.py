@@ -94,6 +94,11 @@ def declared(name: str, spec: Mapping[str, Any]) -> Variable:
     return variable
 
 
+def described(variable: Variable) -> str:
+    """What a variable holds, in a word or in those that it may be."""
+    return "|".join(variable.options) or variable.type.value
+
+
 def checked(
     variables: tuple[Variable, ...], given: Mapping[str, Value], hosts: frozenset[str], kind: str
 ) -> Mapping[str, Value]:
@@ -103,9 +108,11 @@ def checked(
     """
     by_name = {variable.name: variable for variable in variables}
     if missing := [name for name, one in by_name.items() if name not in given and not one.optional]:
-        raise ComposeError(f"The {kind} mail needs {missing[0]!r}.")
+        told = ", ".join(f"{name!r} ({described(by_name[name])})" for name in missing)
+        raise ComposeError(f"The {kind} mail needs {told}.")
     if strange := [name for name in given if name not in by_name]:
-        raise ComposeError(f"The {kind} mail has no place for {strange[0][:40]!r}.")
+        takes = ", ".join(f"{name!r}" for name in by_name) or "nothing"
+        raise ComposeError(f"The {kind} mail has no place for {strange[0][:40]!r}; it takes {takes}.")
     return MappingProxyType({name: _value(one, given, hosts) for name, one in by_name.items()})
 
 
