@@ -12,7 +12,7 @@ from expertmail.conversation_view import match_json, say_signals
 from expertmail.desk import AsJson, By, Config, Desk, acted, actor, now, open_desk
 from expertmail.faults import FaultError
 from expertmail.gateway import mailboxes
-from expertmail.held_listing import damaged_json, expired_json, held_json, list_expired, list_held
+from expertmail.held_listing import KEPT, damaged_json, expired_json, held_json, list_expired, list_held
 from expertmail.held_time import retention_of
 from expertmail.relaying import border_of, route_of
 from expertmail.tables import moment, say, show_facts, show_json
@@ -95,7 +95,7 @@ def show(identifier: Identifier, as_json: AsJson = False, config: Config = None)
             "waits as": copy.disposition.value,
             "why": copy.reason,
             "received": moment(copy.received_at),
-            "expires": moment(retention.expires(copy)),
+            "expires": KEPT if item.legal_hold else moment(retention.expires(copy)),
             "author": copy.author or "(unreadable)",
             "envelope": f"from <{copy.mail_from}> to <{copy.rcpt_to}>, sent by {copy.client_ip} ({copy.helo})",
             "forwarded for": forwarded_for(copy.mail_from) or "",

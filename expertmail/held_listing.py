@@ -21,6 +21,9 @@ TABLE_ROWS: Final = 1_000
 NAMED: Final = 5
 """Damaged messages that the last sentence names."""
 
+KEPT: Final = "kept (legal hold)"
+"""Stands for the day on which a message expires, where it never does."""
+
 T = TypeVar("T")
 
 
@@ -71,7 +74,8 @@ def held_json(item: HeldItem, retention: Retention) -> dict[str, Any]:
         "organisation": item.organisation,
         "text": item.text,
         "size": item.size,
-        "expires_at": plain(retention.expires(item.copy)),
+        "expires_at": None if item.legal_hold else plain(retention.expires(item.copy)),
+        "legal_hold": item.legal_hold,
     }
 
 
@@ -128,7 +132,7 @@ def _held_row(item: HeldItem | DamagedCopy, retention: Retention) -> Sequence[st
         copy.id,
         copy.disposition.value,
         moment(copy.received_at),
-        moment(retention.expires(copy))[:10],  # the day
+        KEPT if item.legal_hold else moment(retention.expires(copy))[:10],  # the day
         copy.author or "(unreadable)",
         copy.verdict,
         item.thread_reference or "",

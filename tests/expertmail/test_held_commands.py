@@ -101,6 +101,27 @@ def test_the_list_tells_the_day_on_which_each_expires(world: Command, tmp_path: 
     assert item["expires_at"] is None
 
 
+@pytest.mark.parametrize("by_thread", [True, False])
+def test_what_a_legal_hold_keeps_has_no_day_on_which_it_expires(
+    world: Command, tmp_path: Path, by_thread: bool
+) -> None:
+    hold(tmp_path, "01A", days=10, thread_id=1 if by_thread else None)
+    if not by_thread:  # the hold is on whom the author belongs to
+        added = world("contacts", "add", "mallory@stranger.test", "--name", "Mallory", "--org", "Contoso")
+        assert added.code == 0, added.err
+    (item,) = world("held", "list", "--json").json
+    assert not item["legal_hold"]
+    assert world("orgs", "hold", "Contoso", "--reason", "a court asked").code == 0
+    (item,) = world("held", "list", "--json").json
+    assert (item["expires_at"], item["legal_hold"]) == (None, True)
+    assert "kept (legal hold)" in world("held", "list").out
+    assert "kept (legal hold)" in world("held", "show", "01A").out
+    assert world("orgs", "end-hold", "Contoso", "--reason", "it is over").code == 0
+    assert "legal hold" not in world("held", "show", "01A").out
+    (item,) = world("held", "list", "--json").json
+    assert item["expires_at"] is not None
+
+
 def test_what_is_due_expires_by_a_command_and_its_trace_is_shown(world: Command, tmp_path: Path) -> None:
     hold(tmp_path, "01OLD", days=31)
     hold(tmp_path, "01NEW", days=2)

@@ -10,13 +10,14 @@ from threads.model.copies import Disposition, MessageKind, StoredCopy
 
 @dataclass(frozen=True, slots=True)
 class HeldItem:
-    """A held or triage copy as an expert sees it."""
+    """A held or triage copy as an expert sees it. ``legal_hold``: one keeps it, so that it never expires."""
 
     copy: StoredCopy
     thread_reference: str | None
     organisation: str | None
     text: str
     size: int
+    legal_hold: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ the last of them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, not_, or_, select
 
@@ -20,6 +20,9 @@ from threads.schema import (
     relayed_messages,
     threads,
 )
+
+_HOLDERS: Final = organisations.alias("holders")
+_HELD: Final = threads.alias("held_threads")
 
 
 def threads_of(organisation_id: int) -> Select[Any]:
@@ -111,11 +114,14 @@ def _address_of(
 def on_legal_hold(
     author: ColumnElement[Any], thread_id: ColumnElement[Any] | None = None
 ) -> ColumnElement[bool]:
-    """Whether a message is of an organisation on which there is a legal hold, by its thread or its author. Never null."""
-    held = select(organisations.c.id).where(organisations.c.hold_at.is_not(None))
+    """Whether a message is of an organisation on which there is a legal hold, by its thread or its author. Never null.
+
+    It may be asked in a query that joins threads and organisations itself.
+    """
+    held = select(_HOLDERS.c.id).where(_HOLDERS.c.hold_at.is_not(None))
     if thread_id is None:
         return _address_of(held, author)
-    of_thread = exists().where(threads.c.id == thread_id, threads.c.organisation_id.in_(held))
+    of_thread = exists().where(_HELD.c.id == thread_id, _HELD.c.organisation_id.in_(held))
     return or_(of_thread, _address_of(held, author))
 
 

@@ -22,6 +22,7 @@ from threads.model import (
     StandingKind,
 )
 from threads.schema import messages, organisations, raw_messages, threads
+from threads.store.belonging import on_legal_hold
 from threads.store.errors import RefusedRecord
 from threads.store.intake import copy_of
 from threads.store.people import add_contact
@@ -53,6 +54,7 @@ def _query() -> Select[Any]:
             raw_messages.c.size,
             threads.c.reference.label("thread_reference"),
             organisations.c.name.label("organisation"),
+            on_legal_hold(messages.c.author, messages.c.thread_id).label("legal_hold"),
         )
         .select_from(messages)
         .outerjoin(raw_messages, raw_messages.c.sha256 == messages.c.sha256)
@@ -64,7 +66,9 @@ def _query() -> Select[Any]:
 def _item(row: Row[Any]) -> HeldItem:
     well_typed(row, messages.c)
     well_typed(row, (raw_messages.c.size,))  # None where the bytes are missing, which no sound record allows
-    return HeldItem(copy_of(row), row.thread_reference, row.organisation, row.new_text, row.size)
+    return HeldItem(
+        copy_of(row), row.thread_reference, row.organisation, row.new_text, row.size, bool(row.legal_hold)
+    )
 
 
 def held_keys(
