@@ -68,6 +68,70 @@ def test_automatic_mail_is_approved_once_for_its_version_and_way(second) -> None
     assert second("approvals", "standing", "reply").code != 0
 
 
+def test_standing_approvals_are_listed_and_withdrawn_and_the_trail_tells(second) -> None:
+    assert "No automatic mail has" in second("approvals", "standing").out
+    second("approvals", "standing", "acknowledgement", "--by", "ben")
+    (one,) = second("approvals", "standing", "--json").json
+    assert (one["kind"], one["route"], one["approver"]) == ("acknowledgement", "files", "ben")
+    listed = second("approvals", "standing").out
+    assert "acknowledgement" in listed
+    assert "ben" in listed
+    gone = second("approvals", "standing", "acknowledgement", "--withdraw", "--by", "eva")
+    assert "0 mails wait for a person" in gone.out, gone.err
+    assert "still goes by itself" not in gone.out
+    assert "No automatic mail has" in second("approvals", "standing").out
+    again = second("approvals", "standing", "acknowledgement", "--withdraw")
+    assert again.code != 0
+    assert "no standing approval" in again.err
+    assert second("approvals", "standing", "--withdraw").code == 64
+    (act,) = second("audit", "show", "--act", "standing-withdrawn", "--json").json
+    assert act["by"] == "eva"
+    assert second("approvals", "standing", "acknowledgement", "--by", "ben").code == 0  # may be given again
+
+
+def test_withdrawing_says_where_a_kind_goes_by_itself_all_the_same(desk) -> None:
+    desk("approvals", "standing", "acknowledgement", "--by", "ben")
+    assert "still goes by itself" in desk("approvals", "standing", "acknowledgement", "--withdraw").out
+
+
+def test_what_waits_is_sent_by_its_writer_at_once_for_a_reason_and_listed(second) -> None:
+    second(*HELLO, "--by", "ana")
+    digest = second("approvals", "show", "1", "--json").json["digest"]
+    assert second("approvals", "break-glass", "1", digest, "--by", "ana").code == 64  # why?
+    assert second("approvals", "break-glass", "1", digest, "--reason", " ", "--by", "ana").code != 0
+    assert second("approvals", "break-glass", "1", "0" * 64, "--reason", "now", "--by", "ana").code != 0
+    assert second("outbox", "list", "--json").json[0]["state"] == "unapproved"
+    sent = second("approvals", "break-glass", "1", digest[:12], "--reason", "encryption is running", "--by", "ana")
+    assert sent.code == 0, sent.err
+    assert second("outbox", "list", "--json").json[0]["state"] == "queued"
+    assert "encryption is running" in second("approvals", "reviews").out
+    (act,) = second("audit", "show", "--act", "mail-break-glass", "--json").json
+    assert act["by"] == "ana"
+    assert "encryption is running" in act["detail"]
+    assert second("approvals", "review", "1", "--note", "fine", "--by", "ana").code != 0
+    assert second("approvals", "review", "1", "--note", "fine", "--by", "ben").code == 0
+
+
+def test_neither_a_refused_mail_nor_one_to_an_untrusted_customer_breaks_the_glass(second) -> None:
+    for number, stop in (("1", ("approvals", "refuse", "1", "--reason", "wrong customer", "--by", "ben")), ("2", ("orgs", "distrust", "Contoso", "--reason", "an intruder reads it"))):  # fmt: skip
+        second(*HELLO, "--by", "ana")
+        digest = second("approvals", "show", number, "--json").json["digest"]
+        assert second(*stop).code == 0
+        assert second("approvals", "break-glass", number, digest, "--reason", "now", "--by", "ana").code != 0
+        assert second("outbox", "retry", number).code != 0
+    assert {one["state"] for one in second("outbox", "list", "--json").json} <= {"failed", "unapproved", "withheld"}
+    assert "Nothing waits" in second("approvals", "reviews").out
+
+
+def test_the_window_in_which_a_mail_may_go_is_shown(desk) -> None:
+    desk(*HELLO, "--by", "ana")
+    item = desk("approvals", "show", "1", "--json").json
+    window = [item["not_before"], item["not_after"]]
+    assert desk("outbox", "show", "1", "--json").json["may_go"] == window
+    for shown in (desk("outbox", "show", "1").out, desk("approvals", "show", "1").out):
+        assert f"{window[0][:10]} {window[0][11:19]}Z to {window[1][:10]} {window[1][11:19]}Z" in shown
+
+
 def test_a_request_with_a_key_is_queued_once_and_the_key_takes_no_other_content(desk) -> None:
     assert "is queued" in desk(*HELLO, "--key", "k1").out
     again = desk(*HELLO, "--key", "k1")

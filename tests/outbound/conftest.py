@@ -120,6 +120,7 @@ def world(record, office, signer):
             self.transport = Answering()
             self.check = always_genuine
             self.tokens = iter(range(1_000))
+            self.options = {}
 
         def worker(self, owner="w"):
             return OutboundWorker(
@@ -134,6 +135,7 @@ def world(record, office, signer):
                 owner=owner,
                 jitter=lambda: 0.0,
                 token=lambda: f"auto{next(self.tokens)}",
+                **self.options,
             )
 
         def work(self, *owners):

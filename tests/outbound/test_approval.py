@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
@@ -34,6 +34,7 @@ from outbound.schema import approvals, outgoing
 from outbound.store import RECHECK_FOR, list_outbox, queue_outgoing, retry_now
 from outbound.store.approvals import (
     approve,
+    break_glass,
     claim_request,
     list_approvals,
     list_reviews,
@@ -47,9 +48,11 @@ from outbound.store.standing_approvals import approve_standing
 from tests.outbound.conftest import NOW, REQUEST, always_genuine
 from tests.threads.test_postgresql import server  # noqa: F401 -- a fixture
 from threads.store.audit import list_audit
+from threads.store.circumstances import distrust
 from threads.store.engine import Database, open_database
 from threads.store.errors import RefusedRecord
 from threads.store.migration import upgrade
+from threads.store.people import organisation
 
 SECOND = Terms(second_person=frozenset({MailKind.REQUEST_FOR_CONTEXT.value, MailKind.ACKNOWLEDGEMENT.value}))
 RAW = b"From: Defender Experts <defender-experts@experts.test>\r\nTo: ana@contoso.test\r\n\r\nHello\r\n"
@@ -499,3 +502,128 @@ def test_a_request_is_the_same_whatever_the_order_of_its_recipients_and_no_other
     assert request_digest("reply", "INC-000001", ["ben@contoso.test", "ana@contoso.test"], {"expert": "Ana", "text": "Hello"}) == digest  # fmt: skip
     for place, other in enumerate(("notice", "INC-000002", ["ana@contoso.test"], {"text": "Hello"})):
         assert request_digest(*asked[:place], other, *asked[place + 1 :]) != digest
+
+
+@pytest.mark.parametrize("basis", [Basis.COMPOSER, Basis.SECOND, Basis.BREAK_GLASS])
+@given(
+    rcpt_to=st.none() | st.text("abc@.", min_size=1, max_size=20),
+    at=st.integers(0, 100_000),
+    difference=st.integers(1, 255),
+)
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+)
+def test_on_whatever_ground_no_mail_leaves_with_a_byte_or_a_recipient_that_was_changed(
+    world, signed, basis, rcpt_to, at, difference
+) -> None:
+    token = f"t{len(world.outbox())}"
+    ready, terms = signed(token), Terms() if basis is Basis.COMPOSER else SECOND
+    number = world.write(
+        queue_outgoing, ready.signed, idempotency_key=token, actor="ana", checked=ready.checked, now=NOW, terms=terms
+    ).outgoing_id  # fmt: skip
+    if basis is not Basis.COMPOSER:
+        digest = world.write(show_approval, number).digest
+        if basis is Basis.SECOND:
+            world.write(approve, number, digest, NOW, actor="ben")
+        else:
+            world.write(break_glass, number, digest, "encryption is running", NOW, actor="ana")
+    raw = bytearray(ready.signed.raw)
+    raw[at % len(raw)] ^= difference
+    changed = {"raw": bytes(raw)} if rcpt_to is None else {"rcpt_to": rcpt_to}
+    world.write(lambda conn: conn.execute(update(outgoing).where(outgoing.c.id == number).values(**changed)))
+    before = len(world.transport.given)
+    world.work()
+    assert len(world.transport.given) == before
+    assert world.write(show_approval, number).state is ApprovalState.VOID
+
+
+@pytest.mark.parametrize("who", ["ana", "ben"])
+def test_what_waits_goes_at_once_on_anybodys_word_and_is_reviewed_afterwards(world, queued, who) -> None:
+    number = queued(replace(SECOND, not_before=NOW + timedelta(hours=5), not_after=NOW + timedelta(hours=6)))
+    digest = world.write(show_approval, number).digest
+    world.write(break_glass, number, digest, " encryption is running ", NOW, actor=who)
+    world.work()
+    assert len(world.transport.given) == 1
+    (item,) = world.write(list_reviews)
+    assert (item.outgoing_id, item.basis, item.approver) == (number, Basis.BREAK_GLASS, who)
+    assert (item.reason, item.state) == ("encryption is running", ApprovalState.APPROVED)
+    for sender in {"ana", who}:
+        with pytest.raises(RefusedRecord, match="somebody else"):
+            world.write(review, number, "fine", NOW, actor=sender.upper())
+    world.write(review, number, "was right", NOW, actor="eva")
+    assert world.write(list_reviews) == ()
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ("no reason", "Say why"),
+        ("another digest", "look at it again"),
+        ("refused", "does not wait|never sent"),
+        ("approved already", "does not wait"),
+        ("untrusted", "untrusted"),
+    ],
+)
+def test_the_glass_holds(world, record, queued, how, why) -> None:
+    number = queued()
+    digest, reason = world.write(show_approval, number).digest, "encryption is running"
+    if how == "no reason":
+        reason = " \t"
+    elif how == "another digest":
+        digest = "0" * 64
+    elif how == "refused":
+        world.write(refuse, number, "wrong customer", NOW, actor="ben")
+    elif how == "approved already":
+        world.write(approve, number, digest, NOW, actor="ben")
+    else:
+        customer = world.write(organisation, record.incident.organisation_id)
+        world.write(distrust, customer, "an intruder reads it", NOW, by="ben")
+    with pytest.raises(RefusedRecord, match=why):
+        world.write(break_glass, number, digest, reason, NOW, actor="ana")
+    assert world.write(list_reviews) == ()
+    world.work()
+    assert len(world.transport.given) == (how == "approved already")
+
+
+def test_a_refused_mail_that_an_older_program_made_due_does_not_break_the_glass(world, queued) -> None:
+    number = queued()
+    digest = world.write(show_approval, number).digest
+    world.write(refuse, number, "wrong customer", NOW, actor="ben")
+    world.write(lambda conn: change(conn, number, NOW, state=DeliveryState.QUEUED.value, next_attempt_at=NOW))
+    world.work()
+    assert world.outbox()[0].state is DeliveryState.AWAITING_APPROVAL
+    with pytest.raises(RefusedRecord, match="never sent"):
+        world.write(break_glass, number, digest, "encryption is running", NOW, actor="ana")
+
+
+def test_what_broke_the_glass_is_judged_by_our_own_verifier_first(world, queued) -> None:
+    number = queued()
+
+    async def wrong(_raw):
+        return SelfCheck(genuine=False, verdict="unproven", reason="nobody signed it")
+
+    world.check = wrong
+    world.write(break_glass, number, world.write(show_approval, number).digest, "now", NOW, actor="ana")
+    world.work()
+    assert world.transport.given == []
+    assert world.outbox()[0].state is DeliveryState.WITHHELD
+
+
+def test_mail_that_breaks_the_glass_a_second_time_is_reviewed_a_second_time(world, queued) -> None:
+    number = queued(replace(SECOND, break_glass="encryption is running"))
+    world.write(review, number, "was right", NOW, actor="ben")
+    world.write(lambda conn: conn.execute(update(outgoing).values(rcpt_to="eve@elsewhere.test")))
+    world.work()
+    world.write(break_glass, number, world.write(show_approval, number).digest, "she asks for it", NOW, actor="ana")
+    (item,) = world.write(list_reviews)
+    assert (item.reason, item.reviewer) == ("she asks for it", None)
+
+
+def test_whoever_approves_mail_that_broke_the_glass_before_has_reviewed_it(world, queued) -> None:
+    number = queued(replace(SECOND, break_glass="encryption is running"))
+    world.write(lambda conn: conn.execute(update(outgoing).values(rcpt_to="eve@contoso.test")))
+    world.work()
+    world.write(approve, number, world.write(show_approval, number).digest, NOW, actor="ben")
+    item = world.write(show_approval, number)
+    assert (item.basis, item.reviewer, item.review) == (Basis.BREAK_GLASS, "ben", "approved as it is now")
+    assert world.write(list_reviews) == ()

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from outbound.approval import SEND_WINDOW
 from outbound.model import DeliveryState, Failure, Reply
-from outbound.retry import JITTER_SHARE, MAX_AGE, WAITS, decide
+from outbound.retry import JITTER_SHARE, LEAST_AGE, MAX_AGE, MOST_AGE, WAITS, decide
 from tests.outbound.conftest import NOW
 
 NOTHING = Reply(0, "no connection")
@@ -49,3 +50,30 @@ def test_the_last_try_falls_on_the_give_up_time_and_is_the_last():
     after = decision(Failure.REFUSED_FOR_NOW, Reply(450, "later"), attempts=9, age=MAX_AGE)
     assert after.state is DeliveryState.EXPIRED
     assert "450 later" in after.reason
+
+
+@pytest.mark.parametrize(
+    ("give_up", "words"),
+    [
+        (LEAST_AGE, "after 1 hour;"),
+        (timedelta(hours=30), "after 30 hours;"),
+        (timedelta(days=1), "after 1 day;"),
+        (MAX_AGE, "after 5 days;"),
+        (MOST_AGE, "after 6 days;"),
+    ],
+)
+def test_a_mail_is_given_up_when_the_settings_say_so(give_up, words):
+    def tried(age):
+        return decide(
+            attempts=9, failure=Failure.CONNECTION, reply=NOTHING, created=NOW - age, now=NOW, jitter=1.0, give_up=give_up
+        )  # fmt: skip
+
+    before = tried(give_up - timedelta(seconds=1))
+    assert (before.state, before.next_attempt_at) == (DeliveryState.DEFERRED, NOW + timedelta(seconds=1))
+    after = tried(give_up)
+    assert after.state is DeliveryState.EXPIRED
+    assert words in after.reason
+
+
+def test_a_mail_is_given_up_before_its_approval_ends():
+    assert LEAST_AGE < MAX_AGE < MOST_AGE < SEND_WINDOW
