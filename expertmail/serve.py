@@ -28,6 +28,7 @@ from expertmail.garbage import spare_what_stays
 from expertmail.generation import Duties, Generation, Lasting
 from expertmail.held_time import retention_of
 from expertmail.indexing import SearchIndexer
+from expertmail.late_mail import LateMailKeeper, late_rules_of
 from expertmail.metrics import Metrics
 from expertmail.reload import ONLY_AT_THE_START, Generations, changed
 from expertmail.reminding import ReminderKeeper, reminder_rules_of
@@ -140,7 +141,13 @@ class _Service:
             clock=now,
             ordered=self.wake,
         )
-        self._alerting: asyncio.Future[tuple[None, None]] | None = None
+        self._late = LateMailKeeper(
+            lasting.database,
+            lasting.writer,
+            rules=lambda: late_rules_of(self._generations.current.world.settings),
+            clock=now,
+        )
+        self._alerting: asyncio.Future[tuple[None, None, None]] | None = None
         watch_record(lasting.metrics, lasting.database)
         watch_held(lasting.metrics, lasting.database, self._retention_in_force, now)
         watch_process(lasting.metrics, lasting.writer, self._generations.asked)
@@ -167,7 +174,7 @@ class _Service:
         if self._workers is not None:
             await self._workers.start()
         self._showing = asyncio.create_task(self._web.serve([self._start.sockets.console]))
-        self._alerting = asyncio.gather(self._alerts.run(), self._reminders.run())
+        self._alerting = asyncio.gather(self._alerts.run(), self._reminders.run(), self._late.run())
         self._keeping = asyncio.gather(self._retention.run(), self._indexer.run())
 
     async def ended(self, stop: asyncio.Event, again: asyncio.Event) -> bool:
@@ -214,6 +221,7 @@ class _Service:
         self._retention.stop()
         self._alerts.stop()
         self._reminders.stop()
+        self._late.stop()
         self._indexer.stop()
         try:
             self._listener.close_to_new()

@@ -15,6 +15,7 @@ from expertmail.setting_values import (
     AlertKinds,
     Domain,
     Domains,
+    LateMinutes,
     Line,
     Networks,
     People,
@@ -284,7 +285,10 @@ class DeliverySettings(_Section):
         description="PEM file of the authorities that required TLS trusts, towards recipients' servers and the smarthost. Unset means the system's.",
     )
     concurrency: int = Field(
-        default=50, ge=1, le=1_000, description="Mails on their way out at one time, each in a dialogue of its own."
+        default=50,
+        ge=1,
+        le=1_000,
+        description="Mails on their way out at one time, each in a dialogue of its own.",
     )
     domain_concurrency: int = Field(
         default=20,
@@ -427,8 +431,8 @@ class AlertSettings(_Section):
         description="Experts of their own: `NAME=ADDRESS`, where NAME is the name under which they work at the command line (`--by`, or the account's). Who wrote to the customer on a thread last hears of news there, instead of the team.",
     )
     tell: AlertKinds = Field(
-        default=("reply", "held", "triage", "bounce", "call"),
-        description="What is told: `reply`: a person's mail was filed on a thread; `held`: mail that may be a customer's waits for a decision; `triage`: a stranger's mail waits; `bounce`: what an expert sent came back or could not be sent; `call`: a customer does not answer reminders and is to be telephoned.",
+        default=("reply", "held", "triage", "bounce", "late", "call"),
+        description="What is told: `reply`: a person's mail was filed on a thread; `held`: mail that may be a customer's waits for a decision; `triage`: a stranger's mail waits; `bounce`: what an expert sent came back or could not be sent; `late`: mail on an incident was not accepted in time (`late_delivery`); `call`: a customer does not answer reminders and is to be telephoned.",
     )
     first_seconds: int = Field(
         default=0,
@@ -462,11 +466,26 @@ class ReminderSettings(_Section):
     medium: ReminderSteps = Field(
         default=("24h remind", "48h next", "24h telephone"), description="The same for severity Medium."
     )
-    low: ReminderSteps = Field(
-        default=("3d remind", "4d remind"), description="The same for severity Low."
-    )
+    low: ReminderSteps = Field(default=("3d remind", "4d remind"), description="The same for severity Low.")
     informational: ReminderSteps = Field(
         default=("7d remind",), description="The same for severity Informational."
+    )
+
+
+class LateDeliverySettings(_Section):
+    """After how many minutes mail on an open incident is late that the customer's server has not accepted. Experts are told."""
+
+    high: LateMinutes = Field(
+        default=15,
+        description="Minutes on an incident of severity High. A server that greylists has had two more tries by then. Counted from when the mail was written, or its send window began, whatever keeps it: its server, our own check, or an approval. Each mail is told of once, by a note on the incident that names the next contact and the telephone number, and by an alert (`alerts.tell`). 0: never.",
+    )
+    medium: LateMinutes = Field(
+        default=60,
+        description="The same for severity Medium. By then four tries have failed: the server is away.",
+    )
+    low: LateMinutes = Field(default=240, description="The same for severity Low: within a shift.")
+    informational: LateMinutes = Field(
+        default=1_440, description="The same for severity Informational: within a day."
     )
 
 

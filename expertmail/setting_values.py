@@ -101,9 +101,15 @@ Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_listed)]
 Addresses = Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_listed)]
 People = Annotated[tuple[Person, ...], NoDecode, BeforeValidator(_listed)]
 ReminderSteps = Annotated[
-    tuple[Annotated[str, AfterValidator(_step)], ...], NoDecode, BeforeValidator(_listed), Field(max_length=MAX_STEPS)
+    tuple[Annotated[str, AfterValidator(_step)], ...],
+    NoDecode,
+    BeforeValidator(_listed),
+    Field(max_length=MAX_STEPS),
 ]
 AlertKinds = Annotated[
-    tuple[Literal["reply", "held", "triage", "bounce", "call"], ...], NoDecode, BeforeValidator(_listed)
+    tuple[Literal["reply", "held", "triage", "bounce", "late", "call"], ...],
+    NoDecode,
+    BeforeValidator(_listed),
 ]
+LateMinutes = Annotated[int, Field(ge=0, le=7 * 24 * 60)]  # a week: tries and approvals have ended by then
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_listed)]

@@ -36,6 +36,7 @@ from expertmail.setting_sections import (
     DkimSettings,
     DnsSettings,
     HeldSettings,
+    LateDeliverySettings,
     LogSettings,
     MailSettings,
     RelaySettings,
@@ -88,6 +89,7 @@ class Settings(BaseSettings):
     held: HeldSettings = HeldSettings()
     alerts: AlertSettings = AlertSettings()
     reminders: ReminderSettings = ReminderSettings()
+    late_delivery: LateDeliverySettings = LateDeliverySettings()
     sending: SendingSettings = SendingSettings()
     dkim: DkimSettings = DkimSettings()
     dns: DnsSettings = DnsSettings()
@@ -222,7 +224,9 @@ def _refuse_alerts(settings: Settings) -> None:
                     f"alerts.{name} names {address}, whose mail this gateway takes itself; name a mailbox of an expert.",
                     ExitCode.CONFIG,
                 )
-    protected = delivery.mode == "files" or (delivery.mode == "smarthost" and delivery.smarthost_tls != "none")
+    protected = delivery.mode == "files" or (
+        delivery.mode == "smarthost" and delivery.smarthost_tls != "none"
+    )
     if alerts.form == "long" and not protected:
         raise FaultError(
             "alerts.form is long, but the way out is not protected; set delivery.mode to smarthost with "

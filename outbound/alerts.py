@@ -21,7 +21,9 @@ from outbound.orders import VERDICTS, OrderError
 
 MAX_LISTED: Final = 25
 """Events that one alert lists; the others are counted. More than a screen of lines is not read."""
-MAX_ABOUT: Final = 200  # characters of the longer form's words
+MAX_ABOUT: Final = 500
+"""Characters of the longer form's words: an organisation, a title, and a note with two people in it."""
+MAX_TITLE: Final = 60  # of each of the first two where a note follows, so that its number is not cut off
 TEAM: Final = "team"
 
 
@@ -32,6 +34,7 @@ class AlertKind(StrEnum):
     HELD = "held"  # mail that may belong to a thread or a customer waits for a decision
     TRIAGE = "triage"  # a stranger's mail waits
     BOUNCE = "bounce"  # what an expert sent came back, or could not be sent
+    LATE = "late"  # mail on an incident was not accepted in time: the next contact, or the telephone
     CALL = "call"  # a customer does not answer reminders: somebody has to telephone
 
 
@@ -138,6 +141,7 @@ _SAID: Final = {
     AlertKind.HELD: "a message is held",
     AlertKind.TRIAGE: "a stranger's message waits",
     AlertKind.BOUNCE: "a mail of ours did not arrive",
+    AlertKind.LATE: "a mail was not accepted in time; write to the next contact, or telephone",
     AlertKind.CALL: "the customer does not answer and is to be telephoned",
 }
 _COUNTED: Final = {
@@ -145,6 +149,7 @@ _COUNTED: Final = {
     AlertKind.HELD: ("1 message is held", "{} messages are held"),
     AlertKind.TRIAGE: ("1 stranger's message waits", "{} strangers' messages wait"),
     AlertKind.BOUNCE: ("1 mail of ours did not arrive", "{} mails of ours did not arrive"),
+    AlertKind.LATE: ("1 mail is late", "{} mails are late"),
     AlertKind.CALL: ("1 customer is to be telephoned", "{} customers are to be telephoned"),
 }
 
@@ -174,6 +179,14 @@ def alert(digest: Digest, address: str, now: datetime, *, long: bool) -> Automat
 def _plain(text: str) -> str:
     """One line of printable words."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:MAX_ABOUT]
+
+
+def about(organisation: str, title: str, note: str) -> str:
+    """The words of the longer form; ``title`` and ``note`` may be empty. A note is never cut off for what stands before it."""
+    if note:
+        organisation, title = organisation[:MAX_TITLE], title[:MAX_TITLE]
+    told = f"{organisation}: {title}" if title else organisation
+    return f"{told}. {note}" if note else told
 
 
 @dataclass(frozen=True, slots=True)

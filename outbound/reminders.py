@@ -23,6 +23,8 @@ MAX_STEPS: Final = 10
 MAX_PENDING: Final = 20
 """Tasks that a reminder lists; the portal lists them all."""
 MAX_TASK: Final = 500  # characters; the template allows as many
+MAX_NAME: Final = 60
+"""Characters of a contact's name in a line for experts: a longer one must not push the number out of it."""
 
 
 class Action(StrEnum):
@@ -263,4 +265,4 @@ def telephone(contact: Contact) -> str:
 
 def person(contact: Contact) -> str:
     """A contact's name and address in one line."""
-    return f"{one_line(contact.name)} <{contact.address}>"
+    return f"{one_line(contact.name)[:MAX_NAME]} <{contact.address}>"

@@ -242,3 +242,12 @@ quiet_threads = Table(
     Column("at", UtcTime, nullable=False),
     Column("reason", Text, nullable=False),
 )
+
+# Mail that was late, of which the experts were told: never a second time.
+late_mails = Table(
+    "late_mails",
+    metadata,
+    Column("outgoing_id", ForeignKey("outgoing.id"), primary_key=True),
+    Column("at", UtcTime, nullable=False, index=True),
+    Column("note_id", ForeignKey("timeline.id"), nullable=False, index=True),  # the experts' note
+)

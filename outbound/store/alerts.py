@@ -18,6 +18,7 @@ from sqlalchemy import (
     Connection,
     Select,
     String,
+    case,
     cast,
     delete,
     exists,
@@ -28,9 +29,18 @@ from sqlalchemy import (
     update,
 )
 
-from outbound.alerts import AlertEvent, AlertKind, AlertRules, Due, alert, due
+from outbound.alerts import AlertEvent, AlertKind, AlertRules, Due, about, alert, due
 from outbound.model import DeliveryState, MailKind, OrderOutcome
-from outbound.schema import alert_progress, alert_told, alert_turns, deliveries, mail_events, outgoing
+from outbound.schema import (
+    alert_progress,
+    alert_told,
+    alert_turns,
+    deliveries,
+    late_mails,
+    mail_events,
+    outgoing,
+)
+from outbound.store.late_delivery import still_late
 from outbound.store.orders import order_automatic
 from outbound.store.reminders import ACTOR as REMINDERS
 from threads.model import Disposition, EntryKind, Mark, MessageKind, State, ThreadKind
@@ -86,7 +96,9 @@ def begin_alerts(conn: Connection, now: datetime) -> None:
 
 def order_alerts(conn: Connection, rules: AlertRules, now: datetime) -> tuple[OrderOutcome, ...]:
     """Order the mail that is due and keep what it tells; what became of each order. The caller commits."""
-    conn.execute(select(alert_progress.c.id).with_for_update())  # another node waits here, and then finds it told
+    conn.execute(
+        select(alert_progress.c.id).with_for_update()
+    )  # another node waits here, and then finds it told
     found = look(conn, rules, now)
     if found.seen_to is None:
         begin_alerts(conn, now)
@@ -163,7 +175,37 @@ _CIRCUMSTANCES: Final = (
 def _query(kind: AlertKind, since: datetime) -> Select[Any]:
     if kind is AlertKind.BOUNCE:
         return _came_back(since)
+    if kind is AlertKind.LATE:
+        return _late(since)
     return _to_call(since) if kind is AlertKind.CALL else _messages(kind, since)
+
+
+def _late(since: datetime) -> Select[Any]:
+    """Mails whose alarm was raised, and that still nobody has accepted, on incidents that still are open."""
+    number = cast(late_mails.c.outgoing_id, String)
+    return (
+        select(
+            (literal("late:") + number).label("key"),
+            late_mails.c.at,
+            threads.c.reference.label("name"),
+            literal("").label("verdict"),
+            literal("").label("author"),
+            literal("").label("mail_from"),
+            outgoing.c.thread_id,
+            case((outgoing.c.kind.in_(_BY_EXPERTS), outgoing.c.actor), else_=None).label("actor"),
+            timeline.c.text.label("note"),
+            *_CIRCUMSTANCES,
+        )
+        .select_from(late_mails)
+        .join(outgoing, outgoing.c.id == late_mails.c.outgoing_id)
+        .join(deliveries, deliveries.c.outgoing_id == outgoing.c.id)
+        .join(timeline, timeline.c.id == late_mails.c.note_id)
+        .join(threads, threads.c.id == outgoing.c.thread_id)
+        .join(organisations, organisations.c.id == threads.c.organisation_id)
+        .where(late_mails.c.at >= since, still_late(), _untold("late", number))
+        .order_by(late_mails.c.at, late_mails.c.outgoing_id)
+        .limit(MAX_EVENTS)
+    )
 
 
 def _to_call(since: datetime) -> Select[Any]:
@@ -319,6 +361,6 @@ def _event(kind: AlertKind, row: Any, last_writer: dict[int, str]) -> AlertEvent
     if row.organisation is None:
         return event
     # An inquiry's title is its first mail's subject: a customer's text.
-    title = f": {row.title}" if row.thread_kind == ThreadKind.INCIDENT.value else ""
-    note = f". {row.note}" if kind is AlertKind.CALL else ""  # whom to call, and the number
-    return replace(event, about=f"{row.organisation}{title}{note}")
+    title = row.title if row.thread_kind == ThreadKind.INCIDENT.value else ""
+    note = row.note if kind in (AlertKind.CALL, AlertKind.LATE) else ""  # whom to call, and the number
+    return replace(event, about=about(row.organisation, title, note))

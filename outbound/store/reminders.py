@@ -197,11 +197,7 @@ def waiting_of(conn: Connection, thread_id: int) -> Waiting:
     answer = conn.execute(select(timeline.c.id).where(later, _ANSWERED).limit(1)).scalar()
     called = conn.execute(select(timeline.c.at).where(later, _CALLED)).scalars().all()
     rounds, last = _steps_of(conn, {thread_id: question.id})[thread_id]
-    people = tuple(
-        one
-        for one in list_contacts(conn, thread.organisation_id)
-        if one.kind is ContactKind.INCIDENT_NOTIFICATION
-    )
+    people = people_of(conn, thread.organisation_id)
     return Waiting(
         thread,
         question.id,
@@ -211,7 +207,7 @@ def waiting_of(conn: Connection, thread_id: int) -> Waiting:
         rounds=rounds + len(called),
         last=max(filter(None, (last, *called)), default=None),
         asked=_asked(conn, thread_id),
-        contacts=_reachable(conn, people),
+        contacts=reachable(conn, people),
         phones=tuple(one for one in people if one.phone),
     )
 
@@ -227,7 +223,14 @@ def _asked(conn: Connection, thread_id: int) -> int | None:
     ).scalar()
 
 
-def _reachable(conn: Connection, people: Iterable[Contact]) -> tuple[Contact, ...]:
+def people_of(conn: Connection, organisation_id: int) -> tuple[Contact, ...]:
+    """Those of a customer who hear of incidents, in the order in which they are turned to."""
+    return tuple(
+        one for one in list_contacts(conn, organisation_id) if one.kind is ContactKind.INCIDENT_NOTIFICATION
+    )
+
+
+def reachable(conn: Connection, people: Iterable[Contact]) -> tuple[Contact, ...]:
     """Without those whose address gets no mail of ours, and once each."""
     first: dict[str, Contact] = {}
     for one in people:

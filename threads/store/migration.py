@@ -14,7 +14,7 @@ from threads.store.errors import StoreError
 
 # The newest revision in threads/migrations/versions. Written here too, so that a command that finds a
 # current database need not load alembic; a test keeps the two equal.
-HEAD = "0017"
+HEAD = "0018"
 KNOWN = (
     "0001",
     "0002",
@@ -32,6 +32,7 @@ KNOWN = (
     "0014",
     "0015",
     "0016",
+    "0017",
     HEAD,
 )
 """All revisions, oldest first."""
