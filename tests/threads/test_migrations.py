@@ -84,6 +84,30 @@ def test_mail_that_cannot_be_read_keeps_no_other_from_its_approval(
     database.close()
 
 
+def test_mail_that_may_go_under_checked_tls_only_is_given_up_with_the_schema_that_says_so(tmp_path: Path) -> None:
+    database = store.open_database(f"sqlite:///{tmp_path / 'new.db'}")
+    store.upgrade(database)
+    states = ("queued", "deferred", "leased", "unapproved", "withheld", "delivered", "bounced")
+    with database.writing() as conn:
+        for number, state in enumerate([*states, "queued"]):
+            conn.exec_driver_sql(
+                "INSERT INTO outgoing (id, idempotency_key, raw, sha256, message_id, kind, template_version,"
+                " language, selector, mail_from, rcpt_to, subject, said, actor, created_at, needs_tls)"
+                f" VALUES ({number}, 'k{number}', X'0d0a', '', 'm{number}', 'reply', 1, 'en', 's1', '', 'a@b.test',"
+                f" '', '', 'ana', '2026-01-01 00:00:00.000000', {int(number < len(states))})"
+            )
+            conn.exec_driver_sql(
+                "INSERT INTO deliveries (outgoing_id, state, attempts, last_reply, updated_at)"
+                f" VALUES ({number}, '{state}', 0, '', '2026-01-01 00:00:00.000000')"
+            )
+    with database.writing() as conn:
+        command.downgrade(configuration(conn), "0014")
+    with database.reading() as conn:
+        after = conn.exec_driver_sql("SELECT state FROM deliveries ORDER BY outgoing_id").scalars().all()
+    assert after == ["failed"] * 5 + ["delivered", "bounced", "queued"]
+    database.close()
+
+
 def test_an_upgrade_is_done_once(tmp_path: Path) -> None:
     database = store.open_database(f"sqlite:///{tmp_path / 'new.db'}")
     assert store.schema_version(database) is None
