@@ -34,8 +34,14 @@ def tnef_of(message: Message, parts: tuple[Part, ...]) -> tuple[Tnef, ...]:
 
 
 def text_of_tnef(held: tuple[Tnef, ...]) -> str:
-    """The text in them, with LF line ends."""
-    texts = (tnef.text or html_to_text(tnef.html) for tnef in held)
+    """The text in them, with LF line ends; RTF only where nothing else says it, and of the first that has it.
+
+    Outlook attaches one such file, and RTF takes long to read.
+    """
+    texts = [tnef.text if tnef.text.strip() else html_to_text(tnef.html) for tnef in held]
+    if not any(texts):
+        first = next((tnef for tnef in held if tnef.rtf), None)
+        texts = [] if first is None else [first.rtf_text]
     return "\n".join(text for text in texts if text).replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -1,5 +1,7 @@
 """Outlook's winmail.dat (MS-OXTNEF): the text and the files that it holds. Pure.
 
+Outlook writes the text plain, as HTML, or only as RTF (MS-OXRTFCP), which is read where nothing else says it.
+
 An attribute that is not understood is passed over, and what is cut off ends the reading: whatever came until there is told.
 Never raises; linear in the bytes.
 """
@@ -10,10 +12,13 @@ import struct
 from dataclasses import dataclass, field
 from typing import Final
 
+from threads import rtf_text
 from threads.charset_guess import text_of
+from threads.compressed_rtf import RtfError, decompress
 
 MAX_FILES: Final = 500  # in one such file
 MAX_PROPERTIES: Final = 2_000  # of the message or of one file; Outlook writes under 200
+MAX_RTF_READ: Final = 256 * 1024  # octets once decompressed, which take 0.3 s; letters hold under 50,000
 MAX_NAME: Final = 500  # characters of a file's name
 
 _SIGNATURE: Final = 0x223E9F78
@@ -26,7 +31,7 @@ _FILE_NAME: Final = 0x00018010
 _FILE_DATA: Final = 0x0006800F
 _FILE_PROPERTIES: Final = 0x00069005
 # Properties (MS-OXPROPS): a message's text, and a file's name, type and content.
-_TEXT, _HTML, _CODE_PAGE_OF_HTML = 0x1000, 0x1013, 0x3FDE
+_TEXT, _HTML, _CODE_PAGE_OF_HTML, _RTF = 0x1000, 0x1013, 0x3FDE, 0x1009
 _LONG_NAME, _SHORT_NAME, _MIME_TYPE, _CONTENT = 0x3707, 0x3704, 0x370E, 0x3701
 # Sizes of values (MS-OXCDATA 2.11.1), padded to four octets; the others carry their own length.
 _FIXED: Final = {2: 4, 3: 4, 4: 4, 5: 8, 6: 8, 7: 8, 0xA: 4, 0xB: 4, 0x14: 8, 0x40: 8, 0x48: 16}
@@ -47,11 +52,20 @@ class TnefFile:
 
 @dataclass(frozen=True, slots=True)
 class Tnef:
-    """What is inside; ``html`` and ``text`` are empty where there is none (or only RTF, which is not read)."""
+    """What is inside; ``html`` and ``text`` are empty where there is none. ``rtf`` is compressed, as it came."""
 
     text: str
     html: str
     files: tuple[TnefFile, ...]
+    rtf: bytes = b""
+
+    @property
+    def rtf_text(self) -> str:
+        """The text of the RTF; empty where there is none, or it is damaged, or larger than what is read."""
+        try:
+            return rtf_text.text_of(decompress(self.rtf, MAX_RTF_READ)).strip()
+        except RtfError:
+            return ""
 
 
 @dataclass(slots=True)
@@ -79,8 +93,12 @@ def read_tnef(data: bytes) -> Tnef | None:
     if isinstance(html, bytes):
         html = text_of(html.rstrip(b"\0"), _charset_of(found.message.get(_CODE_PAGE_OF_HTML)))[0]
     text = found.message.get(_TEXT, "") or found.body.rstrip(b"\0")
+    rtf = found.message.get(_RTF)
     return Tnef(
-        _as_text(text, found.code_page), html, tuple(_file(one, found.code_page) for one in found.files)
+        _as_text(text, found.code_page),
+        html,
+        tuple(_file(one, found.code_page) for one in found.files),
+        rtf if isinstance(rtf, bytes) else b"",
     )
 
 

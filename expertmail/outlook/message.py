@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Final
 
 from expertmail.message_notes import Note
-from expertmail.outlook.compressed_rtf import RtfError, decompress
 from expertmail.outlook.container import Container, ContainerError, Storage
 from expertmail.outlook.properties import (
     HEADER_OF_EMBEDDED,
@@ -19,7 +18,8 @@ from expertmail.outlook.properties import (
     HEADER_OF_PART,
     Properties,
 )
-from expertmail.outlook.rtf_text import text_of
+from threads.compressed_rtf import RtfError, decompress
+from threads.rtf_text import text_of
 
 MAX_ATTACHMENTS: Final = 500  # of one message; a rebuilt message is opened to 1,000 parts
 MAX_RECIPIENTS: Final = 2_000  # of one message; Exchange Online allows 1,000

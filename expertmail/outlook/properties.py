@@ -10,8 +10,8 @@ import struct
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from expertmail.outlook.code_pages import DEFAULT, charset_of
 from expertmail.outlook.container import Storage
+from threads.code_pages import DEFAULT, charset_of
 from verifier.charset import to_text
 
 MAX_SHORT_TEXT: Final = 64 * 1024  # bytes of a name, an address, a subject; Outlook stops at 32 KB

@@ -9,9 +9,9 @@ import zlib
 
 import pytest
 
-from expertmail.outlook.compressed_rtf import MAX_RTF, RtfError, decompress
-from expertmail.outlook.rtf_text import text_of
 from tests.expertmail.outlook_writer import compressed
+from threads.compressed_rtf import MAX_RTF, RtfError, decompress
+from threads.rtf_text import text_of
 
 # The examples of [MS-OXRTFCP] 4.1: plain references, and one that repeats what it is writing.
 SIMPLE = bytes.fromhex(

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import json
+import struct
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.expertmail.outlook_writer import compressed
 from threads.html_text import html_to_text
 from threads.inspect_json import as_json
 from threads.model import MessageKind
@@ -223,7 +225,7 @@ def test_a_signed_text_is_new_without_its_armour() -> None:
     [
         ("body", 622, []),
         ("two-files", 0, [("AUTHORS", 244), ("README", 893)]),
-        ("multi-value-attribute", 0, [("208225__5_seconds__Voice_Mail.mp3", 10_656)]),
+        ("multi-value-attribute", 11, [("208225__5_seconds__Voice_Mail.mp3", 10_656)]),
         ("unicode-mapi-attr", 2, [("example.dat", 1_024)]),
     ],
 )
@@ -472,12 +474,20 @@ def test_the_people_view_is_what_the_sender_wrote() -> None:
     ("html", "new"),
     [
         (
-            ('<blockquote type="cite"><div>On 25 Nov 2026, at 18:03, X &lt;x@y.test&gt; wrote:</div><br><div>Which host?</div>'
-            "</blockquote><div><br></div>WS-17.<div><br><blockquote>Who?</blockquote><br>Petra.</div>"),
+            (
+                '<blockquote type="cite"><div>On 25 Nov 2026, at 18:03, X &lt;x@y.test&gt; wrote:</div><br><div>Which host?</div>'
+                "</blockquote><div><br></div>WS-17.<div><br><blockquote>Who?</blockquote><br>Petra.</div>"
+            ),
             "WS-17.\n\nPetra.",
         ),
-        ("<p>On 25 Nov 2026, X &lt;x@y.test&gt; wrote:</p><blockquote><p>Yours?</p></blockquote><p>It is ours.</p>", "It is ours."),
-        ("Ours.<br>On 25 Nov 2026, X &lt;x@y.test&gt; wrote:<blockquote>Yours?<blockquote>Older</blockquote></blockquote>", "Ours."),
+        (
+            "<p>On 25 Nov 2026, X &lt;x@y.test&gt; wrote:</p><blockquote><p>Yours?</p></blockquote><p>It is ours.</p>",
+            "It is ours.",
+        ),
+        (
+            "Ours.<br>On 25 Nov 2026, X &lt;x@y.test&gt; wrote:<blockquote>Yours?<blockquote>Older</blockquote></blockquote>",
+            "Ours.",
+        ),
         # Nobody can tell where this one ends: nothing is taken for quoted.
         ("<p>Ours.</p><blockquote><p>It is off.</p>", "Ours.\n\nIt is off."),
         ("<p>Ours.</p></blockquote><blockquote><p>It is off.</p>", "Ours.\n\nIt is off."),
@@ -506,3 +516,50 @@ def test_answers_between_quotations_of_html_are_new_and_the_quotations_are_not(h
 def test_an_absence_is_told_from_a_sentence_about_one(kind: MessageKind, subject: str) -> None:
     raw = mail("hello").replace(b"Subject: Re: hello", f"Subject: {subject}".encode())
     assert read(raw).kind is kind
+
+
+def tnef_property(number: int, value: bytes) -> bytes:
+    """A binary property of a winmail.dat (MS-OXTNEF 2.1.3.4), one value."""
+    return struct.pack("<HHII", 0x0102, number, 1, len(value)) + value + b"\0" * (-len(value) % 4)
+
+
+def winmail(*properties: bytes) -> bytes:
+    listed = struct.pack("<I", len(properties)) + b"".join(properties)
+    checksum = struct.pack("<H", sum(listed) & 0xFFFF)
+    octets = struct.pack("<IHBII", 0x223E9F78, 1, 1, 0x00069003, len(listed)) + listed + checksum
+    held = base64.encodebytes(octets).decode()
+    return mail(held, "Content-Transfer-Encoding: base64", kind="application/ms-tnef; name=winmail.dat")
+
+
+RTF = rb"{\rtf1\ansi\ansicpg1252{\fonttbl{\f0 Arial;}}\f0 Gr\'fc\'dfe, it was me.\par Alex\par}"
+WRAPPED_HTML = rb"{\rtf1\ansi\ansicpg1252\fromhtml1{\*\htmltag64 <p>}\htmlrtf {\htmlrtf0 It was me.{\*\htmltag72 </p>}\htmlrtf\par}\htmlrtf0}"
+
+
+@pytest.mark.parametrize(("rtf", "told"), [(RTF, "Grüße, it was me.\nAlex"), (WRAPPED_HTML, "It was me.")])
+def test_a_winmail_file_that_holds_only_rtf_shows_its_text(rtf: bytes, told: str) -> None:
+    assert read(winmail(tnef_property(0x1009, compressed(rtf)))).body.new == told
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"", compressed(RTF)[:-1], b"LZFu" * 10, compressed(RTF)[:30] + b"?" + compressed(RTF)[31:]]
+)
+def test_rtf_that_is_damaged_leaves_no_text_and_raises_nothing(damaged: bytes) -> None:
+    reading = read(winmail(tnef_property(0x1009, damaged)))
+    assert reading.body.text == ""
+    assert ReadingFlag.TNEF in reading.flags
+
+
+def test_rtf_is_not_told_beside_the_same_text_in_html() -> None:
+    html = b"<p>It was me.</p>"
+    assert (
+        read(winmail(tnef_property(0x1013, html), tnef_property(0x1009, compressed(RTF)))).body.new
+        == "It was me."
+    )
+
+
+def test_rtf_is_read_in_bounded_time_however_much_of_it_a_small_file_holds() -> None:
+    hostile = compressed(rb"{\rtf1 " + b"{}" * 500_000)
+    raw = winmail(tnef_property(0x1009, hostile))
+    start = time.perf_counter()
+    assert read(raw).body.text == ""
+    assert time.perf_counter() - start < 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from expertmail.outlook.code_pages import DEFAULT, charset_of
+from threads.code_pages import DEFAULT, charset_of
 from verifier.charset import to_text
 
 MAX_NESTING: Final = 200  # groups in groups; Outlook's stay under 20

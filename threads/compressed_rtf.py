@@ -22,16 +22,16 @@ _START: Final = (  # 2.1.2.1: what the window holds at first
 
 
 class RtfError(ValueError):
-    """The compressed text is damaged, or larger than MAX_RTF."""
+    """The compressed text is damaged, or larger than what is read."""
 
 
-def decompress(data: bytes) -> bytes:
-    """The RTF; raises RtfError. Linear in what comes out, which has a cap ([MS-OXRTFCP] 2.2, 3.1.3)."""
+def decompress(data: bytes, most: int = MAX_RTF) -> bytes:
+    """The RTF, of ``most`` octets; raises RtfError. Linear in what comes out, which has a cap ([MS-OXRTFCP] 2.2, 3.1.3)."""
     if len(data) < _HEADER.size:
         raise RtfError("it is cut off")
     size, raw_size, kind, checksum = _HEADER.unpack_from(data)
     content = data[_HEADER.size : size + 4]
-    if raw_size > MAX_RTF:
+    if raw_size > most:
         raise RtfError("it is too large")
     if kind == _PLAIN:
         return content[:raw_size]
