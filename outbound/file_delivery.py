@@ -27,6 +27,9 @@ class FileTransport:
             return Handover("files", Reply(0, text), Failure.LOCAL)
         return Handover("files", Reply(250, f"written to {path}"), None, begun=True)
 
+    async def close(self) -> None:
+        """Nothing stays open."""
+
 
 def _write(path: Path, raw: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)

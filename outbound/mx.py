@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain, zip_longest
 
+from outbound.connections import Connections
 from outbound.delivery import DEFAULT_TIMEOUTS, Handover, Server, Timeouts, Tls, hand_over, joined
 from outbound.model import Delivery, Failure, Reply
 from outbound.tls_policy import OPPORTUNISTIC, TlsPolicy
@@ -96,6 +97,7 @@ class MxTransport:
     policy: TlsPolicy = OPPORTUNISTIC
     cert_bundle: str | None = None
     spread: Callable[[], float] = lambda: 0.0
+    connections: Connections = field(default_factory=Connections, repr=False, compare=False)
 
     async def deliver(self, delivery: Delivery) -> Handover:
         """Hand over to the first server that takes part in a dialogue."""
@@ -107,7 +109,7 @@ class MxTransport:
             for exchanger in await self._route(domain):
                 for address in await self._addresses(exchanger.host):
                     server = Server(address, self.port, tls, exchanger.host, cert_bundle=self.cert_bundle)
-                    last = await hand_over(delivery, server, self.hostname, self.timeouts)
+                    last = await hand_over(delivery, server, self.hostname, self.timeouts, self.connections)
                     tried = joined(tried, last.transcript)
                     last = replace(last, transcript=tried)
                     if last.begun or last.failure not in _NEXT_HOST:
@@ -115,6 +117,10 @@ class MxTransport:
         except NoRouteError as error:
             return Handover(domain, Reply(0, str(error)), error.failure)
         return last
+
+    async def close(self) -> None:
+        """End the open connections."""
+        await self.connections.close()
 
     async def _route(self, domain: str) -> tuple[Exchanger, ...]:
         question = Question.of(domain, "MX")

@@ -430,6 +430,7 @@ class OutboundWorker:
         for task in tuple(self._running):
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+        await self._transport.close()
 
     def _tell(
         self,

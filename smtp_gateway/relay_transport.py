@@ -54,6 +54,10 @@ class RelayTransport:
         answer = done.answer
         return Handover(str(hop), _reply(answer), _failure(answer), tls=done.tls, begun=answer.accepted)
 
+    async def close(self) -> None:
+        """End what the other transport keeps open; a dialogue with a next hop ends with its mail."""
+        await self.otherwise.close()
+
 
 def _reply(answer: HopAnswer) -> Reply:
     """What an admin is shown: the next hop's own words, or what kept us from hearing any."""

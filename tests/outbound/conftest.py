@@ -110,6 +110,9 @@ class Answering:
             raise answer
         return answer
 
+    async def close(self):
+        pass
+
 
 @pytest.fixture
 def world(record, office, signer):

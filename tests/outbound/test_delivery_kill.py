@@ -78,6 +78,7 @@ class RecordingServer:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.taken: list[bytes] = []
+        self.hello = b"250 ok\r\n"
 
     def talk(self, sender: int, victim_at: tuple[str, bool] | None = None) -> None:
         """One dialogue; kills the sender at its moment."""
@@ -87,7 +88,8 @@ class RecordingServer:
             self._at("banner", b"220 hi\r\n", connection, sender, victim_at)
             while command := lines.readline():
                 verb = command[:4].decode().upper()
-                answer = {"DATA": b"354 go\r\n", "QUIT": b"221 bye\r\n"}.get(verb, b"250 ok\r\n")
+                answers = {"EHLO": self.hello, "DATA": b"354 go\r\n", "QUIT": b"221 bye\r\n"}
+                answer = answers.get(verb, b"250 ok\r\n")
                 self._at(verb, answer, connection, sender, victim_at)
                 if verb == "DATA":
                     raw = b""
@@ -156,6 +158,8 @@ def test_a_killed_sender_loses_nothing_doubles_only_what_it_marks_and_changes_no
         with database.writing() as conn:
             made = queue_outgoing(conn, signed, idempotency_key=f"k{number}", actor="ana", checked=GENUINE, now=start).outgoing_id  # fmt: skip
         server.taken.clear()
+        # There is an odd number of moments, so that each comes both ways in a long run.
+        server.hello = b"250-mx\r\n250 PIPELINING\r\n" if number % 2 else b"250 ok\r\n"
         first = forked(url, server.port, start)
         with pytest.raises(KilledError):
             kill_at(server, first, moment)

@@ -57,8 +57,9 @@ def good(tmp_path_factory):
 class Server:
     """Does what a server does, but at one step."""
 
-    def __init__(self, context, step, fault):
+    def __init__(self, context, step, fault, pipelining):
         self.context, self.step, self.fault = context, step, fault
+        self.more = "250-PIPELINING\r\n" if pipelining else ""
         self.taken = []
         self.talks = set()
 
@@ -77,8 +78,10 @@ class Server:
         while command := await reader.readline():
             verb = command.split()[0].decode().upper()
             if verb in ("EHLO", "HELO"):
-                extensions = "" if secure else "250-STARTTLS\r\n"
-                await self._say(writer, "EHLO again" if secure else "EHLO", f"250-mx\r\n{extensions}250 SIZE 0")
+                extensions = self.more + ("" if secure else "250-STARTTLS\r\n")
+                await self._say(
+                    writer, "EHLO again" if secure else "EHLO", f"250-mx\r\n{extensions}250 SIZE 0"
+                )
             elif verb == "DATA":
                 await self._say(writer, verb, "354 go")
                 raw = await reader.readuntil(b"\r\n.\r\n")
@@ -103,7 +106,7 @@ class Server:
         await writer.drain()
 
 
-def tried(good, step, fault, policy):
+def tried(good, step, fault, policy, *, pipelining=False):
     context, authorities = good
 
     async def ask(questions):
@@ -115,15 +118,18 @@ def tried(good, step, fault, policy):
         }
 
     async def scenario():
-        server = Server(context, step, fault)
+        server = Server(context, step, fault, pipelining)
         listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
         port = listening.sockets[0].getsockname()[1]
         transport = MxTransport(
             ask, "mx.experts.test", port, private_networks=True, timeouts=IMPATIENT, policy=policy,
             cert_bundle=authorities,
         )  # fmt: skip
-        mail = Delivery(7, RAW, "t@experts.test", "r@reply.experts.test", "ana@contoso.test", NOW, 1, checked=True)
+        mail = Delivery(
+            7, RAW, "t@experts.test", "r@reply.experts.test", "ana@contoso.test", NOW, 1, checked=True
+        )
         done = await transport.deliver(mail)
+        await transport.close()
         listening.close()
         await asyncio.gather(*server.talks)
         await listening.wait_closed()
@@ -132,7 +138,12 @@ def tried(good, step, fault, policy):
     return asyncio.run(scenario())
 
 
-BROKEN = {"421": Failure.REFUSED_FOR_NOW, "550": Failure.REFUSED, "drop": Failure.CONNECTION, "slow": Failure.TIMEOUT}
+BROKEN = {
+    "421": Failure.REFUSED_FOR_NOW,
+    "550": Failure.REFUSED,
+    "drop": Failure.CONNECTION,
+    "slow": Failure.TIMEOUT,
+}
 TALKS_ABOUT_THE_MAIL = ("MAIL", "RCPT", "DATA", "dot")
 
 
@@ -148,11 +159,12 @@ def expected(step, fault, policy):
     return found
 
 
+@pytest.mark.parametrize("pipelining", [False, True], ids=["one by one", "pipelined"])
 @pytest.mark.parametrize("policy", [ANY, SAFE], ids=["opportunistic", "required"])
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("step", STEPS)
-def test_each_fault_at_each_step(good, step, fault, policy):
-    done, server = tried(good, step, fault, policy)
+def test_each_fault_at_each_step(good, step, fault, policy, pipelining):
+    done, server = tried(good, step, fault, policy, pipelining=pipelining)
     assert done.failure is expected(step, fault, policy), done
     assert done.in_doubt is (step == "dot" and fault in ("drop", "slow"))
     if step == "STARTTLS" and policy is ANY:
@@ -185,6 +197,10 @@ def test_what_protected_a_dialogue_is_told(good, policy, level):
     ],
 )
 def test_the_nearest_entry_of_both_tables_holds(domain, required):
-    policy = TlsPolicy(required=False, required_domains=frozenset({"contoso.test"}), optional_domains=frozenset({"old.contoso.test"}))
+    policy = TlsPolicy(
+        required=False,
+        required_domains=frozenset({"contoso.test"}),
+        optional_domains=frozenset({"old.contoso.test"}),
+    )
     assert policy.requires(domain) is required
     assert TlsPolicy(required=True).requires(domain)
