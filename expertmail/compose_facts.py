@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from outbound.model import MailKind, Value
 from threads.model import Organisation, Task, TaskSource, TaskStatus, Thread
@@ -12,17 +12,19 @@ UNNAMED = "The experts"
 
 
 def facts_on_record(
-    kind: MailKind, thread: Thread, customer: Organisation, tasks: Sequence[Task]
+    kind: MailKind, given: Collection[str], thread: Thread, customer: Organisation, tasks: Sequence[Task]
 ) -> Mapping[str, Value]:
     """The variables that the record can fill in, for the kinds that have a place for them; a writer's words go first.
 
-    A managed response tells of the customer's tasks that are pending and of those that the experts completed.
+    ``given`` are the names of those words. A managed response tells of the customer's tasks that are pending and of those
+    that the experts completed, unless its writer says either: then it says that and no more.
     """
     facts: dict[str, Value] = {"expert": UNNAMED, "organisation": customer.name}
     if thread.severity is not None:
         facts["severity"] = thread.severity.value
-    if kind is MailKind.MANAGED_RESPONSE:
-        facts |= {name: titles for name, titles in _steps(tasks).items() if titles}
+    steps = _steps(tasks)
+    if kind is MailKind.MANAGED_RESPONSE and not steps.keys() & set(given):
+        facts |= {name: titles for name, titles in steps.items() if titles}
     return facts
 
 

@@ -8,113 +8,53 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from enum import StrEnum
-from types import MappingProxyType
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from expertmail.compose_facts import facts_on_record
-from expertmail.compose_lint import lint
+from expertmail.compose_lint import lint, written_in
+from expertmail.letter_recipients import of_others, outside_of, recipient
+from expertmail.letter_values import (
+    Composed,
+    Letter,
+    LetterRefused,
+    Posted,
+    PostedMail,
+    RefusalKind,
+)
 from expertmail.post_room import judging_set, office_of, signer_of, terms_of
 from expertmail.settings import Settings
 from expertmail.world import World
 from outbound.approval import OWN_WORD, Terms, odd_window, request_digest
-from outbound.compose import Office, compose, stamp
+from outbound.compose import Office, OutsideAddress, compose, stamp
 from outbound.dispatch import Ready, SelfChecker, prepare
 from outbound.errors import ComposeError, SigningError
-from outbound.model import DeliveryState, MailKind, Rendered, Value
+from outbound.model import MailKind, Rendered, Value
 from outbound.store import queue_outgoing, show_outbox
 from outbound.store.approvals import claim_request, mails_of_request, request_prefix
-from outbound.store.suppression import refuse_suppressed
-from outbound.store.untrusted import refuse_untrusted
+from outbound.template import DEFAULT_LANGUAGE
 from threads.model import Contact, EntryKind, Mark, Thread, TimelineEntry
 from threads.store import Connection
 from threads.store.audit import record_act
-from threads.store.circumstances import phones, untrusted_recipient
 from threads.store.engine import Database
 from threads.store.errors import RefusedRecord, UnknownRecord
-from threads.store.people import find_contacts, organisation
+from threads.store.people import organisation
 from threads.store.tasks import list_tasks
-from threads.store.thread import thread_by_reference, timeline_of
+from threads.store.thread import append, thread_by_reference, timeline_of
 
 MAX_REFERENCES = 20  # Message-IDs in References; RFC 5322 3.6.4 lets a long list be cut
 MAX_KEY = 100  # its column holds 200
 
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """What an expert wants to send.
-
-    ``words`` are the variables of the kind's template as it declares their types (``expertmail compose kinds``); what the
-    record knows may be left out (``expertmail.compose_facts``). ``key``: the same request with it is queued once.
-    ``break_glass``: why it cannot wait for a second person; empty: it can. ``test_to``: an address of ours that gets the
-    mails instead, on no thread. ``not_before``, ``not_after``: aware times between which it may go; None: from now, for
-    ``outbound.approval.SEND_WINDOW``.
-    """
-
-    kind: MailKind
-    reference: str
-    to: tuple[str, ...]
-    words: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
-    actor: str = ""
-    key: str | None = None
-    break_glass: str = ""
-    test_to: str | None = None
-    not_before: datetime | None = None
-    not_after: datetime | None = None
-
-
-class RefusalKind(StrEnum):
-    """Why a letter is not sent, for whoever turns it into an exit code or an HTTP status."""
-
-    NOT_FOUND = "not-found"  # no such thread, or an address that is no contact of its customer
-    BAD_DATA = "bad-data"  # a word that is missing or unfit, a window in which nothing can go
-    CONFLICT = "conflict"  # the idempotency key belongs to a request with other content
-    WITHHELD = "withheld"  # the recipient gets no such mail: untrusted, or suppressed
-
-
-class LetterRefused(Exception):  # noqa: N818 -- what happened, as RefusedRecord of the store
-    """A letter that is not sent: one sentence, which holds no secret. Nothing was queued."""
-
-    def __init__(self, sentence: str, kind: RefusalKind) -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
-        self.kind = kind
-
-
-@dataclass(frozen=True, slots=True)
-class Composed:
-    """One frozen mail for each address, not yet signed; ``notes`` are what its writer should look at again."""
-
-    mails: tuple[Rendered, ...]
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PostedMail:
-    """A mail in the queue. ``verdict`` and ``reason`` are our own verifier's; empty for one that was queued before."""
-
-    number: int
-    address: str
-    message_id: str
-    subject: str
-    state: DeliveryState
-    verdict: str = ""
-    reason: str = ""
-
-    @property
-    def withheld(self) -> bool:
-        """Whether it stays here until what ``reason`` names was repaired: customers could not verify it."""
-        return self.state is DeliveryState.WITHHELD
-
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """What became of a letter. ``known``: the same request was queued before, and nothing was now."""
-
-    mails: tuple[PostedMail, ...]
-    known: bool
-    notes: tuple[str, ...] = ()
+__all__ = [
+    "Composed",
+    "Letter",
+    "LetterRefused",
+    "Posted",
+    "PostedMail",
+    "RefusalKind",
+    "compose_letter",
+    "post_letter",
+]
 
 
 def compose_letter(world: World, database: Database, letter: Letter, now: datetime) -> Composed:
@@ -124,17 +64,19 @@ def compose_letter(world: World, database: Database, letter: Letter, now: dateti
     try:
         with database.reading() as conn:
             thread = thread_by_reference(conn, letter.reference)
-            contacts = tuple(_contact(find_contacts(conn, address), address, thread) for address in letter.to)
-            _refuse_untrusted(conn, letter, contacts)
-            words = {**_facts(conn, letter.kind, office, thread), **letter.words}
+            recipients = tuple(recipient(conn, address, thread, letter) for address in letter.to)
+            abroad = of_others(conn, thread, recipients)
+            words = _words(conn, letter, office, thread)
             entries = timeline_of(conn, thread.id)
     except UnknownRecord as error:
         raise LetterRefused(str(error), RefusalKind.NOT_FOUND) from error
     try:
-        mails = _composed(world, office, replace(letter, words=words), thread, contacts, entries, now)
+        mails = _composed(world, office, replace(letter, words=words), thread, recipients, entries, now)
     except ComposeError as error:
         raise LetterRefused(str(error), RefusalKind.BAD_DATA) from error
-    return Composed(mails, lint(mails, contacts))
+    written = written_in(office.templates.get(letter.kind, DEFAULT_LANGUAGE).variables, words)
+    languages = {one.address.lower(): one.language for one in recipients}
+    return Composed(mails, (*abroad, *lint(mails, languages, written)))
 
 
 async def post_letter(
@@ -206,40 +148,12 @@ def _terms(settings: Settings, letter: Letter) -> Terms:
     )
 
 
-def _contact(found: tuple[Contact, ...], address: str, thread: Thread) -> Contact:
-    """The contact with that address at the thread's customer."""
-    mine = [one for one in found if one.organisation_id == thread.organisation_id]
-    if not mine:
-        raise LetterRefused(
-            f"{address} is no contact of the customer of {thread.reference}; "
-            "add it first: expertmail contacts add",
-            RefusalKind.NOT_FOUND,
-        )
-    return mine[0]
-
-
-def _refuse_untrusted(conn: Connection, letter: Letter, contacts: Sequence[Contact]) -> None:
-    """Send nobody's words to mailboxes that an intruder may read; say whom to call instead."""
-    for one in contacts:
-        try:
-            refuse_suppressed(conn, one.address)
-            refuse_untrusted(conn, letter.kind, one.address, one.id)
-        except RefusedRecord as error:
-            name = untrusted_recipient(conn, one.address, one.id)
-            if letter.kind is MailKind.PORTAL_NOTICE or name is None:
-                raise LetterRefused(str(error), RefusalKind.WITHHELD) from error
-            calls = " or ".join(f"{c.name} ({c.phone})" for c in phones(conn, one.organisation_id))
-            raise LetterRefused(
-                f"The mail of {name} is marked untrusted. Write it in the portal, then: expertmail compose notice "
-                f"{letter.reference} --to {one.address}; or call {calls or 'them on a number that you trust'}.",
-                RefusalKind.WITHHELD,
-            ) from error
-
-
-def _facts(conn: Connection, kind: MailKind, office: Office, thread: Thread) -> Mapping[str, Value]:
+def _words(conn: Connection, letter: Letter, office: Office, thread: Thread) -> Mapping[str, Value]:
+    """What the record knows, and over it what the writer gave."""
     customer = organisation(conn, thread.organisation_id)
-    facts = facts_on_record(kind, thread, customer, list_tasks(conn, thread.id))
-    return {name: value for name, value in facts.items() if office.templates.takes(kind, name)}
+    facts = facts_on_record(letter.kind, letter.words, thread, customer, list_tasks(conn, thread.id))
+    takes = office.templates.takes
+    return {**{n: value for n, value in facts.items() if takes(letter.kind, n)}, **letter.words}
 
 
 def _composed(  # noqa: PLR0917 -- one call, each argument a different type
@@ -247,11 +161,11 @@ def _composed(  # noqa: PLR0917 -- one call, each argument a different type
     office: Office,
     letter: Letter,
     thread: Thread,
-    contacts: Sequence[Contact],
+    recipients: Sequence[Contact | OutsideAddress],
     entries: Sequence[TimelineEntry],
     now: datetime,
 ) -> tuple[Rendered, ...]:
-    """One frozen mail for each contact; an answer refers to the customer's last mail."""
+    """One frozen mail for each recipient; an answer refers to the customer's last mail."""
     # Released mail is no part of the conversation: nobody knows who wrote it.
     entries = [e for e in entries if e.mark is not Mark.UNVERIFIED]
     known = [e.message_id for e in entries if e.message_id is not None]
@@ -262,9 +176,9 @@ def _composed(  # noqa: PLR0917 -- one call, each argument a different type
         letter.kind,
         office=office,
         thread=thread,
-        contacts=contacts,
+        contacts=recipients,
         variables=letter.words,
-        stamps=[stamp(secrets.token_hex(13), world.settings.sender_domain, now) for _ in contacts],
+        stamps=[stamp(secrets.token_hex(13), world.settings.sender_domain, now) for _ in recipients],
         in_reply_to=asked[-1] if asked else None,
         references=tuple(known[-MAX_REFERENCES:]),
     )
@@ -310,6 +224,12 @@ def _queue(
     told = ", ".join(
         f"mail {number} to {one.signed.rendered.rcpt_to}" for number, one in zip(numbers, ready, strict=True)
     )
+    if outside := outside_of(conn, letter, thread):
+        why = f"{', '.join(outside)} outside the customer's contacts: {letter.outside.strip()}"
+        told = f"{told}; {why}"
+        if letter.test_to is None:
+            text = f"A {letter.kind} mail goes to {why}"
+            append(conn, thread.id, now, EntryKind.NOTE, actor=letter.actor, mark=Mark.EXPERT, text=text)
     if letter.break_glass:
         told = f"{told}; without a second person: {letter.break_glass}"
     record_act(
@@ -340,8 +260,9 @@ def _queued_before(database: Database, letter: Letter, now: datetime) -> Posted 
 def _claimed(conn: Connection, letter: Letter, now: datetime) -> bool:
     """Take the key for this request; False where the same request has it."""
     to = (*letter.to, f"test:{letter.test_to}") if letter.test_to else letter.to
-    chosen = {"send after": letter.not_before, "send before": letter.not_after}
-    more = {name: value for name, value in chosen.items() if value}
+    window = {"send after": letter.not_before, "send before": letter.not_after}
+    more: dict[str, object] = {name: at.astimezone(UTC) for name, at in window.items() if at is not None}
+    more |= {"outside": f"{letter.language} {letter.outside}"} if letter.outside else {}
     digest = request_digest(letter.kind.value, letter.reference, to, {**letter.words, **more})
     try:
         return claim_request(conn, letter.key or "", digest, now)
