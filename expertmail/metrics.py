@@ -58,6 +58,12 @@ class Metrics:
             ("outcome",),
             registry=self.registry,
         )
+        self.api_requests = Counter(
+            "expertmail_api_requests",
+            "Requests of programs to the HTTP interface, by what they asked for and their answer.",
+            ("operation", "outcome"),
+            registry=self.registry,
+        )
         self.expired = Counter(
             "expertmail_held_expired",
             "Messages whose content was removed because their time was over, by what they were.",

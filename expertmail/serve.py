@@ -20,6 +20,8 @@ import structlog
 
 from expertmail import logs, service_manager
 from expertmail.alerting import AlertKeeper, alert_rules_of
+from expertmail.console.api import ApiParts
+from expertmail.console.api_notifications import Outgoing
 from expertmail.console.app import Console, ConsoleParts
 from expertmail.console.server import ConsoleServer, console_server, readiness
 from expertmail.desk import now
@@ -252,4 +254,7 @@ class _Service:
             self._ready,
             lasting.metrics,
             generation.world.settings.console.max_verify_bytes,
+            ApiParts(
+                lasting.database, Outgoing(generation.world, generation.judging.check, self.wake), now
+            ),
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
 
 import structlog
@@ -15,16 +14,18 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from expertmail.console.api import HEADERS, Api, ApiParts
+from expertmail.console.api_access import Access, is_near
 from expertmail.console.openapi import document
 from expertmail.metrics import CONTENT_TYPE, Metrics
 from smtp_gateway.judging import Busy
+from threads.api_token import Scope
 
 MAX_JUDGING = 4  # messages judged at one time for HTTP; mail over SMTP comes first on a small machine
 MAX_WAITING = 32  # further requests that may wait, each holding its message in memory
-BODY_SECONDS = 60.0  # for a request's body; clients are on this machine
+BODY_SECONDS = 60.0  # for a request's body; a large message from another machine takes its time
 
 _MESSAGE_TYPES = frozenset({"message/rfc822", "message/global", "application/octet-stream"})
-_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 JudgeSaved = Callable[[bytes], Awaitable[Mapping[str, Any]]]
 """Judges a saved message and gives the contract's verdict object."""
@@ -43,6 +44,7 @@ class ConsoleParts:
     ready: CheckReady
     metrics: Metrics
     max_bytes: int
+    api: ApiParts
 
 
 class Console:
@@ -52,6 +54,8 @@ class Console:
         self._places = asyncio.Semaphore(MAX_JUDGING)
         self._present = 0
         self.replace(parts)
+        self._access = Access()
+        self._api = Api(lambda: self._parts.api, lambda: self._parts.metrics, self._access)
 
     def replace(self, parts: ConsoleParts) -> None:
         """Work with other parts from the next request on."""
@@ -67,6 +71,7 @@ class Console:
                 Route("/metrics", self.metrics, methods=["GET"]),
                 Route("/api/v1/verify", self.verify, methods=["POST"]),
                 Route("/api/v1/openapi.json", self.openapi, methods=["GET"]),
+                *self._api.routes(),
             ],
             exception_handlers={HTTPException: _told, Exception: _fault},
         )
@@ -74,25 +79,25 @@ class Console:
     async def healthz(self, request: Request) -> Response:
         """The event loop answers, nothing more."""
         del request
-        return JSONResponse({"status": "ok"}, headers=_HEADERS)
+        return JSONResponse({"status": "ok"}, headers=HEADERS)
 
     async def readyz(self, request: Request) -> Response:
         """Whether mail can be taken."""
         del request
         checks = dict(await self._parts.ready())
         ready = all(word == "ok" for word in checks.values())
-        return JSONResponse({"ready": ready, "checks": checks}, 200 if ready else 503, headers=_HEADERS)
+        return JSONResponse({"ready": ready, "checks": checks}, 200 if ready else 503, headers=HEADERS)
 
     async def metrics(self, request: Request) -> Response:
         """Prometheus' text format."""
         del request
         page = await asyncio.to_thread(self._parts.metrics.page)
-        return Response(page, headers=_HEADERS, media_type=CONTENT_TYPE)
+        return Response(page, headers=HEADERS, media_type=CONTENT_TYPE)
 
     async def openapi(self, request: Request) -> Response:
         """The description of all this."""
         del request
-        return JSONResponse(self._description, headers=_HEADERS)
+        return JSONResponse(self._description, headers=HEADERS)
 
     async def verify(self, request: Request) -> Response:
         """The verdict on the message in the body."""
@@ -106,7 +111,7 @@ class Console:
         return answer
 
     async def _verified(self, request: Request) -> Response:
-        _refuse_others(request)
+        await self._let_in(request)
         _refuse_other_types(request)
         if self._present >= MAX_JUDGING + MAX_WAITING:
             raise HTTPException(503, "Too many messages are being judged; try again.")
@@ -119,7 +124,12 @@ class Console:
             raise HTTPException(503, "Too many messages are being judged; try again.") from None
         finally:
             self._present -= 1
-        return JSONResponse(dict(verdict), headers=_HEADERS)
+        return JSONResponse(dict(verdict), headers=HEADERS)
+
+    async def _let_in(self, request: Request) -> None:
+        """This machine may ask as it is; who is elsewhere, or sends a token, needs a good one."""
+        if not is_near(request) or "authorization" in request.headers:
+            await self._access.admitted(request, self._parts.api, Scope.VERIFY)
 
     async def _body(self, request: Request) -> bytes:
         """The message, read under its cap whatever the client announced."""
@@ -144,16 +154,6 @@ class Console:
         return bytes(held)
 
 
-def _refuse_others(request: Request) -> None:
-    """There are no accounts yet, so only this machine may ask."""
-    try:
-        near = request.client is not None and ip_address(request.client.host).is_loopback
-    except ValueError:
-        near = False
-    if not near:
-        raise HTTPException(403, "Only clients on this machine may ask for a verdict.")
-
-
 def _refuse_other_types(request: Request) -> None:
     """Only a declared message: a web page elsewhere cannot send these types without being asked first."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -170,10 +170,10 @@ async def _told(request: Request, error: Exception) -> Response:
         raise error
     text = {404: "There is nothing here; see /api/v1/openapi.json.", 405: "Use another method here."}
     sentence = text.get(error.status_code, error.detail)
-    return JSONResponse({"error": sentence}, error.status_code, headers={**_HEADERS, **(error.headers or {})})
+    return JSONResponse({"error": sentence}, error.status_code, headers={**HEADERS, **(error.headers or {})})
 
 
 async def _fault(request: Request, error: Exception) -> Response:
     """A fault of ours: logged with its kind, answered without it."""
     _log.error("console fault", path=request.url.path, fault=type(error).__name__)
-    return JSONResponse({"error": "Something went wrong here; the log says more."}, 500, headers=_HEADERS)
+    return JSONResponse({"error": "Something went wrong here; the log says more."}, 500, headers=HEADERS)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from importlib.metadata import version
 from typing import Any
 
+from expertmail.console.api_openapi import SECURITY_SCHEMES, api_paths, api_schemas
 from verifier.report import AuthResult, ClaimedBy, DmarcMode, Effect, Verdict
 
 Json = dict[str, Any]
@@ -106,15 +107,17 @@ def document(max_bytes: int) -> Json:
         "info": {
             "title": "expertmail",
             "version": version("expertmail"),
-            "description": "The verdict on a message, and the state of the gateway.",
+            "description": "The verdict on a message, incidents and the mail about them, and the state of the gateway.",
         },
         "paths": {
             "/api/v1/verify": {
                 "post": {
                     "operationId": "verify",
                     "summary": "Give the verdict on a saved message.",
-                    "description": f"Loopback clients only. The message may have up to {max_bytes} bytes; "
+                    "description": "Clients on the same machine need no token, others one with the scope `verify`. "
+                    f"The message may have up to {max_bytes} bytes; "
                     "one without any CRLF is read as if its lines ended in CRLF.",
+                    "security": [{}, {"token": []}],
                     "requestBody": {
                         "required": True,
                         "content": {
@@ -126,9 +129,11 @@ def document(max_bytes: int) -> Json:
                     "responses": {
                         "200": _answer("The verdict.", _ref("Verdict")),
                         "400": _error("There is no message in the request."),
-                        "403": _error("The client is not on this machine."),
+                        "401": _error("The client is not on this machine and sent no token that counts."),
+                        "403": _error("The token has not the scope verify."),
                         "413": _error("The message is too large."),
                         "415": _error("The body is not a message."),
+                        "429": _error("Too many requests without a token that counts; wait."),
                         "503": _error("Too many messages are being judged; try again."),
                     },
                 }
@@ -164,14 +169,17 @@ def document(max_bytes: int) -> Json:
                     "responses": {"200": _answer("OpenAPI 3.1.", {"type": "object"})},
                 }
             },
+            **api_paths(),
         },
         "components": {
+            "securitySchemes": SECURITY_SCHEMES,
             "schemas": {
+                **api_schemas(),
                 "Verdict": _verdict(),
                 "Error": _object({"error": _TEXT}),
                 "Readiness": _object(
                     {"ready": _FLAG, "checks": {"type": "object", "additionalProperties": _TEXT}}
                 ),
-            }
+            },
         },
     }

@@ -33,6 +33,7 @@ CONTRACT = [
     "identity",
     "db",
     "audit",
+    "tokens",
     "replay",
     "bench",
 ]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from expertmail.console.api import ApiParts
 from expertmail.console.app import Console, ConsoleParts
 from expertmail.console.openapi import document
 from expertmail.metrics import Metrics
 from smtp_gateway.judging import Busy
+from threads.store import open_database, upgrade
 
+NOW = datetime(2026, 11, 25, 10, tzinfo=UTC)
 VERDICT = {"verdict": "no-claim", "sentence": "…"}
 RFC822 = {"Content-Type": "message/rfc822"}
 
@@ -33,12 +37,25 @@ class Judge:
         return VERDICT
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _record(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    database = open_database(f"sqlite:///{tmp_path_factory.mktemp('record')}/record.db")
+    upgrade(database)
+    RECORD.append(ApiParts(database, None, lambda: NOW))  # type: ignore[arg-type]  # nothing is written to anybody here
+    yield
+    RECORD.clear()
+    database.close()
+
+
+RECORD: list[ApiParts] = []
+
+
 def client(judge: Judge, checks: Mapping[str, str] | None = None, host: str = "127.0.0.1") -> TestClient:
     async def ready() -> Mapping[str, str]:
         await asyncio.sleep(0)
         return checks or {"database": "ok", "smtp": "ok"}
 
-    parts = ConsoleParts(judge, ready, Metrics(), max_bytes=1_000)
+    parts = ConsoleParts(judge, ready, Metrics(), 1_000, RECORD[0])
     return TestClient(Console(parts).application(), client=(host, 1234), raise_server_exceptions=False)
 
 
@@ -52,8 +69,8 @@ def test_a_message_is_judged_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("content", "headers", "host", "status"),
     [
-        (b"x", RFC822, "192.0.2.1", 403),
-        (b"x", RFC822, "somewhere", 403),
+        (b"x", RFC822, "192.0.2.1", 401),
+        (b"x", RFC822, "somewhere", 401),
         (b"x", {"Content-Type": "text/plain"}, "127.0.0.1", 415),
         (b"x", {}, "127.0.0.1", 415),
         (b"x", {**RFC822, "Content-Encoding": "gzip"}, "127.0.0.1", 415),
@@ -122,12 +139,27 @@ def references(value: Any) -> list[str]:
     return [r for v in value for r in references(v)] if isinstance(value, list) else []
 
 
-def test_the_description_names_every_path_and_every_reference_leads_somewhere() -> None:
+def test_the_description_names_every_route_and_every_reference_leads_somewhere() -> None:
     console = client(Judge())
     described = console.get("/api/v1/openapi.json").json()
     assert described == document(1_000)
     assert described["openapi"].startswith("3.1")
-    served = {route.path for route in console.app.routes}  # type: ignore[attr-defined]
-    assert set(described["paths"]) == served
+    served: dict[str, set[str]] = {}
+    for route in console.app.routes:  # type: ignore[attr-defined]
+        served.setdefault(route.path, set()).update(one.lower() for one in route.methods - {"HEAD"})
+    assert {path: set(methods) for path, methods in described["paths"].items()} == served
     for reference in references(described):
         assert reference.removeprefix("#/components/schemas/") in described["components"]["schemas"]
+
+
+def test_the_description_says_which_requests_need_a_token() -> None:
+    described = client(Judge()).get("/api/v1/openapi.json").json()
+    assert described["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    for path, methods in described["paths"].items():
+        for told in methods.values():
+            for_programs = path.startswith(("/api/v1/incidents", "/api/v1/notifications"))
+            assert told.get("security") == (
+                [{"token": []}] if for_programs else [{}, {"token": []}] if path.endswith("/verify") else None
+            )
+            if for_programs:
+                assert {"401", "403", "429", "503"} <= set(told["responses"])

@@ -1,0 +1,152 @@
+"""The routes of the HTTP interface for programs: who asks, what was sent, and the work off the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from expertmail.console import api_incidents as incidents
+from expertmail.console.api_access import Access
+from expertmail.console.api_body import read_form
+from expertmail.console.api_forms import IncidentChange, NewIncident, NewNotification, NewTask, TaskChange
+from expertmail.console.api_notifications import Asked, Notifications, Outgoing, show
+from expertmail.console.api_work import Places, idempotency_key
+from expertmail.metrics import Metrics
+from threads.api_token import Scope
+from threads.store.engine import Database
+
+HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+Reached = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiParts:
+    """What the interface works with; ``clock`` gives the time (UTC)."""
+
+    database: Database
+    outgoing: Outgoing
+    clock: Callable[[], datetime]
+
+
+class Api:
+    """The requests of programs. ``parts`` gives what is in force at each."""
+
+    def __init__(self, parts: Callable[[], ApiParts], metrics: Callable[[], Metrics], access: Access) -> None:
+        self._parts = parts
+        self._metrics = metrics
+        self._access = access
+        self._places = Places()
+        self._notifications = Notifications(self._places)
+
+    def routes(self) -> list[Route]:
+        """All of them; each is described in ``api_openapi``."""
+        return [
+            self._route("POST", "/incidents", self._open, "open-incident"),
+            self._route("GET", "/incidents/{reference}", self._show, "show-incident"),
+            self._route("PATCH", "/incidents/{reference}", self._change, "change-incident"),
+            self._route("POST", "/incidents/{reference}/tasks", self._add_task, "add-task"),
+            self._route("PATCH", "/incidents/{reference}/tasks/{task}", self._set_task, "set-task"),
+            self._route("POST", "/incidents/{reference}/notifications", self._send, "send-notification"),
+            self._route("GET", "/notifications/{number}", self._sent, "show-notification"),
+        ]
+
+    def _route(self, method: str, path: str, reached: Reached, name: str) -> Route:
+        async def counted(request: Request) -> Response:
+            requests, outcome = self._metrics().api_requests, "500"
+            try:
+                async with self._places.presence():
+                    answer = await reached(request)
+                outcome = str(answer.status_code)
+            except HTTPException as error:
+                outcome = str(error.status_code)
+                raise
+            finally:
+                requests.labels(operation=name, outcome=outcome).inc()
+            return answer
+
+        return Route(f"/api/v1{path}", counted, methods=[method], name=name)
+
+    async def _open(self, request: Request) -> Response:
+        parts = self._parts()
+        token = await self._access.admitted(request, parts, Scope.WRITE_INCIDENTS)
+        key, form = idempotency_key(request), await read_form(request, NewIncident)
+        work = partial(incidents.open_, parts.database, token, form, key=key, now=parts.clock())
+        told, again = await self._places.run(work)
+        where = {"Location": f"/api/v1/incidents/{told['reference']}"}
+        return _answer(told, 201, {**where, **replayed(again=again)})
+
+    async def _show(self, request: Request) -> Response:
+        parts = self._parts()
+        token = await self._access.admitted(request, parts, Scope.READ_INCIDENTS)
+        reference = request.path_params["reference"]
+        return _answer(await self._places.run(partial(incidents.show, parts.database, token, reference)))
+
+    async def _change(self, request: Request) -> Response:
+        parts = self._parts()
+        token = await self._access.admitted(request, parts, Scope.WRITE_INCIDENTS)
+        form, reference = await read_form(request, IncidentChange), request.path_params["reference"]
+        work = partial(incidents.change, parts.database, token, reference, form, now=parts.clock())
+        return _answer(await self._places.run(work))
+
+    async def _add_task(self, request: Request) -> Response:
+        parts = self._parts()
+        token = await self._access.admitted(request, parts, Scope.WRITE_INCIDENTS)
+        key, form = idempotency_key(request), await read_form(request, NewTask)
+        reference = request.path_params["reference"]
+        work = partial(
+            incidents.add_task_, parts.database, token, reference, form, key=key, now=parts.clock()
+        )
+        told, again = await self._places.run(work)
+        return _answer(told, 201, replayed(again=again))
+
+    async def _set_task(self, request: Request) -> Response:
+        parts = self._parts()
+        token = await self._access.admitted(request, parts, Scope.WRITE_INCIDENTS)
+        form, reference = await read_form(request, TaskChange), request.path_params["reference"]
+        number = _number(request.path_params["task"])
+        work = partial(
+            incidents.set_task_, parts.database, token, reference, form, number=number, now=parts.clock()
+        )
+        return _answer(await self._places.run(work))
+
+    async def _send(self, request: Request) -> Response:
+        parts = self._parts()
+        token = await self._access.admitted(request, parts, Scope.SEND_NOTIFICATIONS)
+        form, reference = await read_form(request, NewNotification), request.path_params["reference"]
+        asked = Asked(token, reference, form, parts.clock())
+        if form.dry_run:
+            return _answer(await self._notifications.preview(parts.database, parts.outgoing, asked))
+        key = idempotency_key(request)
+        told, again = await self._notifications.send(parts.database, parts.outgoing, asked, key)
+        return _answer(told, 202, replayed(again=again))
+
+    async def _sent(self, request: Request) -> Response:
+        parts = self._parts()
+        token = await self._access.admitted(request, parts, Scope.READ_INCIDENTS)
+        number = _number(request.path_params["number"])
+        return _answer(await self._places.run(partial(show, parts.database, token, number)))
+
+
+def replayed(*, again: bool) -> Mapping[str, str]:
+    """A field that tells an answer to a repetition from the first one; all else in it is alike."""
+    return {"Idempotent-Replayed": "true"} if again else {}
+
+
+def _answer(told: Mapping[str, Any], status: int = 200, also: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse(dict(told), status, headers={**HEADERS, **(also or {})})
+
+
+def _number(text: str) -> int:
+    """A number in a path; HTTPException 404 for what no row has."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):  # noqa: PLR2004 -- below 2**31, the largest of a column
+        raise HTTPException(404)
+    return int(text)

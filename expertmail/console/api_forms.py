@@ -1,0 +1,131 @@
+"""What requests of the HTTP interface may hold, field by field. Nothing else is taken, and nothing is guessed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from outbound.compose import MAX_RECIPIENTS
+from outbound.model import MailKind
+from threads.model import Assignee, Classification, Severity, State, TaskSource, TaskStatus
+
+MAX_TITLE: Final = 500
+"""Characters; a mail shows 200."""
+MAX_WORD: Final = 20_000
+"""Characters of one variable of a mail; the longest that a template takes."""
+MAX_WORDS: Final = 20
+"""Variables of one mail; no template has more."""
+WRITTEN: Final = frozenset(kind for kind in MailKind if kind.templated and not kind.automatic)
+"""The kinds of mail that somebody writes."""
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("write it on one line, without control characters")
+    if not text.strip():
+        raise ValueError("it is empty")
+    return text.strip()
+
+
+def _moment(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError("a time is text, such as 2026-11-25T10:00:00+00:00")  # noqa: TRY004 -- pydantic turns only this one into a finding
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError("it is no time, such as 2026-11-25T10:00:00+00:00") from None
+    if at.tzinfo is None:
+        raise ValueError("the time needs a zone, such as +00:00")
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("it is no time of this world") from None
+
+
+def _written(kind: MailKind) -> MailKind:
+    if kind not in WRITTEN:
+        raise ValueError("mail of this kind is sent automatically and is written by nobody")
+    return kind
+
+
+Line = Annotated[str, Field(max_length=MAX_TITLE), AfterValidator(_one_line)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+Word = Annotated[str, Field(max_length=MAX_WORD)]
+
+
+# JSON has text where we have a word of an enumeration, which strictness alone would refuse.
+_WORD: Final = Field(strict=False)
+SeverityWord = Annotated[Severity, _WORD]
+ClassificationWord = Annotated[Classification, _WORD]
+AssigneeWord = Annotated[Assignee, _WORD]
+StateWord = Annotated[State, _WORD]
+SourceWord = Annotated[TaskSource, _WORD]
+StatusWord = Annotated[TaskStatus, _WORD]
+KindWord = Annotated[MailKind, _WORD, AfterValidator(_written)]
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_null(cls, value: Any) -> Any:
+        """Null could mean "leave it" or "take it away"; who means the first leaves the field out."""
+        if isinstance(value, dict):
+            for name, one in value.items():
+                if one is None:
+                    raise ValueError(f"the field {str(name)[:60]!a} is null; leave it out instead")
+        return value
+
+
+class NewIncident(_Form):
+    """An incident to open."""
+
+    organisation: Line
+    title: Line
+    severity: SeverityWord = Severity.MEDIUM
+    classification: ClassificationWord | None = None
+    assigned_to: AssigneeWord = Assignee.DEFENDER_EXPERTS
+    opened_at: Moment | None = None
+    imported: bool = False
+
+
+class IncidentChange(_Form):
+    """What is to be different about an incident."""
+
+    state: StateWord | None = None
+    assigned_to: AssigneeWord | None = None
+    classification: ClassificationWord | None = None
+    severity: SeverityWord | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> IncidentChange:
+        if not self.model_fields_set:
+            raise ValueError("name at least one of: state, assigned_to, classification, severity")
+        return self
+
+
+class NewTask(_Form):
+    """A task to add."""
+
+    title: Line
+    source: SourceWord = TaskSource.GUIDED_RESPONSE
+
+
+class TaskChange(_Form):
+    """Where a task stands."""
+
+    status: StatusWord
+
+
+class NewNotification(_Form):
+    """A mail to write: to contacts of the incident's customer, filled with the kind's own variables."""
+
+    kind: KindWord
+    to: Annotated[list[Line], Field(min_length=1, max_length=MAX_RECIPIENTS)]
+    words: Annotated[dict[str, Word | list[Word]], Field(max_length=MAX_WORDS)] = {}
+    test_to: Line | None = None
+    break_glass: Line | None = None
+    dry_run: bool = False
