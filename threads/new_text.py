@@ -14,11 +14,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from threads.quote_heading import (
+    bare_field_name,
     field_name,
     has_digit,
     has_time_or_year,
     has_verb,
     is_bare_heading,
+    is_logged,
+    is_notes_rule,
+    is_notes_time,
     may_end,
     may_open,
     opens_by_date,
@@ -33,6 +37,8 @@ _MAX_HEADING = 400
 _MAX_HEADING_LINES = 6
 # The fields of an Outlook block stand within so many lines (long To: fields wrap).
 _MAX_BLOCK_LINES = 12
+# Lotus Notes puts the name, and who sent it in its stead, above the time.
+_MAX_NOTES_NAME = 2
 # A signature with more lines than this below its "-- " is taken for text.
 _MAX_SIGNATURE_LINES = 15
 # A telephone's "Sent from …" and its link; longer lines that begin so are prose.
@@ -188,12 +194,13 @@ class _Lines:
     def _announced(self, floor: int, number: int, short: str) -> int:
         """Mark what a line that is not marked itself announces; returns the line to go on with, ``number`` for nothing."""
         first = short[0]
-        if ":" in short or "：" in short or first in _RULES or short[-1] in _RULES:
+        if ":" in short or "：" in short or first.isdigit() or first in _RULES or short[-1] in _RULES:
             if first == "-" and short.startswith(_ARMOUR) and (after := self._armour(number)) > number:
                 self._mark(number, after, SpanKind.SIGNATURE)
                 return after
-            if self._starts_original(number):
-                self._mark(self._above(number), self.count, SpanKind.QUOTED)
+            original = self._original(floor, number, short)
+            if original >= 0:
+                self._mark(self._above(original), self.count, SpanKind.QUOTED)
                 return self.count
             start = self._attribution(floor, number)
             if start >= 0:
@@ -331,6 +338,12 @@ class _Lines:
             return before
         return number
 
+    def _original(self, floor: int, number: int, short: str) -> int:
+        """Where the block begins that this line tells to be the message that is answered; -1 where it tells none."""
+        if short[0].isdigit():
+            return self._notes_block(floor, number) if is_notes_time(short) else -1
+        return number if self._starts_original(number) else -1
+
     def _starts_original(self, number: int) -> bool:
         short = self.short[number]
         if not short:
@@ -339,6 +352,8 @@ class _Lines:
             bare = short.strip(_RULES_AND_BLANKS)
             if not bare:
                 return False
+            if short[0] == short[-1] == "-" and is_notes_rule(bare):
+                return True
             if (len(bare) != len(short) or short[-1] in ":：") and bare.casefold().rstrip(":： ") in MARKERS:
                 return True
         return self._field(number) in ("from", "date") and self._is_field_block(number)
@@ -360,6 +375,22 @@ class _Lines:
                 if len(seen) >= 3:  # noqa: PLR2004 -- three of the four
                     return True
         return False
+
+    def _notes_block(self, floor: int, number: int) -> int:
+        """Where the heading of Lotus Notes begins whose time stands on this line; -1 where it is none.
+
+        Above the time a name of Notes or an address, below it "To", "cc" and "Subject", each on a line of its own.
+        """
+        start = number
+        while start > max(floor, number - _MAX_NOTES_NAME) and self.short[start - 1]:
+            start -= 1
+        name = self.short[start] or ""
+        if start == number or not ("@" in name or "/" in name):
+            return -1
+        seen: set[str] = set()
+        for following in range(number + 1, min(number + _MAX_BLOCK_LINES, self.count)):
+            seen.add(bare_field_name(self.short[following] or "") or self._field(following))
+        return start if {"to", "subject"} <= seen else -1
 
     def _attribution(self, floor: int, last: int) -> int:  # noqa: C901 -- one loop that ends for one of several reasons
         """Where the "On … wrote:" begins that ends with this line; -1 where it ends none.
@@ -392,6 +423,8 @@ class _Lines:
             numbered = numbered or has_digit(part)
             timed = timed or (bracketed and has_time_or_year(part))
             verb = verb or has_verb(part)
+            if is_logged(part):
+                break
             said = verb or (bracketed and address and (timed or part[0].isdigit()))
             if said and (address or numbered):
                 if opens_by_date(part):

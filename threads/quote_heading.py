@@ -18,6 +18,34 @@ _ISO_DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}\b")
 _TIME_OR_YEAR = re.compile(r"\d[:.h]\d\d|\b(?:19|20)\d\d")
 _TIME = re.compile(r"\d{1,2}[:.]\d\d(?!\d|[./-]\d)")
 _VERB_ENDS = tuple(VERBS)
+# What a log's line begins with, and hardly a heading: a date and a time to the second, maybe in brackets, or syslog's.
+_LOGGED = re.compile(
+    r"[\[(]?(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|[A-Z][a-z]{2} {1,2}\d{1,2})"
+    r"(?:T|,? {1,2})\d{1,2}:\d\d:\d\d"
+)
+# Lotus Notes puts the time on a line of its own below the name: "11/25/2026 10:00 AM".
+_NOTES_TIME = re.compile(
+    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4},? {1,3}\d{1,2}[:.]\d\d(?:[:.]\d\d)?(?: ?[AaPp]\.?[Mm]\.?)?(?: (?:[A-Z]{3,4}|[+-]\d{4}))?"
+)
+# And what it puts between dashes, before a name and a time.
+_NOTES_MARKS = (
+    *(
+        "forwarded by ",
+        "message from ",
+        "weitergeleitet von ",
+        "nachricht von ",
+        "transféré par ",
+        "réacheminé par ",
+    ),
+    *("reenviado por ", "remitido por ", "encaminhado por ", "inoltrato da ", "doorgestuurd door "),
+    *(
+        "vidarebefordrat av ",
+        "videresendt af ",
+        "videresendt av ",
+        "edelleenlähettänyt ",
+        "przekazane przez ",
+    ),
+)
 _LABEL_MARKS = " *_>-|\u00a0\t"
 
 
@@ -63,6 +91,30 @@ def opens_by_date(short: str) -> bool:
     return first in OPENERS and has_digit(short)
 
 
+def is_logged(short: str) -> bool:
+    """Whether a line is a log's: it begins with a time to the second and names nobody by an address in angle brackets."""
+    return _LOGGED.match(short) is not None and ("<" not in short or not has_verb(short))
+
+
+def is_notes_time(short: str) -> bool:
+    """Whether a line is the time that Lotus Notes puts below a name, and nothing else."""
+    return _NOTES_TIME.fullmatch(short) is not None
+
+
+def is_notes_rule(bare: str) -> bool:
+    """Whether words between dashes are a heading of Lotus Notes: "Alex Doe/Contoso wrote:", "Forwarded by … on …"."""
+    if bare[-1] in ":：":
+        return "/" in bare and bare[:-1].casefold().rstrip().endswith(_VERB_ENDS)
+    return has_time_or_year(bare) and bare.casefold().startswith(_NOTES_MARKS)
+
+
+def bare_field_name(short: str) -> str:
+    """What a label stands for that has a line of its own, with or without its colon; empty where it is none."""
+    if len(short) > _MAX_LABEL:
+        return ""
+    return FIELD_NAMES.get(short.rstrip(":： ").strip(_LABEL_MARKS).casefold(), "")
+
+
 def may_open(short: str) -> bool:
     """Whether a heading may begin with this line: a date, a preposition before one, an address, or all of it."""
     if "@" in short or may_end(short):
@@ -81,6 +133,8 @@ def may_end(short: str) -> bool:
 
 def is_bare_heading(short: str) -> bool:
     """A heading of one line without a colon: older Gmail's date and name, and Zoho's "On … wrote"."""
+    if is_logged(short):
+        return False
     if _ISO_DATE.match(short):
         return "GMT" in short or ("<" in short and short[-1] == ">")
     return short.casefold().endswith(_VERB_ENDS) and opens_by_date(short) and has_time_or_year(short)

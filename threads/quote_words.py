@@ -205,7 +205,7 @@ FIELD_NAMES: dict[str, str] = {
         "to",
     ),
     **dict.fromkeys(
-        ("subject", "betreff", "objet", "asunto", "assunto", "oggetto", "onderwerp", "ämne", "emne", "temat", "тема", "aihe", "konu", "件名", "主题", "主旨", "제목", "sujet", "předmět", "predmet", "tárgy", "subiect", "θέμα", "נושא", "الموضوع", "chủ đề", "tiêu đề", "perihal", "subjek", "題名", "主 题", "主題", "标题"),
+        ("subject", "betreff", "thema", "objet", "asunto", "assunto", "oggetto", "onderwerp", "ämne", "emne", "temat", "тема", "aihe", "konu", "件名", "主题", "主旨", "제목", "sujet", "předmět", "predmet", "tárgy", "subiect", "θέμα", "נושא", "الموضوع", "chủ đề", "tiêu đề", "perihal", "subjek", "題名", "主 题", "主題", "标题"),
         "subject",
     ),
     **dict.fromkeys(("cc", "kopie", "copie", "cópia", "kopia", "kopi", "копия", "抄送", "副本", "참조", "bcc"), "cc"),

@@ -306,3 +306,74 @@ def test_what_is_a_signature_without_a_delimiter(text: str, new: str) -> None:
 )
 def test_what_only_looks_like_a_heading_stays_new(text: str) -> None:
     assert split_text(text).new == text
+
+
+NOTES = (
+    "-----Alex Doe/Contoso wrote: -----\n",
+    "----- Forwarded by Alex Doe/Contoso on 11/25/2026 10:00 AM -----\n",
+    "----- Weitergeleitet von Alex Doe/Contoso am 25.11.2026 10:00 -----\n",
+    "----- Message from Alex Doe <alex@contoso.test> on Wed, 25 Nov 2026 10:00:00 +0100 -----\n\nTo: bob@x.test\n",
+    '"Alex Doe" <alex@contoso.test>\n11/25/2026 10:00 AM\n\nTo\n"Bob" <bob@x.test>\ncc\n\nSubject\nRe: sign-in\n',
+    '"Alex Doe" <alex@contoso.test>\nSent by: sam@contoso.test\n11/25/2026 10:00 AM\n\nTo\nbob@x.test\nSubject\nRe: sign-in\n',
+    "Alex Doe <alex@contoso.test>\n25.11.2026 10:00\n\nAn\nBob <bob@x.test>\nKopie\n\nThema\nRe: sign-in\n",
+    "Alex Doe/Contoso/US\n11/25/2026 10:00 AM\n\nTo\nBob Roe/Experts/DE@Experts\ncc\n\nSubject\nRe: sign-in\n",
+    "Alex Doe/Contoso@CONTOSO\n11/25/2026 10:00 AM\nTo:     Bob\ncc:\nSubject:   Re: sign-in\n",
+)
+
+
+@pytest.mark.parametrize("heading", NOTES)
+def test_the_headings_of_old_notes_begin_what_is_quoted(heading: str) -> None:
+    split = split_text(f"Yes, it was me.\n\n{heading}\nWas it you?\n")
+    assert split.new == "Yes, it was me."
+    assert split.quoted == f"{heading}\nWas it you?"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It happened so:\n\n25.11.2026 10:00\nthe mail came.\n25.11.2026 10:05\nI opened it.\nTo\nme it looked right.",
+        "alex@contoso.test\n11/25/2026 10:00 AM\nlogged in from abroad, and the\nSubject\nwas odd.",
+        "----- written by hand/later -----\nMy text.",
+    ],
+)
+def test_times_and_labels_in_ones_own_words_are_no_heading_of_notes(text: str) -> None:
+    assert split_text(text).new == text
+
+
+LOGS = (
+    "2026-11-25 10:00:01 user did: login\n2026-11-25 10:00:05 user wrote:\nC:\\x.exe",
+    "2026-11-25 10:00:01 alex@contoso.test wrote:\nC:\\x.exe",
+    "2026-11-25T10:00:01Z powershell.exe wrote:\nC:\\x.exe",
+    "2026-11-25T10:00:01.123+01:00 powershell.exe wrote:\nC:\\x.exe",
+    "[2026-11-25 10:00:01] alex@contoso.test wrote:\nhello",
+    "2026/11/25 10:00:01 alex@contoso.test said:\nhello",
+    "25.11.2026 10:00:01 alex@contoso.test schrieb:\nhallo",
+    "25/11/2026 10:00:01 alex@contoso.test wrote:\nhello",
+    "11/25/2026 10:00:01 AM EventID 11 powershell.exe wrote:\nC:\\x.exe",
+    "Nov 25 10:00:01 host sshd[1]: alex@contoso.test wrote:\nhello",
+    "Nov  5 10:00:01 host postfix/smtpd[1]: alex@contoso.test wrote:\nhello",
+    "2026-11-25 10:00:01 rule made for <bob@x.test>\n2026-11-25 10:00:02 mail sent to <al@x.test>",
+    "2026-11-25 10:00:01 GMT rule made by alex@contoso.test",
+    "2026-11-25 10:00:01 mail sent to <al@x.test>:\n250 2.0.0 OK",
+)
+
+
+@pytest.mark.parametrize("log", LOGS)
+def test_a_pasted_timeline_is_the_authors_own_text(log: str) -> None:
+    text = f"We saw this:\n{log}\nWhat is it?"
+    assert split_text(text).new == text
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "2026-11-25 10:00:01, Alex Doe <alex@contoso.test> wrote:",
+        "On 2026-11-25 10:00:01, Alex Doe wrote:",
+        "2026-11-25 10:00, Alex Doe wrote:",
+        "2026-11-25 10:00 GMT+01:00 Alex Doe <alex@contoso.test>:",
+        "2026/11/25 Alex Doe <alex@contoso.test>",
+    ],
+)
+def test_a_heading_that_begins_with_its_date_is_still_one(heading: str) -> None:
+    split = split_text(f"Yes.\n\n{heading}\nWas it you?")
+    assert (split.new, split.quoted) == ("Yes.", f"{heading}\nWas it you?")
