@@ -54,6 +54,20 @@ _LEAST_HAN: Final = 0.6
 _LEAST_COMMON: Final = 0.7
 
 
+# Windows-1251 and KOI8-R hold Russian at the same bytes, small letters of the one where the other has capitals: either reads as
+# words, with the wrong letters.
+_OTHER_CYRILLIC: Final = {"cp1251": "koi8-r", "koi8-r": "cp1251", "koi8-u": "cp1251"}
+_EITHER_CASE: Final = {
+    codec: frozenset("оеаинтОЕАИНТ".encode(codec)) for codec in ("cp1251", "koi8-r", "koi8-u")
+}
+_CLEARLY: Final = (
+    0.15  # of the letters: so many more frequent ones the other charset has, where only capitals tell
+)
+_LEAST_LETTERS: Final = 8  # a shorter word may be a name
+_ENOUGH_LETTERS: Final = 60  # from here on the share alone tells, as of a text in capitals
+_INVERTED: Final = re.compile(r"\b[а-яё][А-ЯЁ]{2}")  # "пРИВЕТ"
+
+
 def text_of(data: bytes, charset: str | None) -> tuple[str, bool]:
     """Decode; the flag is True where the text is not simply what the named charset says."""
     named = (charset or "").strip().strip("\"'").lower()
@@ -69,7 +83,13 @@ def text_of(data: bytes, charset: str | None) -> tuple[str, bool]:
         return (text, named not in ("utf-8", "utf8")) if text is not None else (_guessed(data), True)
     if codec == "cp1252":
         return _western(data, named, charset)
-    codec = _MEANT.get(codec, codec)
+    return _named(data, named, charset, _MEANT.get(codec, codec))
+
+
+def _named(data: bytes, named: str, charset: str | None, codec: str) -> tuple[str, bool]:
+    """As the charset says, or what is meant by it."""
+    if codec in _OTHER_CYRILLIC and _is_other_cyrillic(data[:MAX_SAMPLE], codec):
+        return data.decode(_OTHER_CYRILLIC[codec], "replace"), True
     text = _strictly(data, codec)
     if text is None:
         return to_text(data, charset)
@@ -140,6 +160,25 @@ def _western(data: bytes, named: str, charset: str | None) -> tuple[str, bool]:
         return _guessed(data), True
     text, guessed = to_text(data, charset)
     return text, guessed or (named not in ("windows-1252", "cp1252") and _C1.search(data) is not None)
+
+
+def _is_other_cyrillic(sample: bytes, codec: str) -> bool:
+    """Whether bytes that are named one charset of Russian are the other: by its letters, and by capitals where none belong."""
+    other = _OTHER_CYRILLIC[codec]
+    octets = b"".join(_HIGH.findall(sample))
+    if len(octets) < _LEAST_LETTERS:
+        return False
+    share = {
+        name: sum(octet in _EITHER_CASE[name] for octet in octets) / len(octets) for name in (codec, other)
+    }
+    text = sample.decode(codec, "replace")
+    capitals = sum("А" <= character <= "Я" for character in text)
+    small = sum("а" <= character <= "я" for character in text)
+    if capitals <= small or share[other] < _LEAST or share[other] <= share[codec]:
+        return False
+    if _INVERTED.search(text) is not None:
+        return True
+    return len(octets) >= _ENOUGH_LETTERS and share[other] >= share[codec] + _CLEARLY
 
 
 def _guessed(data: bytes) -> str:

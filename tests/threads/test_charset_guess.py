@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 
 import pytest
@@ -127,3 +128,44 @@ def test_many_encoded_words_of_one_charset_take_time_that_grows_with_them() -> N
 
     small, large = cost(15_000), cost(60_000)
     assert large < 10 * max(small, 0.002)  # four times the words; a square would be sixteen and more
+
+
+RUSSIAN = (
+    "Здравствуйте, коллеги! Да, это был я: вошёл с нового телефона.",
+    "Спасибо, теперь всё работает",
+    "Вход подтверждаю",
+    "Пароль сменили вчера вечером, больше подозрительных входов не было. С уважением, Пётр",
+)
+
+
+@pytest.mark.parametrize("text", RUSSIAN)
+@pytest.mark.parametrize(
+    ("named", "meant"), [("windows-1251", "koi8-r"), ("koi8-r", "cp1251"), ("koi8-u", "cp1251")]
+)
+def test_russian_that_is_named_as_its_other_charset_is_read_and_told_as_a_guess(
+    text: str, named: str, meant: str
+) -> None:
+    assert text_of(text.encode(meant), named) == (text, True)
+    encoded = base64.b64encode(text.encode(meant)).decode()
+    assert decoded_words(f"=?{named}?B?{encoded}?=") == (text, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *RUSSIAN,
+        *(one.upper() for one in RUSSIAN),
+        *(one.swapcase() for one in RUSSIAN),
+        "Пётр",
+        "ОАО «ЮКОС»",
+        "ПОПОВ П. П.",
+        "ФГУП БЮРО ПЕРЕВОДОВ",
+        "Юлия Щербакова, ООО «Яхрома»",
+        "ЦЕХ ЁЖ ЩУП ЮГ ЭХО ФБР ПФР ФССП УФМС",
+    ],
+)
+@pytest.mark.parametrize("charset", ["windows-1251", "koi8-r"])
+def test_russian_that_is_named_rightly_is_never_taken_for_the_other_charset(text: str, charset: str) -> None:
+    if "«" in text and charset == "koi8-r":
+        text = text.replace("«", '"').replace("»", '"')
+    assert text_of(text.encode(charset), charset) == (text, False)
