@@ -12,11 +12,11 @@ from expertmail.post_room import office_of, terms_of
 from expertmail.tables import moment, say, show_facts, show_json, show_table
 from outbound.model import MailKind
 from outbound.store import organisation_of_mail, show_outbox
+from outbound.store.approval_acts import approve as approve_mail
+from outbound.store.approval_acts import break_glass as break_glass_of_mail
+from outbound.store.approval_acts import refuse as refuse_mail
+from outbound.store.approval_acts import review as review_mail
 from outbound.store.approvals import ApprovalItem, list_approvals, list_reviews, show_approval
-from outbound.store.approvals import approve as approve_mail
-from outbound.store.approvals import break_glass as break_glass_of_mail
-from outbound.store.approvals import refuse as refuse_mail
-from outbound.store.approvals import review as review_mail
 from outbound.store.standing_approvals import approve_standing, list_standing, withdraw_standing
 
 commands = typer.Typer(no_args_is_help=True, help="Approve, refuse and review mail of others.")

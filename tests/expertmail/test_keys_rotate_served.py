@@ -42,7 +42,9 @@ def test_after_a_reload_the_next_keys_sign_and_mail_of_before_leaves_as_it_was_s
         "contacts", "add", "alice@contoso.test", "--name", "Alice", "--org", "Contoso", "--domain", "contoso.test"
     )  # fmt: skip
     served.run("incidents", "open", "--org", "Contoso", "--title", "Odd sign-ins")
-    served.run("compose", "reply", "INC-000001", "--to", "alice@contoso.test", "--text", "We saw it.", "--by", "ana")
+    served.run(
+        "compose", "reply", "INC-000001", "--to", "alice@contoso.test", "--text", "We saw it.", "--by", "ana"
+    )
     waiting = served.run("outbox", "show", "1", "--raw").encode()
     old = selectors(waiting)
 

@@ -32,14 +32,11 @@ from outbound.model import DeliveryState, Failure, MailKind, Reply, SelfCheck
 from outbound.retry import MAX_AGE
 from outbound.schema import approvals, outgoing
 from outbound.store import RECHECK_FOR, list_outbox, queue_outgoing, retry_now
+from outbound.store.approval_acts import approve, break_glass, refuse, review
 from outbound.store.approvals import (
-    approve,
-    break_glass,
     claim_request,
     list_approvals,
     list_reviews,
-    refuse,
-    review,
     show_approval,
 )
 from outbound.store.rows import change

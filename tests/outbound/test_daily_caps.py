@@ -68,7 +68,9 @@ def test_senders_of_relayed_mail_hear_of_failures_up_to_the_configured_cap(world
 
 
 @pytest.mark.parametrize("cap", [1, 12])
-def test_questions_about_codes_are_answered_up_to_the_configured_cap(world, record, office, signer, cap) -> None:
+def test_questions_about_codes_are_answered_up_to_the_configured_cap(
+    world, record, office, signer, cap
+) -> None:
     made = world.worker
 
     def worker(owner="w"):
@@ -83,7 +85,9 @@ def test_questions_about_codes_are_answered_up_to_the_configured_cap(world, reco
         contacts=[record.contact], variables=REQUEST, stamps=[stamp("t1", "experts.test", NOW)],
     )  # fmt: skip
     genuine = SelfCheck(genuine=True, verdict="genuine")
-    world.write(queue_outgoing, signer.sign(mail, NOW), idempotency_key="t1", actor="ana", checked=genuine, now=NOW)
+    world.write(
+        queue_outgoing, signer.sign(mail, NOW), idempotency_key="t1", actor="ana", checked=genuine, now=NOW
+    )
     world.work()
     code = plain_code(CODES.of(mail.message_id).text)
     for number in range(11):

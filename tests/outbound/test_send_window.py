@@ -1,5 +1,6 @@
 """Mail for which a window was chosen goes in it: never before, and after it only when somebody has looked again."""
 
+# ruff: noqa: F811 -- fixtures are imported and then taken by their names
 from __future__ import annotations
 
 from dataclasses import replace
@@ -24,7 +25,8 @@ from outbound.delivery import Handover
 from outbound.model import DeliveryState, Failure, Reply, SelfCheck
 from outbound.schema import approvals
 from outbound.store import lease_due, queue_outgoing, retry_now
-from outbound.store.approvals import approve, list_approvals, show_approval
+from outbound.store.approval_acts import approve
+from outbound.store.approvals import list_approvals, show_approval
 from outbound.store.rows import change
 from tests.outbound.conftest import NOW
 from tests.outbound.test_approval import SECOND, queued, shared, signed  # noqa: F401 -- fixtures
@@ -62,7 +64,7 @@ def test_a_window_is_what_was_chosen_and_else_from_now_for_a_week(terms: Terms, 
         (Terms(not_after=NOW + MAX_AHEAD + MOMENT), "30 days ahead"),
     ],
 )
-def test_a_window_in_which_nothing_can_go_is_refused_and_nothing_is_queued(world, signed, terms, why) -> None:  # noqa: F811
+def test_a_window_in_which_nothing_can_go_is_refused_and_nothing_is_queued(world, signed, terms, why) -> None:
     ready = signed()
     with pytest.raises(RefusedRecord, match=why):
         world.write(queue_outgoing, ready.signed, idempotency_key="k", actor="ana", checked=ready.checked, now=NOW, terms=terms)  # fmt: skip
@@ -70,7 +72,9 @@ def test_a_window_in_which_nothing_can_go_is_refused_and_nothing_is_queued(world
 
 
 @given(begin=st.integers(-50, 50), length=st.integers(1, 50), chosen=st.booleans(), late=st.integers(0, 200))
-def test_an_approval_never_makes_a_chosen_window_begin_earlier_or_end_later(begin, length, chosen, late) -> None:
+def test_an_approval_never_makes_a_chosen_window_begin_earlier_or_end_later(
+    begin, length, chosen, late
+) -> None:
     before = Window(NOW + begin * HOUR, NOW + (begin + length) * HOUR, end_chosen=chosen)
     now = NOW + late * HOUR
     after = window_approved(before, now)
@@ -82,7 +86,7 @@ def test_an_approval_never_makes_a_chosen_window_begin_earlier_or_end_later(begi
         assert (after.not_after, after.end_chosen) == (after.not_before + SEND_WINDOW, False)
 
 
-def test_mail_waits_for_its_window_and_is_judged_and_told_of_when_it_goes(world, queued) -> None:  # noqa: F811
+def test_mail_waits_for_its_window_and_is_judged_and_told_of_when_it_goes(world, queued) -> None:
     judged = []
 
     async def check(raw):
@@ -105,21 +109,26 @@ def test_mail_waits_for_its_window_and_is_judged_and_told_of_when_it_goes(world,
     assert any("Was this you" in (entry.text or "") for entry in world.timeline())
 
 
-def test_mail_that_somebody_made_due_goes_back_until_its_window_begins(world, queued) -> None:  # noqa: F811
+def test_mail_that_somebody_made_due_goes_back_until_its_window_begins(world, queued) -> None:
     number = queued(CHOSEN)
     assert world.write(retry_now, number, NOW) == BEGIN
     world.write(lambda conn: change(conn, number, NOW, next_attempt_at=NOW))  # as an older program does
     world.work()
     (item,) = world.outbox()
     assert world.transport.given == []
-    assert (item.state, item.next_attempt_at, item.attempts, item.maybe_twice) == (DeliveryState.QUEUED, BEGIN, 0, False)
+    assert (item.state, item.next_attempt_at, item.attempts, item.maybe_twice) == (
+        DeliveryState.QUEUED,
+        BEGIN,
+        0,
+        False,
+    )
     assert world.write(show_approval, number).state is ApprovalState.APPROVED
     world.clock.now = BEGIN
     world.work()
     assert len(world.transport.given) == 1
 
 
-def test_after_its_window_mail_waits_for_somebody_else(world, queued) -> None:  # noqa: F811
+def test_after_its_window_mail_waits_for_somebody_else(world, queued) -> None:
     number = queued(CHOSEN)
     world.clock.now = END + MOMENT
     world.work()
@@ -130,7 +139,7 @@ def test_after_its_window_mail_waits_for_somebody_else(world, queued) -> None:  
     assert world.outbox()[0].state.value == "unapproved"
 
 
-def test_mail_that_was_put_off_past_the_end_of_its_window_is_not_tried_again(world, queued) -> None:  # noqa: F811
+def test_mail_that_was_put_off_past_the_end_of_its_window_is_not_tried_again(world, queued) -> None:
     queued(CHOSEN)
     world.clock.now = END
     world.transport.answers = [Handover("mx", Reply(451, "later"), Failure.REFUSED_FOR_NOW, begun=True)]
@@ -154,7 +163,7 @@ def test_mail_that_was_put_off_past_the_end_of_its_window_is_not_tried_again(wor
         (Terms(not_after=END), NOW + HOUR, (NOW + HOUR, END)),
     ],
 )  # fmt: skip
-def test_an_approval_keeps_a_chosen_window_that_is_open(world, queued, terms, late, window) -> None:  # noqa: F811
+def test_an_approval_keeps_a_chosen_window_that_is_open(world, queued, terms, late, window) -> None:
     number = queued(replace(terms, second_person=SECOND.second_person))
     digest = world.write(show_approval, number).digest
     assert world.write(approve, number, digest, late, actor="ben") == window[0]
@@ -170,7 +179,7 @@ def test_an_approval_keeps_a_chosen_window_that_is_open(world, queued, terms, la
 
 
 @pytest.mark.parametrize("moved", [{"not_before": NOW}, {"not_after": END + HOUR}])
-def test_a_window_that_was_moved_voids_the_approval(world, queued, moved) -> None:  # noqa: F811
+def test_a_window_that_was_moved_voids_the_approval(world, queued, moved) -> None:
     number = queued(CHOSEN)
     world.write(lambda conn: conn.execute(update(approvals).values(**moved)))
     world.clock.now = BEGIN
@@ -179,10 +188,12 @@ def test_a_window_that_was_moved_voids_the_approval(world, queued, moved) -> Non
     assert world.write(show_approval, number).state is ApprovalState.VOID
 
 
-def test_what_our_verifier_refuses_is_withheld_at_once_whatever_its_window(world, signed) -> None:  # noqa: F811
+def test_what_our_verifier_refuses_is_withheld_at_once_whatever_its_window(world, signed) -> None:
     ready = signed()
     wrong = SelfCheck(genuine=False, verdict="unproven", reason="no record")
-    world.write(queue_outgoing, ready.signed, idempotency_key="k", actor="ana", checked=wrong, now=NOW, terms=CHOSEN)
+    world.write(
+        queue_outgoing, ready.signed, idempotency_key="k", actor="ana", checked=wrong, now=NOW, terms=CHOSEN
+    )
     number = world.outbox()[0].outgoing_id
     assert world.outbox()[0].state is DeliveryState.WITHHELD
     assert world.write(retry_now, number, NOW) == BEGIN
@@ -191,14 +202,16 @@ def test_what_our_verifier_refuses_is_withheld_at_once_whatever_its_window(world
     assert len(world.transport.given) == 1
 
 
-def test_mail_that_waits_for_a_person_does_not_hide_until_its_window_when_it_is_tried_again(world, queued) -> None:  # noqa: F811
+def test_mail_that_waits_for_a_person_does_not_hide_until_its_window_when_it_is_tried_again(
+    world, queued
+) -> None:
     number = queued(replace(CHOSEN, second_person=SECOND.second_person))
     assert world.write(retry_now, number, NOW) == NOW
     world.work()
     assert [one.outgoing_id for one in world.write(list_approvals)] == [number]
 
 
-def test_no_database_leases_mail_before_its_window(shared, signed) -> None:  # noqa: F811
+def test_no_database_leases_mail_before_its_window(shared, signed) -> None:
     ready = signed()
     unbound = replace(ready.signed, rendered=replace(ready.signed.rendered, thread_id=None, contact_id=None))
     with shared.writing() as conn:

@@ -1,5 +1,6 @@
 """Automatic mail that was approved once: what withdrawing that stops, and what it leaves alone."""
 
+# ruff: noqa: F811 -- fixtures are imported and then taken by their names
 from __future__ import annotations
 
 import json
@@ -14,7 +15,8 @@ from outbound.delivery import Handover
 from outbound.model import DeliveryState, Failure, MailKind, Reply
 from outbound.schema import approvals, outgoing, standing_approvals
 from outbound.store import queue_outgoing, retry_now
-from outbound.store.approvals import approve, list_approvals, show_approval
+from outbound.store.approval_acts import approve
+from outbound.store.approvals import list_approvals, show_approval
 from outbound.store.rows import change
 from outbound.store.standing_approvals import (
     WITHDRAWN,
@@ -143,13 +145,15 @@ def test_what_was_delivered_or_what_a_person_approved_by_itself_stays_approved(s
     assert standing.write(show_approval, waits.outgoing_id).basis is Basis.SECOND
 
 
-def test_no_mail_slips_through_while_the_approval_is_withdrawn(shared, signed) -> None:  # noqa: F811
+def test_no_mail_slips_through_while_the_approval_is_withdrawn(shared, signed) -> None:
     terms = replace(SECOND, route="mx")
     ready = [signed(f"t{number}") for number in range(20)]
     mails = [
         replace(
             one.signed,
-            rendered=replace(one.signed.rendered, kind=KIND, template_version=1, thread_id=None, contact_id=None),
+            rendered=replace(
+                one.signed.rendered, kind=KIND, template_version=1, thread_id=None, contact_id=None
+            ),
         )
         for one in ready
     ]
@@ -170,6 +174,8 @@ def test_no_mail_slips_through_while_the_approval_is_withdrawn(shared, signed) -
     with shared.reading() as conn:
         assert conn.execute(select(standing_approvals)).all() == []
         rows = conn.execute(
-            select(approvals.c.state, approvals.c.approver).join(outgoing, outgoing.c.id == approvals.c.outgoing_id)
+            select(approvals.c.state, approvals.c.approver).join(
+                outgoing, outgoing.c.id == approvals.c.outgoing_id
+            )
         ).all()
     assert [tuple(row) for row in rows] == [("awaiting", None)] * 19
