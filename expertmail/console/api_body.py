@@ -15,6 +15,8 @@ MAX_BODY: Final = 256 * 1024
 """Octets. The longest mail that a template takes is far smaller."""
 BODY_SECONDS: Final = 10.0
 """For a body to come in; it fits into one packet or a few."""
+MAX_FIELDS: Final = 50
+"""Of one object; no form has more than 20. Naming thousands that are unknown would take a tenth of a second."""
 MAX_NAME: Final = 60
 """Of a field that a refusal names."""
 _TOLD: Final = 5  # findings in one refusal
@@ -30,8 +32,7 @@ async def read_form(request: Request, form: type[Form]) -> Form:
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise HTTPException(415, "Send the JSON uncompressed.")
     body = await _body(request)
-    # Up to the cap this takes some milliseconds.
-    return form_of(body, form)
+    return await asyncio.to_thread(form_of, body, form)
 
 
 async def _body(request: Request) -> bytes:
@@ -63,6 +64,8 @@ def form_of(body: bytes, form: type[Form]) -> Form:
         raise HTTPException(400, "The JSON is nested too deeply.") from error
     except _TwiceError as error:
         raise HTTPException(400, f"The JSON has the field {_named(error.name)} twice.") from error
+    except _TooManyError as error:
+        raise HTTPException(400, f"An object in the JSON has more than {MAX_FIELDS} fields.") from error
     except ValueError as error:  # also for a number with more digits than Python reads
         raise HTTPException(400, "The body is not JSON.") from error
     if not isinstance(value, dict):
@@ -82,7 +85,13 @@ class _TwiceError(ValueError):
         self.name = name
 
 
+class _TooManyError(ValueError):
+    """An object has more fields than any form."""
+
+
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MAX_FIELDS:
+        raise _TooManyError
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:

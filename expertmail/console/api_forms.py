@@ -13,10 +13,10 @@ from threads.model import Assignee, Classification, Severity, State, TaskSource,
 
 MAX_TITLE: Final = 500
 """Characters; a mail shows 200."""
-MAX_WORD: Final = 20_000
-"""Characters of one variable of a mail; the longest that a template takes."""
 MAX_WORDS: Final = 20
 """Variables of one mail; no template has more."""
+MAX_ITEMS: Final = 100
+"""Of a variable that is a list; templates take 50 at most, and say so themselves."""
 WRITTEN: Final = frozenset(kind for kind in MailKind if kind.templated and not kind.automatic)
 """The kinds of mail that somebody writes."""
 
@@ -44,6 +44,27 @@ def _moment(value: object) -> datetime:
         raise ValueError("it is no time of this world") from None
 
 
+def _variables(value: object) -> dict[str, str | list[str]]:
+    """Checked by hand: the first thing that is wrong ends it, however much of that there is."""
+    if not isinstance(value, dict) or len(value) > MAX_WORDS:
+        raise ValueError(f"it has to be an object with at most {MAX_WORDS} fields")
+    for name, one in value.items():
+        items = one if isinstance(one, list) else [one]
+        if len(items) > MAX_ITEMS or not all(isinstance(item, str) for item in items):
+            raise ValueError(f"{name[:60]!a} has to be text, or a list of at most {MAX_ITEMS} texts")
+        if not all(_encodable(item) for item in (name, *items)):
+            raise ValueError(f"{name[:60]!a} is not Unicode text")
+    return value
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _written(kind: MailKind) -> MailKind:
     if kind not in WRITTEN:
         raise ValueError("mail of this kind is sent automatically and is written by nobody")
@@ -51,8 +72,8 @@ def _written(kind: MailKind) -> MailKind:
 
 
 Line = Annotated[str, Field(max_length=MAX_TITLE), AfterValidator(_one_line)]
+Words = Annotated[dict[str, str | list[str]], BeforeValidator(_variables)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
-Word = Annotated[str, Field(max_length=MAX_WORD)]
 
 
 # JSON has text where we have a word of an enumeration, which strictness alone would refuse.
@@ -125,7 +146,7 @@ class NewNotification(_Form):
 
     kind: KindWord
     to: Annotated[list[Line], Field(min_length=1, max_length=MAX_RECIPIENTS)]
-    words: Annotated[dict[str, Word | list[Word]], Field(max_length=MAX_WORDS)] = {}
+    words: Words = {}
     test_to: Line | None = None
     break_glass: Line | None = None
     dry_run: bool = False

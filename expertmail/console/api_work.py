@@ -18,7 +18,7 @@ from threads.api_token import ApiToken
 from threads.model import Organisation, Thread, ThreadKind
 from threads.store import Connection
 from threads.store.errors import RefusedRecord, StoreError, UnknownRecord
-from threads.store.people import organisation
+from threads.store.people import find_organisation, organisation
 from threads.store.thread import thread_by_reference
 
 MAX_WORKING: Final = 4
@@ -78,7 +78,10 @@ def incident_of(conn: Connection, reference: str, token: ApiToken) -> tuple[Thre
     thread = thread_by_reference(conn, reference)
     if thread.kind is not ThreadKind.INCIDENT or not token.may_touch(thread.organisation_id):
         raise UnknownRecord("There is no such incident.")
-    return thread, organisation(conn, thread.organisation_id)
+    customer = find_organisation(conn, organisation(conn, thread.organisation_id).name)
+    if customer is None:  # erased: a shell is left of it
+        raise UnknownRecord("There is no such incident.")
+    return thread, customer
 
 
 def idempotency_key(request: Request) -> str:

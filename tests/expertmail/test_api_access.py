@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.exceptions import HTTPException
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
 from expertmail.console.api import ApiParts
 from expertmail.console.api_failures import MAX_ADDRESSES, MAX_FAILURES, WINDOW_SECONDS, Failures
+from expertmail.console.api_incidents import MAX_ENTRIES, MAX_TEXT
+from expertmail.console.api_work import MAX_WAITING, MAX_WORKING, Places
 from expertmail.console.app import Console, ConsoleParts
 from expertmail.metrics import Metrics
 from threads.api_token import ApiToken, Scope, digest_of_token, public_id_of, token_text, why_refused
-from threads.store import Database, RefusedRecord, add_organisation, open_database, open_incident, upgrade
+from threads.model import EntryKind, Mark
+from threads.store import (
+    Database,
+    RefusedRecord,
+    add_organisation,
+    append,
+    open_database,
+    open_incident,
+    thread_by_reference,
+    upgrade,
+)
 from threads.store.api_tokens import add_token, find_token, list_tokens, revoke_token
 
 NOW = datetime(2026, 11, 25, 10, tzinfo=UTC)
@@ -281,6 +295,54 @@ def test_a_database_that_cannot_be_had_is_told_without_its_name(world: World) ->
     assert answer.status_code == 503
     assert "database" in answer.json()["error"]
     assert str(path) not in answer.text
+
+
+def test_of_released_mail_that_nobody_proved_a_portal_sees_only_that_it_is_there(world: World) -> None:
+    world.add()
+    with world.database.writing() as conn:
+        thread = thread_by_reference(conn, "INC-000001")
+        for mark, text in ((Mark.UNVERIFIED, "Pay this invoice"), (Mark.VERIFIED, "x" * (MAX_TEXT + 1))):
+            append(
+                conn,
+                thread.id,
+                NOW,
+                EntryKind.MAIL_IN,
+                actor="a@b.test",
+                mark=mark,
+                text=text,
+                quoted="> old",
+            )
+    answer = world.ask(f"Bearer {TEXT}")
+    *_, unproven, proven = answer.json()["timeline"]
+    assert (unproven["mark"], unproven["text"], unproven["actor"]) == ("unverified", None, None)
+    assert (proven["actor"], len(proven["text"]), proven["cut"]) == ("a@b.test", MAX_TEXT, True)
+    assert "old" not in answer.text
+
+
+def test_a_long_timeline_is_answered_with_its_end(world: World) -> None:
+    world.add()
+    with world.database.writing() as conn:
+        thread = thread_by_reference(conn, "INC-000001")
+        for number in range(MAX_ENTRIES):
+            append(conn, thread.id, NOW, EntryKind.STATE, actor="ana", mark=Mark.EXPERT, text=str(number))
+    told = world.ask(f"Bearer {TEXT}").json()
+    assert [one["text"] for one in told["timeline"]] == [str(number) for number in range(MAX_ENTRIES)]
+    assert told["timeline_complete"] is False
+
+
+def test_only_so_many_requests_may_wait() -> None:
+    async def crowd() -> None:
+        places = Places()
+        async with AsyncExitStack() as stack:
+            for _ in range(MAX_WORKING + MAX_WAITING):
+                await stack.enter_async_context(places.presence())
+            with pytest.raises(HTTPException) as refused:
+                await stack.enter_async_context(places.presence())
+            assert refused.value.status_code == 503
+        async with places.presence():  # they went, and there is room again
+            assert await places.run(lambda: 5) == 5
+
+    asyncio.run(crowd())
 
 
 def test_tokens_are_made_shown_once_listed_and_revoked_at_the_command_line(command) -> None:
