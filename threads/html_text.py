@@ -6,6 +6,8 @@ import html as entities
 import re
 from collections.abc import Iterable, Iterator
 
+from threads.html_signature import with_signature_set_off
+
 # Beyond either, layout is given up for a reader that only drops tags and is linear whatever it gets.
 MAX_LAID_OUT = 150_000  # characters; newsletters stay under, and laying this much out takes 0.2 s
 MAX_NESTED = 150  # open tags inside each other; the library recurses for each
@@ -54,7 +56,7 @@ def html_to_text(html: str) -> str:
     """The text that a reader of this HTML sees, in lines."""
     # What servers put below the closing tags is seen by people, and would be dropped.
     html = _CLOSED.sub("<br>", html[:MAX_HTML].replace("\0", ""))
-    html = _RULE.sub(_RULE_AS_TEXT, html)
+    html = _RULE.sub(_RULE_AS_TEXT, with_signature_set_off(html))
     shown = _with_quotes_shown(html)
     quoted, html = _QUOTE_OPENS in shown, shown
     if len(html) <= MAX_LAID_OUT and deepest(html) <= MAX_NESTED:
