@@ -37,6 +37,8 @@ from outbound.store.approvals import (
     claim_request,
     list_approvals,
     list_reviews,
+    mails_of_request,
+    request_prefix,
     show_approval,
 )
 from outbound.store.rows import change
@@ -491,6 +493,30 @@ def test_a_request_is_claimed_once_under_fifty_calls_at_once(shared: Database) -
     other = request_digest("reply", "INC-000001", ["ana@contoso.test"], {"text": "Goodbye"})
     with pytest.raises(RefusedRecord, match="other content"), shared.writing() as conn:
         claim_request(conn, "key", other, NOW)
+
+
+def test_fifty_requests_with_one_key_at_once_send_one_mail_to_each_and_all_hear_which(shared: Database, signed) -> None:
+    ready = [signed(f"t{number}") for number in range(100)]
+    mails = [replace(one.signed, rendered=replace(one.signed.rendered, thread_id=None, contact_id=None)) for one in ready]  # fmt: skip
+    digest = request_digest("reply", "INC-000001", ["ana@contoso.test", "ben@contoso.test"], {"text": "Hello"})
+
+    def ask(number: int) -> tuple[int, ...]:
+        with shared.writing() as conn:
+            if not claim_request(conn, "key", digest, NOW):
+                return mails_of_request(conn, "key")
+            return tuple(
+                queue_outgoing(
+                    conn, mails[copy], idempotency_key=f"{request_prefix('key')}{copy}", actor="ana",
+                    checked=ready[copy].checked, now=NOW,
+                ).outgoing_id
+                for copy in (2 * number, 2 * number + 1)
+            )  # fmt: skip
+
+    results = at_once(50, ask)
+    with shared.reading() as conn:
+        made = tuple(sorted(item.outgoing_id for item in list_outbox(conn)))
+    assert len(made) == 2
+    assert set(results) == {made}, results
 
 
 def test_a_request_is_the_same_whatever_the_order_of_its_recipients_and_no_other_is() -> None:
