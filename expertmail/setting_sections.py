@@ -179,7 +179,7 @@ class ConsoleSettings(_Section):
 
     host: str = Field(
         default="127.0.0.1",
-        description="Address to listen on. Keep it on loopback: there are no accounts yet.",
+        description="Address to listen on. Keep it on loopback: it speaks no TLS, and whoever reaches it sees health and metrics. Programs elsewhere need a token (docs/api.md).",
     )
     port: Port = Field(default=8025, description="Port to listen on.")
     max_verify_bytes: int = Field(
