@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Row, Select, func, insert, select, update
+from sqlalchemy import Column, Connection, Row, Select, bindparam, func, insert, select, update
 
 from outbound.model import DeliveryState, Queued, Unreadable
 from outbound.schema import deliveries, outgoing
 from threads.model import EntryKind, Mark
 from threads.store.errors import RefusedRecord, UnknownRecord, undecodable
+from threads.store.prepared import Prepared
 from threads.store.thread import append
 
 # Longer than the longest attempt (outbound.delivery.ATTEMPT_SECONDS), so that a living worker keeps its lease.
@@ -56,16 +57,24 @@ def _read(read: Callable[[S], T], source: S, number: int) -> T | Unreadable:
         return Unreadable(number, type(error).__name__)
 
 
+_WITHOUT_BYTES = Prepared(
+    select(*(column for column in outgoing.c if column.name != "raw")).where(
+        outgoing.c.id == bindparam("number")
+    )
+)
+
+
 def outgoing_row(conn: Connection, outgoing_id: int) -> Row[Any]:
     """A mail without its bytes; UnknownRecord when there is none, RefusedRecord when its row is damaged."""
-    columns = [column for column in outgoing.c if column.name != "raw"]
-    query = select(*columns).where(outgoing.c.id == outgoing_id)
-    found = read_each(conn, query, outgoing.c.id, lambda row: row)
-    if not found:
+    try:
+        found: Row[Any] | None = _WITHOUT_BYTES.first(conn, {"number": outgoing_id})
+    except Exception as error:
+        if not undecodable(error):
+            raise
+        raise damaged(Unreadable(outgoing_id, type(error).__name__)) from error
+    if found is None:
         raise UnknownRecord(f"There is no outgoing mail number {outgoing_id}; see `expertmail outbox list`.")
-    if isinstance(found[0], Unreadable):
-        raise damaged(found[0])
-    return found[0]
+    return found
 
 
 def damaged(mail: Unreadable) -> RefusedRecord:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from tests.threads.conftest import AT, World
 from threads import store
 from threads.schema import archived_keys, contacts, organisations, threads
-from threads.store.errors import StoreError, StoreUnavailable
+from threads.store.errors import StoreError, StoreUnavailable, undecodable
 from threads.store.prepared import Prepared
 from threads.store.reader import Reader
 from threads.store.statements import insert_or_keep, insert_row, inserted
@@ -60,7 +60,6 @@ def test_an_update_tells_how_many_rows_it_changed_and_belongs_to_the_transaction
         assert prepared.run(conn, {"n": world.incident.id, "now": "Other"}) == 1
         assert prepared.run(conn, {"n": 99, "now": "Other"}) == 0
 
-
     def undone() -> None:
         with world.database.writing() as conn:
             prepared.run(conn, {"n": world.incident.id, "now": "Never"})
@@ -79,7 +78,13 @@ def test_a_taken_key_is_the_error_that_sqlalchemy_raises_without_the_values(worl
     assert isinstance(refused.value.__cause__, IntegrityError)
     assert "Contoso" not in str(refused.value.__cause__)
     with world.database.writing() as conn:
-        key = {"name": "s._domainkey.b.test", "record_sha256": "0" * 64, "record": "x", "first_seen": AT, "last_seen": AT}
+        key = {
+            "name": "s._domainkey.b.test",
+            "record_sha256": "0" * 64,
+            "record": "x",
+            "first_seen": AT,
+            "last_seen": AT,
+        }
         assert inserted(conn, archived_keys, key)
         assert not inserted(conn, archived_keys, key)
         insert_or_keep(conn, archived_keys, {**key, "record": "another"})
@@ -96,9 +101,13 @@ def test_a_missing_value_is_an_error_and_a_list_of_values_is_refused(world: Worl
 
 
 def test_columns_that_are_not_given_take_the_tables_own_default(world: World) -> None:
-    prepared = Prepared(insert(organisations).returning(organisations.c.id), ("name", "name_key", "created_at"))
+    prepared = Prepared(
+        insert(organisations).returning(organisations.c.id), ("name", "name_key", "created_at")
+    )
     with world.database.writing() as conn:
-        made = prepared.first(conn, {"name": "Fabrikam", "name_key": "fabrikam", "created_at": AT + timedelta(1)})
+        made = prepared.first(
+            conn, {"name": "Fabrikam", "name_key": "fabrikam", "created_at": AT + timedelta(1)}
+        )
         assert made is not None
         assert made.id > world.contoso.id
 
@@ -168,3 +177,16 @@ def test_the_reader_sees_what_was_committed_just_before(world: World) -> None:
             reader.close()
 
     asyncio.run(scenario())
+
+
+def test_text_that_is_no_text_is_the_error_that_sqlalchemy_raises(world: World) -> None:
+    query = select(contacts.c.address)
+    with world.database.writing() as conn:
+        conn.execute(text("UPDATE contacts SET address = CAST(x'66ff' AS TEXT)"))
+    for read in (lambda conn: conn.execute(query).all(), lambda conn: Prepared(query).rows(conn, {})):
+        with (
+            world.database.reading() as conn,
+            pytest.raises(OperationalError, match="Could not decode") as told,
+        ):
+            read(conn)
+        assert undecodable(told.value)

@@ -78,6 +78,8 @@ class Prepared:
         ready, cursor = self._execute(conn, given)
         try:
             found = cursor.fetchall()
+        except conn.dialect.loaded_dbapi.Error as error:  # text that is no UTF-8
+            raise _as_sqlalchemy(error, ready.text, conn.dialect) from error
         finally:
             cursor.close()
         row = ready.row
@@ -122,7 +124,10 @@ class Prepared:
             cursor.execute(ready.text, values)
         except dialect.loaded_dbapi.Error as error:
             cursor.close()
-            raise DBAPIError.instance(
-                ready.text, None, error, dialect.loaded_dbapi.Error, hide_parameters=True, dialect=dialect
-            ) from error
+            raise _as_sqlalchemy(error, ready.text, dialect) from error
         return ready, cursor
+
+
+def _as_sqlalchemy(error: Exception, text: str, dialect: Dialect) -> BaseException:
+    base = dialect.loaded_dbapi.Error
+    return DBAPIError.instance(text, None, error, base, hide_parameters=True, dialect=dialect)
