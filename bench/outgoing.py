@@ -3,7 +3,7 @@
     python -m bench.outgoing    # this part alone; FULL=1 and ENGINE=SQLite or ENGINE=PostgreSQL as you like
 
 Composing is the expert's and the order's own: words are checked, the templates filled in, both signatures made. Delivery is
-the worker's: leases, a dialogue for each mail, the record of each try, on SQLite. The lease is the queue's own.
+the worker's: leases, a mail transaction each on connections that are shared, the record of each try, on SQLite. The lease is the queue's own.
 """
 
 from __future__ import annotations
@@ -370,7 +370,7 @@ def report(*, full: bool) -> list[Goal]:
         finally:
             database.close()
     print(
-        f"  delivered to a sink and recorded, one dialogue each: {sent.clock:,.0f} messages/s by the clock, {sent.core:,.0f}"
+        f"  delivered to a sink and recorded: {sent.clock:,.0f} messages/s by the clock, {sent.core:,.0f}"
         f" a core by CPU time (goal {GOAL_DELIVERY}); each came exactly once"
     )
     goals = [

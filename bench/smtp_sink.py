@@ -19,7 +19,7 @@ from typing import Final
 
 _MESSAGE_ID: Final = re.compile(rb"(?im)^message-id:\s*<([^>]*)>")
 _ANSWERS: Final = {
-    b"EHLO": b"250-sink.test\r\n250-SIZE 52428800\r\n250 8BITMIME",
+    b"EHLO": b"250-sink.test\r\n250-SIZE 52428800\r\n250-PIPELINING\r\n250 8BITMIME",
     b"DATA": b"354 go on",
     b"QUIT": b"221 bye",
 }
