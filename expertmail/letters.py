@@ -44,6 +44,7 @@ from threads.store.thread import append, thread_by_reference, timeline_of
 
 MAX_REFERENCES = 20  # Message-IDs in References; RFC 5322 3.6.4 lets a long list be cut
 MAX_KEY = 100  # its column holds 200
+_FIRST_YEAR = 1970  # a time in the first year of the calendar has no equal in UTC east of it
 
 __all__ = [
     "Composed",
@@ -123,14 +124,17 @@ def _refuse_odd(settings: Settings, letter: Letter, now: datetime) -> None:
     """Refuse a kind that nobody writes, a key that is none, a test that goes to somebody else, and a window in which nothing can go."""
     odd = None
     to = letter.test_to
+    window = [at for at in (letter.not_before, letter.not_after) if at is not None]
     if letter.kind.automatic or not letter.kind.templated:
         odd = f"A {letter.kind.value} mail is sent automatically and is written by nobody."
     elif letter.key is not None and not (0 < len(letter.key) <= MAX_KEY and letter.key.isprintable()):
         odd = f"An idempotency key is 1 to {MAX_KEY} printable characters."
     elif to is not None and to.rpartition("@")[2].lower() not in settings.mail.domains:
         odd = f"A test goes to an address of ours only; {to} is in no domain of mail.domains."
-    elif any(at is not None and at.tzinfo is None for at in (letter.not_before, letter.not_after)):
+    elif any(at.tzinfo is None for at in window):
         odd = "The times of a send window need their zone."
+    elif any(at.year < _FIRST_YEAR for at in window):
+        odd = "The send window names a year in which there was no mail; write a time to come."
     else:
         odd = odd_window(_terms(settings, letter), now)
     if odd is not None:

@@ -81,11 +81,12 @@ def window_of(terms: Terms, now: datetime) -> Window:
 
 def odd_window(terms: Terms, now: datetime) -> str | None:
     """Why no mail could go in the window that was chosen, in a sentence for its writer; None when it can."""
+    # First, for the calendar has an end: to a time just before it no window can be added.
+    if max(terms.not_before or now, terms.not_after or now) - now > MAX_AHEAD:
+        return f"The send window is more than {MAX_AHEAD.days} days ahead; write the mail when it is nearer."
     window = window_of(terms, now)
     if window.not_after <= window.not_before:
         return "The send window ends before it begins, or is over already; choose a later end."
-    if max(window.not_before, terms.not_after or now) - now > MAX_AHEAD:
-        return f"The send window is more than {MAX_AHEAD.days} days ahead; write the mail when it is nearer."
     return None
 
 
