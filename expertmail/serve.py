@@ -37,6 +37,7 @@ from expertmail.reminding import ReminderKeeper, reminder_rules_of
 from expertmail.retention import RetentionKeeper, watch_held
 from expertmail.smtp_workers import SmtpWorkers
 from expertmail.watching import watch_process, watch_record
+from expertmail.worker_processes import Forked, WorkerProcesses
 from expertmail.world import World
 from smtp_gateway import replies
 from smtp_gateway.listener import Listener
@@ -59,12 +60,16 @@ class Sockets:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """All that a start has opened. ``reread`` reads settings and files again; it raises FaultError."""
+    """All that a start has opened. ``reread`` reads settings and files again; it raises FaultError.
+
+    ``forked`` is what workers are forked from, where there are several.
+    """
 
     world: World
     database: Database
     sockets: Sockets
     reread: Callable[[], World]
+    forked: Forked | None = None
 
 
 async def serve(start: Start, announce: Callable[[int, int], None]) -> None:
@@ -113,7 +118,8 @@ class _Service:
         self._workers: SmtpWorkers | None = None
         settings = first.world.settings
         if duties.listener is None:
-            self._workers = SmtpWorkers(settings.smtp.workers, self._listener, settings, self.wake)
+            processes = WorkerProcesses(start.forked)
+            self._workers = SmtpWorkers(processes, self._listener, settings, self.wake)
             lasting.metrics.add_others(self._workers.counts)
         self._ready = readiness(
             self._listener.host,

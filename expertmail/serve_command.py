@@ -13,13 +13,14 @@ import typer
 from expertmail import logs
 from expertmail.console.server import listening
 from expertmail.desk import Config, opened
-from expertmail.faults import FaultError
+from expertmail.faults import ExitCode, FaultError
 from expertmail.privileges import drop_privileges
 from expertmail.reload import refuse_another_gateway
 from expertmail.serve import Sockets, Start, serve
 from expertmail.service_manager import handed_over
 from expertmail.settings import Settings, load
 from expertmail.tables import say
+from expertmail.worker_processes import Forked, forked_server
 from expertmail.world import SAMPLE_CUSTOMER, World, open_world
 from smtp_gateway.listener import Listener, ListenError
 
@@ -39,10 +40,23 @@ def serve_(config: Config = None) -> None:
     logs.configure(settings.log)
     with _sockets(settings) as sockets:
         drop_privileges(settings.smtp.user)
+        forked = _forked(settings, sockets)
         world = open_world(settings)
         with opened(settings) as database:
-            start = Start(world, database, sockets, lambda: _reread(config, settings))
-            asyncio.run(serve(start, lambda smtp, console: _announce(world, sockets.smtp.host, smtp, console)))
+            start = Start(world, database, sockets, lambda: _reread(config, settings), forked)
+            asyncio.run(
+                serve(start, lambda smtp, console: _announce(world, sockets.smtp.host, smtp, console))
+            )
+
+
+def _forked(settings: Settings, sockets: Sockets) -> Forked | None:
+    """What workers are forked from: before this process has opened anything that a copy of it could spoil."""
+    if settings.smtp.workers == 1:
+        return None
+    try:
+        return forked_server((*sockets.smtp.sockets, sockets.console))
+    except OSError as error:
+        raise FaultError(f"No worker can be started ({error.strerror}).", ExitCode.UNAVAILABLE) from error
 
 
 def _reread(config: Path | None, first: Settings) -> World:

@@ -1,4 +1,4 @@
-"""A process that takes mail, started and told what to do by ``expertmail.smtp_workers``.
+"""A process that takes mail, told what to do by ``expertmail.smtp_workers``; forked from one that runs this module, too.
 
 It obeys its link alone: a signal for the whole group reaches the process that started it, which tells it to drain.
 When that process is gone, so is what delivers mail and shows health: the worker drains, too, and ends.
@@ -7,17 +7,20 @@ When that process is gone, so is what delivers mail and shows health: the worker
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import sys
 from contextlib import AsyncExitStack, suppress
-from typing import Final
+from pathlib import Path
+from typing import Final, NoReturn
 
 import structlog
 
 from expertmail import logs
 from expertmail.desk import opened
 from expertmail.faults import FaultError
+from expertmail.fork_server import ForkServer
 from expertmail.garbage import spare_what_stays
 from expertmail.generation import Duties, Generation, Lasting
 from expertmail.metrics import Metrics
@@ -151,8 +154,32 @@ async def _main(link: int, memory: int, listening: tuple[int, ...]) -> None:
         await end.close()
 
 
+def live(control: socket.socket) -> NoReturn:
+    """Be the server that workers are forked from, and then, in each forked process, that worker; end with the process."""
+    code = 1
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        _be_called("expertmail-fork")
+        given = ForkServer(control).run()
+        if given is not None:
+            _be_called("expertmail-smtp")
+            link, memory, *listening = given
+            asyncio.run(_main(link, memory, tuple(listening)))
+        code = 0
+    except Exception:  # noqa: BLE001 - the process ends here, and says of what
+        _log.exception("fault")
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # what the process it was forked from would do at its end is not to be done here
+
+
+def _be_called(name: str) -> None:
+    """What the system's lists of processes show; at most 15 octets."""
+    with suppress(OSError):
+        Path("/proc/self/comm").write_text(name, encoding="ascii")
+
+
 if __name__ == "__main__":
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    with suppress(KeyboardInterrupt):
-        asyncio.run(_main(int(sys.argv[1]), int(sys.argv[2]), tuple(map(int, sys.argv[3:]))))
+    live(socket.socket(fileno=int(sys.argv[1])))

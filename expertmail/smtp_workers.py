@@ -8,18 +8,16 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
 import structlog
 
 from expertmail.faults import ExitCode, FaultError
 from expertmail.metrics_sum import Counts, added, what_stays
-from expertmail.service_manager import VARIABLES
 from expertmail.settings import Settings
 from expertmail.worker_link import Accepting, Begin, Link, Refused, Renew, Stop, Taken, Told
+from expertmail.worker_processes import WorkerProcess, WorkerProcesses
 from smtp_gateway.listener import Listener
 from smtp_gateway.shared_memory import Field, SharedMemory
 
@@ -54,7 +52,7 @@ class _Worker:
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: WorkerProcess | None = None
         self.link: Link | None = None
         self.counts: Counts = ()  # of the process there is
         self.before: Counts = ()  # of those that died
@@ -64,10 +62,14 @@ class _Worker:
 class SmtpWorkers:
     """``taken`` is called when a worker has stored something to deliver."""
 
-    def __init__(self, count: int, listener: Listener, settings: Settings, taken: Callable[[], None]) -> None:
+    def __init__(
+        self, processes: WorkerProcesses, listener: Listener, settings: Settings, taken: Callable[[], None]
+    ) -> None:
         self._listener = listener
         self._settings = settings
         self._taken = taken
+        self._processes = processes
+        count = settings.smtp.workers
         self._memory = SharedMemory.made(count)
         self._workers = [_Worker(number) for number in range(1, count + 1)]
         self._keeping: list[asyncio.Task[None]] = []
@@ -113,10 +115,11 @@ class SmtpWorkers:
                 task.cancel()  # it waits to start again
         _, late = await asyncio.wait(self._keeping, timeout=DRAIN_SECONDS) if self._keeping else ((), ())
         for one in self._workers if late else ():
-            if one.process is not None and one.process.returncode is None:
+            if one.process is not None:
                 _log.error("worker does not end: killed", worker=one.number)
                 one.process.kill()
         await asyncio.gather(*self._keeping, return_exceptions=True)
+        await self._processes.stop()
         self._memory.close()
 
     async def _keep(self, one: _Worker) -> None:
@@ -135,22 +138,18 @@ class SmtpWorkers:
             _log.error("worker ended: starting it again", worker=one.number, code=code, seconds=pause)
             await asyncio.sleep(pause)
 
-    async def _lived(self, one: _Worker) -> int:
-        """One worker's life; its exit code, negative for a signal."""
+    async def _lived(self, one: _Worker) -> int | None:
+        """One worker's life; its exit code, negative for a signal, None when nobody knows it."""
         ours, theirs = socket.socketpair()
         with theirs:
             listening = [two.fileno() for two in self._listener.sockets]
-            descriptors = [theirs.fileno(), self._memory.descriptor, *listening]
-            one.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",
-                "-m",
-                "expertmail.smtp_worker",
-                *map(str, descriptors),
-                pass_fds=descriptors,
-                stdin=asyncio.subprocess.DEVNULL,
-                env=_environment(),
-            )
+            try:
+                one.process = await self._processes.start(
+                    [theirs.fileno(), self._memory.descriptor, *listening]
+                )
+            except OSError:
+                ours.close()
+                raise
         one.link = await Link.over(ours)
         one.link.say(Begin(self._settings, one.number, len(self._workers), self._listener.ours))
         if self._stopping:
@@ -161,16 +160,14 @@ class SmtpWorkers:
             return await one.process.wait()
         finally:
             watching.cancel()
-            if one.process.returncode is None:
-                with suppress(ProcessLookupError):
-                    one.process.kill()
-                await one.process.wait()
+            one.process.kill()
+            await one.process.wait()
             await one.link.close()
             one.process, one.link = None, None
             self._memory.clear(one.number - 1)
             one.before, one.counts = added((one.before, what_stays(one.counts))), ()
 
-    async def _watch(self, number: int, process: asyncio.subprocess.Process) -> None:
+    async def _watch(self, number: int, process: WorkerProcess) -> None:
         """Kill a worker that lives and does nothing."""
         slot = self._memory.slot(number - 1)
         last, same = None, 0
@@ -194,9 +191,3 @@ class SmtpWorkers:
                 _log.error("worker refuses its settings", worker=one.number, why=message.sentence)
                 self._refused = message.sentence
                 one.accepts.set()
-
-
-def _environment() -> dict[str, str]:
-    """Ours, without what the service manager meant for us alone, and with the same modules."""
-    kept = {name: value for name, value in os.environ.items() if name not in VARIABLES}
-    return kept | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

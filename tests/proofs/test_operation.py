@@ -47,18 +47,31 @@ def until(found: Callable[[], object]) -> None:
 
 def worker_processes(served: Served) -> list[int]:
     """The processes that take mail, by the system's own word."""
-    found = []
+    servers = fork_servers(served)
+    return sorted(pid for pid, parent in processes_called("expertmail-smtp").items() if parent in servers)
+
+
+def fork_servers(served: Served) -> list[int]:
+    """The processes that workers are forked from."""
+    return [
+        pid for pid, parent in processes_called("expertmail-fork").items() if parent == served.process.pid
+    ]
+
+
+def processes_called(name: str) -> dict[int, int]:
+    """Every process of that name, with its parent."""
+    found = {}
     for folder in Path("/proc").iterdir():
         if not folder.name.isdecimal():
             continue
         try:
             parent = re.search(r"^PPid:\s+(\d+)", (folder / "status").read_text(), re.MULTILINE)
-            command = (folder / "cmdline").read_bytes()
+            called = (folder / "comm").read_text().strip()
         except OSError:
             continue
-        if parent and int(parent[1]) == served.process.pid and b"expertmail.smtp_worker" in command:
-            found.append(int(folder.name))
-    return sorted(found)
+        if parent and called == name:
+            found[int(folder.name)] = int(parent[1])
+    return found
 
 
 def page(served: Served, path: str) -> str:
