@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from threads.bounce_text import broken_body, completed, read_plain
+from threads.cloud_notice import read_notice
 from threads.delivery_report import Bounce, read_report
 from threads.model import MessageKind
 from threads.subject import base_subject
@@ -143,6 +144,9 @@ def kind_of(
         if report.recipient is None or report.status is None:
             report = completed(report, read_plain(message, parts, text, passing=kind is MessageKind.DELAY))
         return kind, report
+    notice = read_notice(message, text)
+    if notice is not None:
+        return notice
     if parts[0].multipart and (typed := _by_type(parts, subject)) is not None:
         return typed, None
     if _from_mailer(message, subject, text, null_path=null_path):

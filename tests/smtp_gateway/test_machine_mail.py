@@ -227,6 +227,7 @@ def test_a_bounce_without_our_address_is_tied_by_the_message_id_that_it_returns(
     [
         dsn("{}"),
         dsn("{}", sender="postmaster@contoso.test"),
+        message('{"notificationType":"Bounce","bounce":{"bounceType":"Permanent","bouncedRecipients":[{"emailAddress":"alex@contoso.test","status":"5.1.1"}]},"mail":{"headers":[{"name":"Message-ID","value":"<{}>"}]}}\r\n', author="no-reply@sns.amazonaws.com", subject="AWS Notification Message"),
         message("Not delivered to alex@contoso.test: 550 5.1.1 user unknown\r\n\r\n----- Original message -----\r\nMessage-ID: <{}>\r\n", author="MAILER-DAEMON@silent.test", subject="Undelivered"),
     ],
 )  # fmt: skip
