@@ -8,6 +8,7 @@ the lock), so that whoever resolves it does so before, and nothing is sent, or a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -179,7 +180,29 @@ def take_step(conn: Connection, thread_id: int, rules: ReminderRules, now: datet
 
 
 def waiting_of(conn: Connection, thread_id: int) -> Waiting:
-    """How a thread stands. Its row is locked until the transaction ends, and so is its customer's mark on PostgreSQL."""
+    """How a thread stands, with what its next step needs. It is locked as ``question_of`` says."""
+    waiting = question_of(conn, thread_id)
+    if waiting.wait is None:
+        return waiting
+    here = (timeline.c.thread_id == thread_id, timeline.c.id > waiting.wait, _CALLED)
+    called = conn.execute(select(timeline.c.at).where(*here)).scalars().all()
+    rounds, last = _steps_of(conn, {thread_id: waiting.wait})[thread_id]
+    people = people_of(conn, waiting.thread.organisation_id)
+    return replace(
+        waiting,
+        rounds=rounds + len(called),
+        last=max(filter(None, (last, *called)), default=None),
+        asked=_asked(conn, thread_id),
+        contacts=reachable(conn, people),
+        phones=tuple(one for one in people if one.phone),
+    )
+
+
+def question_of(conn: Connection, thread_id: int) -> Waiting:
+    """Whether a thread still waits, and for what; no steps and no people: that is all that a mail on its way needs.
+
+    Its row is locked until the transaction ends, and so is its customer's mark on PostgreSQL.
+    """
     conn.execute(select(threads.c.id).where(threads.c.id == thread_id).with_for_update())
     thread = thread_by_id(conn, thread_id)
     untrusted_at = conn.execute(
@@ -191,25 +214,12 @@ def waiting_of(conn: Connection, thread_id: int) -> Waiting:
     question = conn.execute(
         select(timeline.c.id, timeline.c.at).where(here, _ASKED).order_by(timeline.c.id.desc()).limit(1)
     ).one_or_none()
+    untrusted = untrusted_at is not None
     if question is None:
-        return Waiting(thread, None, thread.opened_at, untrusted=untrusted_at is not None)
+        return Waiting(thread, None, thread.opened_at, untrusted=untrusted)
     later = and_(here, timeline.c.id > question.id)
     answer = conn.execute(select(timeline.c.id).where(later, _ANSWERED).limit(1)).scalar()
-    called = conn.execute(select(timeline.c.at).where(later, _CALLED)).scalars().all()
-    rounds, last = _steps_of(conn, {thread_id: question.id})[thread_id]
-    people = people_of(conn, thread.organisation_id)
-    return Waiting(
-        thread,
-        question.id,
-        question.at,
-        answered=answer is not None,
-        untrusted=untrusted_at is not None,
-        rounds=rounds + len(called),
-        last=max(filter(None, (last, *called)), default=None),
-        asked=_asked(conn, thread_id),
-        contacts=reachable(conn, people),
-        phones=tuple(one for one in people if one.phone),
-    )
+    return Waiting(thread, question.id, question.at, answered=answer is not None, untrusted=untrusted)
 
 
 def _asked(conn: Connection, thread_id: int) -> int | None:
@@ -248,7 +258,7 @@ def refuse_needless(conn: Connection, order: AutomaticOrder) -> None:
         return
     if order.thread_id is None:
         raise ComposeError("A reminder is about an incident.")
-    waiting = waiting_of(conn, order.thread_id)
+    waiting = question_of(conn, order.thread_id)
     _, wait = asked_in_key(order.idempotency_key)
     if (reason := needless(waiting, wait)) is not None:
         raise ComposeError(f"Nobody is reminded of {waiting.thread.reference}: {reason}.")
@@ -266,7 +276,7 @@ def withdraw_needless(conn: Connection, outgoing_id: int, now: datetime) -> str:
     mail = outgoing_row(conn, outgoing_id)
     # Of the thread that it was ordered for: a merge takes the mail along.
     thread_id, wait = asked_in_key(mail.idempotency_key.removeprefix(ORDERED))
-    reason = needless(waiting_of(conn, thread_id), wait)
+    reason = needless(question_of(conn, thread_id), wait)
     if reason is None:
         return ""
     maybe = conn.execute(

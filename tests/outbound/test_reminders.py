@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import heapq
-import os
 import random
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pytest
 
-from outbound.model import OrderState
 from outbound.orders import OrderError
 from outbound.reminders import (
     PLANS,
@@ -24,14 +22,8 @@ from outbound.reminders import (
     step_of,
     why_not,
 )
-from outbound.schema import automatic_orders
-from outbound.store.reminders import due_reminders, take_step
 from tests.outbound.conftest import NOW
-from threads.model import Assignee, Contact, ContactKind, EntryKind, Mark, Severity, State, Thread, ThreadKind
-from threads.schema import threads, timeline
-from threads.store.circumstances import distrust
-from threads.store.people import add_contact, add_organisation, organisation
-from threads.store.thread import append, open_incident, set_state
+from threads.model import Assignee, Contact, ContactKind, Severity, State, Thread, ThreadKind
 
 RULES = ReminderRules()
 HOUR = timedelta(hours=1)
@@ -266,76 +258,3 @@ def test_ten_thousand_incidents_in_sixty_days_are_reminded_of_on_time_and_never_
             heapq.heappush(queue, (again, number))
     assert judge(made, taken, until) == NOTHING_WRONG
     assert sum(map(len, taken.values())) > 10_000
-
-
-def simulate(database, made, until):
-    """The same through the record: the clock moves from look to look; what happens in between is written as others do it."""
-    with database.writing() as conn:
-        clock_start = NOW
-        customers = []
-        for number in range(20):
-            one = add_organisation(conn, f"Customer {number}", clock_start)
-            add_contact(conn, one.id, f"a@c{number}.test", "A", clock_start)
-            add_contact(conn, one.id, f"b@c{number}.test", "B", clock_start, phone="+1 555 0100")
-            customers.append(one)
-        # Who is marked untrusted stands alone: the mark is the whole customer's.
-        lone = {
-            number: add_organisation(conn, f"Lone {number}", clock_start)
-            for number, story in enumerate(made)
-            if story.by == "untrusted" and story.ends is not None
-        }
-        for one in lone.values():
-            add_contact(conn, one.id, f"a@lone{one.id}.test", "A", clock_start)
-            add_contact(conn, one.id, f"b@lone{one.id}.test", "B", clock_start, phone="+1 555 0101")
-    happenings = [(story.asked, number, "asked") for number, story in enumerate(made)]
-    happenings += [(story.ends, number, story.by) for number, story in enumerate(made) if story.ends is not None]
-    happenings.sort(reverse=True)
-    ids: dict[int, int] = {}
-    now = NOW
-    while now < until:
-        now += LOOK
-        if happenings and happenings[-1][0] <= now:
-            with database.writing() as conn:
-                while happenings and happenings[-1][0] <= now:
-                    at, number, what = happenings.pop()
-                    happen(conn, at, made[number], what, lone.get(number, customers[number % 20]), ids, number)
-        with database.reading() as conn:
-            due = due_reminders(conn, RULES, now)
-        if due:
-            with database.writing() as conn:
-                for thread_id in due:
-                    assert take_step(conn, thread_id, RULES, now) is not None
-                    assert take_step(conn, thread_id, RULES, now) is None  # another node at the same moment
-    taken: dict[int, list[datetime]] = {}
-    numbers = {thread_id: number for number, thread_id in ids.items()}
-    with database.reading() as conn:
-        for row in conn.execute(automatic_orders.select()):
-            assert row.state == OrderState.ORDERED.value
-            taken.setdefault(numbers[row.thread_id], []).append(row.ordered_at)
-        for row in conn.execute(timeline.select().where(timeline.c.actor == "reminders")):
-            taken.setdefault(numbers[row.thread_id], []).append(row.at)
-    return {number: sorted(times) for number, times in taken.items()}
-
-
-def happen(conn, at, story, what, customer, ids, number):
-    if what == "asked":
-        thread = open_incident(conn, customer.id, f"Incident {number}", at, severity=story.severity)
-        set_state(conn, thread.id, State.AWAITING_CUSTOMER, at, actor="Ana")
-        ids[number] = thread.id
-    elif what == "resolved":
-        set_state(conn, ids[number], State.RESOLVED, at, actor="Ana")
-    elif what == "answered":
-        append(conn, ids[number], at, EntryKind.MAIL_IN, actor="A", mark=Mark.VERIFIED, text="Done.")
-    elif what == "untrusted":
-        distrust(conn, organisation(conn, customer.id), "an intruder", at, by="Ana")
-    else:
-        conn.execute(threads.update().where(threads.c.id == ids[number]).values(merged_into=1))
-
-
-def test_the_same_through_the_record_with_a_second_node_at_every_step(record):
-    number = 10_000 if os.environ.get("FULL") == "1" else 300
-    made = stories(number, seed=11)
-    until = NOW + timedelta(days=DAYS)
-    taken = simulate(record.database, made, until)
-    assert judge(made, taken, until) == NOTHING_WRONG
-    assert sum(map(len, taken.values())) > number
