@@ -22,7 +22,8 @@ from threads.store.people import find_organisation, organisation
 from threads.store.thread import thread_by_reference
 
 MAX_WORKING: Final = 4
-"""Requests at work at one time; mail over SMTP comes first on a small machine."""
+"""Requests at work at one time; mail over SMTP comes first on a small machine. Fewer than asyncio's own threads, which are five at
+least, so that what these wait for always finds one."""
 MAX_WAITING: Final = 64
 """Further ones that may wait; more than one portal sends at a time."""
 MAX_KEY: Final = 100

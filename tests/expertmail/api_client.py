@@ -52,3 +52,40 @@ class Portal:
             return Said(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
         finally:
             connection.close()
+
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "string": str, "integer": int, "boolean": bool, "object": dict, "array": list, "null": type(None),
+}  # fmt: skip
+
+
+def strays(value: Any, schema: Mapping[str, Any], schemas: Mapping[str, Any], place: str = "") -> list[str]:
+    """Where a JSON value is not as its description says, or holds what is not described."""
+    if "$ref" in schema:
+        return strays(value, schemas[schema["$ref"].rpartition("/")[2]], schemas, place)
+    if "enum" in schema and value not in schema["enum"]:
+        return [f"{place}: {value!r} is none of {schema['enum']}"]
+    kinds = schema.get("type", [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if kinds and not any(
+        isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
+        for kind in kinds
+    ):
+        return [f"{place}: {value!r} is no {kinds}"]
+    if isinstance(value, list):
+        return [
+            one
+            for n, item in enumerate(value)
+            for one in strays(item, schema["items"], schemas, f"{place}[{n}]")
+        ]
+    if isinstance(value, dict):
+        described = schema["properties"]
+        found = [f"{place}.{name} is missing" for name in schema["required"] if name not in value]
+        found += [f"{place}.{name} is not described" for name in value if name not in described]
+        return found + [
+            one
+            for name, item in value.items()
+            if name in described
+            for one in strays(item, described[name], schemas, f"{place}.{name}")
+        ]
+    return []

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.expertmail.api_client import Portal
+from tests.expertmail.api_client import Portal, strays
 from tests.proofs.served import Served
 
 ALL = ("verify", "incidents:read", "incidents:write", "notifications:send")
@@ -27,7 +27,8 @@ STEPS = {
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    served = Served(tmp_path_factory.mktemp("world"))
+    settings = '[sending]\nsecond_person = ["manual-detection"]\n'
+    served = Served(tmp_path_factory.mktemp("world"), settings)
     served.start()
     served.run("contacts", "add", "ana@contoso.test", "--name", "Ana", "--org", "Contoso")
     served.run("contacts", "add", "ben@fabrikam.test", "--name", "Ben", "--org", "Fabrikam")
@@ -319,6 +320,69 @@ def test_each_scope_opens_its_own_requests_and_no_other(
                 assert said.status == 403, (scope, path, said.body)
                 assert f'scope="{needed}"' in said.headers["www-authenticate"]
                 assert needed in said.json["error"]
+
+
+PLACES = {
+    "/incidents/INC-000001": "/incidents/{reference}",
+    "/incidents/INC-000001/tasks": "/incidents/{reference}/tasks",
+    "/incidents/INC-000001/tasks/1": "/incidents/{reference}/tasks/{task}",
+    "/incidents/INC-000001/notifications": "/incidents/{reference}/notifications",
+    "/notifications/1": "/notifications/{number}",
+}
+
+
+def test_answers_are_as_they_are_described(portal: Portal) -> None:
+    described = portal.ask("GET", "/openapi.json").json
+    schemas = described["components"]["schemas"]
+    asked = [one for one in SCOPED if one[1] != "/verify"]
+    asked.append(
+        (
+            "POST",
+            "/incidents/INC-000001/notifications",
+            {**STEPS, "words": {"summary": "S", "completed": ["All"]}},
+            "",
+            202,
+        )
+    )
+    for method, path, form, _, status in asked:
+        said = portal.ask(method, path, form, key=f"described {path}")
+        told = described["paths"][f"/api/v1{PLACES.get(path, path)}"][method.lower()]
+        schema = told["responses"][str(status)]["content"]["application/json"]["schema"]
+        assert said.status == status, said.body
+        assert strays(said.json, schema, schemas) == [], (method, path)
+    for form in ({"title": "T"}, {"organisation": "Nobody", "title": "T"}):
+        said = portal.ask("POST", "/incidents", form, key="described")
+        assert strays(said.json, schemas["Error"], schemas) == []
+        assert str(said.status) in described["paths"]["/api/v1/incidents"]["post"]["responses"]
+
+
+def test_mail_that_a_second_person_approves_waits_for_one_unless_it_cannot_wait(
+    gateway: Served, portal: Portal
+) -> None:
+    path = f"/incidents/{opened(portal, 'second person')}/notifications"
+    form = {
+        "kind": "manual-detection",
+        "to": ["ana@contoso.test"],
+        "words": {"found": "A new inbox rule.", "actions": ["Remove it"], "expert": "Kim"},
+    }
+    (waits,) = portal.ask("POST", path, form, key="waits").json["mails"]
+    assert (waits["state"], waits["verdict"]) == ("unapproved", "genuine")
+    # Whoever approves is not whoever wrote it.
+    refused = gateway.run("approvals", "approve", str(waits["number"]), "--by", "portal", expect=None)
+    assert portal.ask("GET", f"/notifications/{waits['number']}").json["state"] == "unapproved", refused
+    urgent = portal.ask("POST", path, {**form, "break_glass": "Ransomware is running"}, key="urgent")
+    (goes,) = urgent.json["mails"]
+    assert goes["state"] == "queued"
+    assert b"A new inbox rule." in mail_with(gateway.outbox, goes["message_id"])
+
+
+@pytest.mark.parametrize(
+    "reference", ["INC-999999", "%00", "%C3%A9", "..", "INC-000001%0d%0aX:%20y", "x" * 4_000]
+)
+def test_a_reference_that_is_none_is_not_found(portal: Portal, reference: str) -> None:
+    said = portal.ask("GET", f"/incidents/{reference}")
+    assert said.status == 404
+    assert said.json == {"error": "There is nothing here; see /api/v1/openapi.json."}
 
 
 def test_a_token_for_one_customer_sees_nothing_of_another(

@@ -330,6 +330,18 @@ def test_a_long_timeline_is_answered_with_its_end(world: World) -> None:
     assert told["timeline_complete"] is False
 
 
+def test_a_body_of_unknown_length_is_cut_at_the_cap(world: World) -> None:
+    world.add(scopes=[Scope.WRITE_INCIDENTS])
+
+    def endless() -> Iterator[bytes]:
+        for _ in range(1_000):
+            yield b" " * 1_000
+
+    headers = {"Authorization": f"Bearer {TEXT}", "Idempotency-Key": "k", "Content-Type": "application/json"}
+    answer = world.client().post("/api/v1/incidents", content=endless(), headers=headers)
+    assert answer.status_code == 413
+
+
 def test_only_so_many_requests_may_wait() -> None:
     async def crowd() -> None:
         places = Places()
