@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 import idna
 
@@ -66,10 +67,14 @@ def mailbox(address: str) -> str:
     if holds_control(address) or any(map(str.isspace, address)):
         raise HeaderError("The address holds a blank or a control character.")
     try:
-        encoded = idna.encode(domain, uts46=True, std3_rules=True).decode("ascii")
+        return f"{local}@{_a_labels(domain)}"
     except (idna.IDNAError, UnicodeError) as error:
         raise HeaderError("The domain of the address is not a valid domain name.") from error
-    return f"{local}@{encoded.lower()}"
+
+
+@lru_cache(maxsize=1_024)  # our own domains and those of the customers of the day: each mail names three
+def _a_labels(domain: str) -> str:
+    return idna.encode(domain, uts46=True, std3_rules=True).decode("ascii").lower()
 
 
 def name_addr(display: str, address: str) -> str:
@@ -121,7 +126,12 @@ def field(name: str, value: str) -> bytes:
     lines = [f"{name}:"]
     for word in value.split(" "):
         # A line never consists of blanks only (RFC 5322 3.2.2): runs of blanks stay with the word before.
-        if len(lines[-1]) + 1 + len(word) > longest and lines[-1].strip() and word and lines[-1] != f"{name}:":
+        if (
+            len(lines[-1]) + 1 + len(word) > longest
+            and lines[-1].strip()
+            and word
+            and lines[-1] != f"{name}:"
+        ):
             lines.append("")
         lines[-1] += f" {word}"
     return "\r\n".join(lines).encode() + b"\r\n"

@@ -8,12 +8,15 @@ import dkim
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from dkim.canonicalization import Relaxed
+from hypothesis import given
+from hypothesis import strategies as st
 
 from outbound.compose import compose, stamp
 from outbound.errors import SigningError
 from outbound.key_files import generate_key, load_key
 from outbound.model import MailKind
-from outbound.sign import SIGNED_FIELDS, SecondKey, SigningKey, dns_record, sign, zone_line
+from outbound.sign import SIGNED_FIELDS, SecondKey, SigningKey, dns_record, relaxed_body, sign, zone_line
 from tests.outbound.conftest import NOW, REQUEST, SENDER
 
 
@@ -51,6 +54,11 @@ def test_the_signature_is_byte_for_byte_that_of_plain_dkimpy_at_the_same_time(ma
         include_headers=named,
     )
     assert ours.raw == theirs + mail.raw
+
+
+@given(st.lists(st.sampled_from([b"a", b" ", b"\t", b"\r\n", b"  \t", b"word"])).map(b"".join))
+def test_the_relaxed_body_is_that_of_dkimpy(body):
+    assert relaxed_body(body) == Relaxed.canonicalize_body(body)
 
 
 @pytest.mark.parametrize("clock", [0, 1_000_000_000, 4_000_000_000])
