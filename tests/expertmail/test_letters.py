@@ -1,0 +1,123 @@
+"""Letters without a command line: as a server's threads compose and post them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from expertmail.letters import (
+    Letter,
+    LetterRefused,
+    Posted,
+    RefusalKind,
+    compose_letter,
+    post_letter,
+)
+from expertmail.settings import load
+from expertmail.world import World, database_url, open_world
+from outbound.model import DeliveryState, MailKind, SelfCheck
+from outbound.store import list_outbox
+from threads.store.engine import Database, open_database
+from threads.store.thread import thread_by_reference, timeline_of
+
+ALICE = "alice@contoso.test"
+HELLO = Letter(MailKind.REPLY, "INC-000001", (ALICE,), {"text": "We saw it."}, actor="portal")
+
+
+@dataclass
+class Office:
+    """A world and its record."""
+
+    world: World
+    database: Database
+
+    def post(self, letter: Letter) -> Posted:
+        """As a thread of a server does; what judges is not what is tested."""
+
+        async def check(raw: bytes) -> SelfCheck:
+            return SelfCheck(genuine=True, verdict="genuine")
+
+        return asyncio.run(post_letter(self.world, self.database, letter, datetime.now(UTC), check))
+
+    def queued(self) -> int:
+        with self.database.reading() as conn:
+            return len(list_outbox(conn))
+
+
+@pytest.fixture
+def office(command: Callable[..., Any]) -> Iterator[Office]:
+    assert command("dns", "show").code == 0
+    assert command("contacts", "add", ALICE, "--name", "Alice", "--org", "Contoso").code == 0
+    assert command("incidents", "open", "--org", "Contoso", "--title", "Odd sign-ins").code == 0
+    assert command("outbox", "suppress", "left@contoso.test", "--reason", "left").code == 0
+    settings = load(None)
+    database = open_database(database_url(settings))
+    yield Office(open_world(settings), database)
+    database.close()
+
+
+def test_a_letter_is_posted_with_the_verdict_of_our_own_verifier(office: Office) -> None:
+    posted = asyncio.run(post_letter(office.world, office.database, HELLO, datetime.now(UTC)))
+    (mail,) = posted.mails
+    assert (mail.number, mail.address, mail.state) == (1, ALICE, DeliveryState.QUEUED)
+    assert (mail.verdict, mail.withheld, posted.known, posted.notes) == ("genuine", False, False, ())
+    assert mail.subject == "[INC-000001] Re: Odd sign-ins"
+
+
+def test_composing_queues_nothing(office: Office) -> None:
+    composed = compose_letter(office.world, office.database, HELLO, datetime.now(UTC))
+    assert [mail.rcpt_to for mail in composed.mails] == [ALICE]
+    assert office.queued() == 0
+
+
+@pytest.mark.parametrize(
+    ("letter", "kind"),
+    [
+        (replace(HELLO, reference="INC-000009"), RefusalKind.NOT_FOUND),
+        (replace(HELLO, to=("bob@contoso.test",)), RefusalKind.NOT_FOUND),
+        (replace(HELLO, to=("left@contoso.test",), outside="they asked"), RefusalKind.WITHHELD),
+        (replace(HELLO, to=()), RefusalKind.BAD_DATA),
+        (replace(HELLO, to=("no address",), outside="they asked"), RefusalKind.BAD_DATA),
+        (replace(HELLO, to=("a@b.test\r\nBcc: c@d.test",), outside="they asked"), RefusalKind.BAD_DATA),
+        (replace(HELLO, words={}), RefusalKind.BAD_DATA),
+        (replace(HELLO, words={"text": ("a", "list")}), RefusalKind.BAD_DATA),
+        (replace(HELLO, kind=MailKind.REMINDER), RefusalKind.BAD_DATA),
+        (replace(HELLO, kind=MailKind.RELAYED), RefusalKind.BAD_DATA),
+        (replace(HELLO, kind=MailKind.DELIVERY_STATUS), RefusalKind.BAD_DATA),
+        (replace(HELLO, key="k" * 101), RefusalKind.BAD_DATA),
+        (replace(HELLO, key="a\nb"), RefusalKind.BAD_DATA),
+        (replace(HELLO, test_to="ana@elsewhere.test"), RefusalKind.BAD_DATA),
+        (replace(HELLO, not_before=datetime(2100, 1, 1)), RefusalKind.BAD_DATA),  # noqa: DTZ001 -- is refused
+        (replace(HELLO, not_after=datetime(2020, 1, 1, tzinfo=UTC)), RefusalKind.BAD_DATA),
+    ],
+)
+def test_a_letter_that_is_not_sent_says_why_and_of_which_kind_that_is(
+    office: Office, letter: Letter, kind: RefusalKind
+) -> None:
+    with pytest.raises(LetterRefused) as refused:
+        office.post(letter)
+    assert refused.value.kind is kind
+    assert refused.value.sentence.endswith(".")
+    assert "\n" not in refused.value.sentence
+    assert office.queued() == 0
+
+
+def test_one_key_queues_one_mail_however_many_ask_at_a_time(office: Office) -> None:
+    letter = replace(HELLO, key="k1", outside="for the record", to=(ALICE, "counsel@lawyers.test"))
+    with ThreadPoolExecutor(8) as threads:
+        posted = list(threads.map(office.post, [letter] * 16))
+    assert {tuple(mail.number for mail in one.mails) for one in posted} == {(1, 2)}
+    assert sorted(one.known for one in posted) == [False, *[True] * 15]
+    assert office.queued() == 2
+    with office.database.reading() as conn:
+        entries = timeline_of(conn, thread_by_reference(conn, "INC-000001").id)
+    assert sum("outside the customer's contacts" in entry.text for entry in entries) == 1
+    with pytest.raises(LetterRefused) as refused:
+        office.post(replace(letter, outside="for another reason"))
+    assert refused.value.kind is RefusalKind.CONFLICT
