@@ -22,11 +22,12 @@ from outbound.model import DeliveryState, Failure, MailKind, OrderOutcome, Reply
 from outbound.schema import approvals, automatic_orders, deliveries, late_mails, outgoing
 from outbound.store import cancel
 from outbound.store.alerts import order_alerts
-from outbound.store.late_delivery import LOOK_BACK, due_alarms, raise_alarm
+from outbound.store.late_delivery import LOOK_BACK, _look, due_alarms, raise_alarm
 from outbound.store.quiet import mark_quiet
 from outbound.store.rows import change
 from outbound.store.suppression import suppress
 from tests.outbound.conftest import NOW
+from tests.outbound.test_lease_plan import plan
 from tests.threads.test_postgresql import server  # noqa: F401 -- a fixture
 from threads.model import Contact, ContactKind, EntryKind, Severity, State
 from threads.schema import threads
@@ -409,7 +410,25 @@ def test_eight_workers_at_once_tell_of_each_mail_once_on_either_database(shared:
         assert order_alerts(conn, rules, now) == (OrderOutcome.ORDERED,)
 
 
-def row(number: int, thread_id: int) -> dict[str, object]:
+@pytest.mark.parametrize("counted", [False, True])
+def test_a_look_goes_from_the_incidents_to_their_mails_and_never_through_all_mail(record, counted):
+    """By the plan, with the database's statistics and without: a mail's bytes lie before its thread in the row."""
+    with record.database.writing() as conn:
+        mails = [{**row(number, None), "id": number} for number in range(1, 5_001)]
+        mails[-1]["thread_id"] = record.incident.id
+        waits = {"state": "queued", "attempts": 0, "next_attempt_at": NOW, "last_reply": "", "updated_at": NOW}
+        conn.execute(insert(outgoing), mails)
+        conn.execute(insert(deliveries), [{"outgoing_id": one["id"], **waits} for one in mails])
+        if counted:
+            conn.exec_driver_sql("ANALYZE")
+        found = plan(conn, _look(RULES, NOW + HOUR))
+        assert due_alarms(conn, RULES, NOW + HOUR) == (5_000,)
+    assert "ix_outgoing_thread_id" in found
+    assert "SCAN outgoing" not in found
+    assert "SCAN deliveries" not in found
+
+
+def row(number: int, thread_id: int | None) -> dict[str, object]:
     return {
         "idempotency_key": f"k{number}",
         "raw": b"",
