@@ -41,10 +41,11 @@ from outbound.store.rows import (
 )
 from outbound.store.suppression import suppressed_among
 from outbound.store.untrusted import refuse_untrusted
-from threads.model import Mark, State
+from outbound.thread_root import root_in
+from threads.model import Direction, Mark, State
 from threads.schema import threads
 from threads.store.row_reading import well_typed
-from threads.store.thread import record_outgoing, set_state
+from threads.store.thread import know_message_id, record_outgoing, set_state
 from threads.store.values import MAX_LINE, storable
 from verifier.canonical import BodyHashes
 from verifier.message import read_message
@@ -176,6 +177,10 @@ def record_check(conn: Connection, outgoing_id: int, checked: SelfCheck, now: da
                 text=mail.said,
                 mark=Mark.AUTOMATION if MailKind(mail.kind).automatic else Mark.EXPERT,
             )
+            raw = conn.execute(select(outgoing.c.raw).where(outgoing.c.id == outgoing_id)).scalar_one()
+            root = root_in(bytes(raw), mail.message_id)
+            if root is not None:
+                know_message_id(conn, root, mail.thread_id, Direction.OUT)
             if MailKind(mail.kind) is MailKind.REQUEST_FOR_CONTEXT:
                 set_state(conn, mail.thread_id, State.AWAITING_CUSTOMER, now, actor=mail.actor)
         return checked
@@ -232,9 +237,9 @@ def lease_due(conn: Connection, now: datetime, owner: str, n: int) -> tuple[Deli
     query = (
         select(*_DELIVERY, *LEASED, threads.c.id.label("thread"))
         .select_from(
-            deliveries.outerjoin(outgoing, outgoing.c.id == deliveries.c.outgoing_id).outerjoin(
-                threads, threads.c.id == outgoing.c.thread_id
-            ).outerjoin(approvals, approvals.c.outgoing_id == outgoing.c.id)
+            deliveries.outerjoin(outgoing, outgoing.c.id == deliveries.c.outgoing_id)
+            .outerjoin(threads, threads.c.id == outgoing.c.thread_id)
+            .outerjoin(approvals, approvals.c.outgoing_id == outgoing.c.id)
         )
         .where(leased)
         .order_by(deliveries.c.next_attempt_at, deliveries.c.outgoing_id)
