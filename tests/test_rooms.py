@@ -22,6 +22,7 @@ SHELLS = {
     "verifier.zone_server",
     "outbound.connections",
     "outbound.delivery",
+    "outbound.dialogue",
     "outbound.file_delivery",
     "outbound.key_files",
     "outbound.mx",
