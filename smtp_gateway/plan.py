@@ -129,7 +129,12 @@ def _untrusted(arrived: Arrived, match: ThreadMatch, standing: Standing, candida
     the verify mailbox would go out by itself, so there any organisation that the author speaks for counts.
     """
     thread = candidates.thread(match.thread_id)
-    concerned = {*candidates.domain_organisations, standing.organisation_id}
+    # A mailbox below a customer's domain is made by who rules that domain: an intruder, too.
+    concerned = {
+        *candidates.domain_organisations,
+        *candidates.above_organisations,
+        standing.organisation_id,
+    }
     if thread is not None:
         concerned.add(thread.organisation_id)
     if arrived.route.kind is RouteKind.VERIFY:

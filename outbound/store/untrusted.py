@@ -47,7 +47,10 @@ def withhold_waiting(conn: Connection, organisation_id: int, now: datetime) -> t
             deliveries.c.state.in_(_WAITING),
             outgoing.c.next_hop.is_(None),
             outgoing.c.kind != MailKind.PORTAL_NOTICE.value,
-            to_organisation(organisation_id, outgoing.c.contact_id, func.lower(outgoing.c.rcpt_to)),
+            or_(
+                to_organisation(organisation_id, outgoing.c.contact_id, func.lower(outgoing.c.rcpt_to)),
+                _below(organisation_id, func.lower(outgoing.c.rcpt_to)),
+            ),
         )
         .order_by(outgoing.c.id)
         # What is recorded of one at this moment is waited for: a mail that arrived meanwhile must not seem unsent.
@@ -77,7 +80,11 @@ def withhold_waiting(conn: Connection, organisation_id: int, now: datetime) -> t
         update(table)
         .where(
             table.c.state == OrderState.ORDERED.value,
-            or_(of_thread, to_organisation(organisation_id, table.c.contact_id, table.c.address_key)),
+            or_(
+                of_thread,
+                to_organisation(organisation_id, table.c.contact_id, table.c.address_key),
+                _below(organisation_id, table.c.address_key),
+            ),
         )
         .values(state=OrderState.REFUSED.value, reason=WHY, lease_owner=None, lease_until=None)
     )
@@ -100,3 +107,28 @@ def to_organisation(
         .exists()
     )
     return or_(contact_id.in_(mine), own)
+
+
+def _below(organisation_id: int, address: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether an address is below a verified domain of the organisation, and no nearer domain is verified for another one."""
+    mine, nearer = organisation_domains.alias(), organisation_domains.alias()
+    anothers = (
+        select(nearer.c.domain)
+        .where(
+            nearer.c.verified.is_(True),
+            nearer.c.organisation_id != organisation_id,
+            func.length(nearer.c.domain) > func.length(mine.c.domain),
+            or_(address.like("%@" + nearer.c.domain), address.like("%." + nearer.c.domain)),
+        )
+        .exists()
+    )
+    return (
+        select(mine.c.domain)
+        .where(
+            mine.c.organisation_id == organisation_id,
+            mine.c.verified.is_(True),
+            address.like("%." + mine.c.domain),
+            ~anothers,
+        )
+        .exists()
+    )

@@ -22,6 +22,7 @@ from outbound.store import (
     retry_now,
     withhold_waiting,
 )
+from outbound.store.untrusted import refuse_untrusted
 from outbound.worker import EventKind
 from tests.outbound.conftest import NOW, REQUEST, Answering
 from threads.store.circumstances import distrust, trust
@@ -199,3 +200,31 @@ def test_a_refused_order_is_told_to_whoever_watches(world, mark):
     world.acknowledge()
     world.work()
     assert [(one.kind, WHY in one.detail) for one in world.events] == [(EventKind.REFUSED, True)]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_nothing_goes_below_a_domain_of_the_customer_unless_that_one_is_another_customers(record, own):
+    with record.database.writing() as conn:
+        marked = organisation(conn, record.incident.organisation_id)
+        add_domain(conn, marked.id, "theirs.test", NOW, verified=True)
+        other = add_organisation(conn, "Other", NOW)
+        sam = add_contact(conn, other.id, "sam@lab.theirs.test", "Sam", NOW)
+        if own:
+            add_domain(conn, other.id, "lab.theirs.test", NOW, verified=True)
+        order = verdict_report(
+            contact_id=sam.id,
+            address="Sam@Lab.theirs.test",
+            findings=(),
+            codes=0,
+            idempotency_key="r",
+            ordered_at=NOW,
+        )
+        order_automatic(conn, order)
+        distrust(conn, marked, "an intruder", NOW, by="Ana")
+        assert withhold_waiting(conn, marked.id, NOW) == (0, 0 if own else 1)
+        if own:
+            refuse_untrusted(conn, MailKind.REPLY, "sam@lab.theirs.test", sam.id)
+        else:
+            with pytest.raises(RefusedRecord, match="untrusted"):
+                refuse_untrusted(conn, MailKind.REPLY, "sam@lab.theirs.test", sam.id)
+        refuse_untrusted(conn, MailKind.REPLY, "sam@nottheirs.test", sam.id)

@@ -94,6 +94,27 @@ def test_nobody_at_its_domain_is_filed_or_answered(
     run(tmp_path, key, scenario)
 
 
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("author", ["sam@lab.contoso.test", "sam@a.b.contoso.test"])
+def test_a_mailbox_below_its_domain_is_its_own_unless_that_domain_is_another_customers(
+    tmp_path: Path, key: SigningKey, author: str, own: bool
+) -> None:
+    """Who rules the domain can make any mailbox below it, and the other customer's contacts are not believed there."""
+
+    async def scenario(world: World) -> None:
+        with world.database.writing() as conn:
+            fabrikam = organisation_named(conn, "Fabrikam")
+            store.add_contact(conn, fabrikam.id, author, "Sam", now())
+            if own:
+                store.add_domain(conn, fabrikam.id, author.rpartition("@")[2], now(), verified=True)
+        mark(world)
+        await world.send(signed(message(author=author), key), "query@experts.test")
+        (copy,) = world.copies()
+        assert (copy.reason == UNTRUSTED) == (not own)
+
+    run(tmp_path, key, scenario)
+
+
 def test_a_report_asked_for_from_such_mail_is_not_sent(tmp_path: Path, key: SigningKey) -> None:
     async def scenario(world: World) -> None:
         mark(world)

@@ -97,6 +97,7 @@ class Candidates:
     tagged: Mapping[str, int]  # subject tag -> thread id
     contacts: tuple[Contact, ...] = ()  # contacts with the author's address, of any organisation
     domain_organisations: tuple[int, ...] = ()  # organisations with the author's domain verified
+    above_organisations: tuple[int, ...] = ()  # organisations with the nearest verified domain above it, where it is none
     mailbox_contacts: tuple[Contact, ...] = ()  # contacts by another form of the author's address, where it is no contact
     untrusted: frozenset[int] = frozenset()  # organisations, the author's or the threads', whose mail is marked untrusted
 

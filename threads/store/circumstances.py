@@ -15,7 +15,7 @@ from threads.model import Contact, Organisation
 from threads.schema import contacts, organisation_domains, organisations
 from threads.store.errors import RefusedRecord
 from threads.store.people import list_contacts, organisation
-from threads.store.values import MAX_LINE, address_key, storable
+from threads.store.values import MAX_LINE, address_key, domains_above, storable
 
 
 def distrust(conn: Connection, one: Organisation, reason: str, at: datetime, *, by: str) -> Organisation:
@@ -79,12 +79,18 @@ def phones(conn: Connection, organisation_id: int) -> tuple[Contact, ...]:
 def untrusted_recipient(conn: Connection, address: str, contact_id: int | None) -> str | None:
     """The name of the organisation by whose mark mail to ``address`` must not go out; None when it may.
 
-    It is the contact's organisation, or the one that has the address's domain verified. On PostgreSQL whoever sets the
-    mark waits for this transaction to end, so that nothing is queued beside it.
+    It is the contact's organisation, or the one that has the address's domain verified, or else the nearest domain above. On
+    PostgreSQL whoever sets the mark waits for this transaction to end, so that nothing is queued beside it.
     """
     domain = storable(address_key(address), MAX_LINE).rpartition("@")[2]
-    of_domain = select(organisation_domains.c.organisation_id).where(
-        organisation_domains.c.domain == domain, organisation_domains.c.verified.is_(True)
+    table = organisation_domains
+    verified = conn.execute(
+        select(table.c.domain).where(
+            table.c.domain.in_([domain, *domains_above(domain)]), table.c.verified.is_(True)
+        )
+    ).scalars()
+    of_domain = select(table.c.organisation_id).where(
+        table.c.domain == max(verified, key=len, default=domain), table.c.verified.is_(True)
     )
     of_contact = select(contacts.c.organisation_id).where(contacts.c.id == contact_id)
     found = conn.execute(

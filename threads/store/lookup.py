@@ -14,7 +14,7 @@ from threads.signals import BY_WORTH
 from threads.store.people import contact_of
 from threads.store.prepared import Prepared
 from threads.store.thread import thread_of
-from threads.store.values import MAX_LINE, address_key, storable
+from threads.store.values import MAX_LINE, address_key, domains_above, storable
 
 AT_ONCE: Final = 16
 """Rows that SQLite is asked for one by one by a prepared statement, which is faster until it is several dozens."""
@@ -102,22 +102,37 @@ def candidates(conn: Connection, keys: ThreadKeys, author: str | None) -> Candid
     by_address: list[Any] = []
     by_mailbox: list[Any] = []
     by_domain: list[Any] = []
+    above: list[Any] = []
     if author is not None:
         key = storable(address_key(author), MAX_LINE)
         by_address = _CONTACTS.rows(conn, {"key": key})
-        by_domain = _DOMAIN.rows(conn, {"domain": key.rpartition("@")[2]})
+        domain = key.rpartition("@")[2]
+        by_domain = _DOMAIN.rows(conn, {"domain": domain})
+        above = [] if by_domain else _above(conn, domain)
         if not by_address:
             by_mailbox = [row for form in other_forms(key) for row in _CONTACTS.rows(conn, {"key": form})]
-    untrusted.update(row.organisation_id for row in (*by_address, *by_mailbox, *by_domain) if row.untrusted)
+    untrusted.update(
+        row.organisation_id for row in (*by_address, *by_mailbox, *by_domain, *above) if row.untrusted
+    )
     return Candidates(
         threads=found,
         known={message_id: tuple(hits) for message_id, hits in known.items()},
         tagged=tagged,
         contacts=tuple(map(contact_of, by_address)),
         domain_organisations=tuple(row.organisation_id for row in by_domain),
+        above_organisations=tuple(row.organisation_id for row in above),
         mailbox_contacts=tuple(map(contact_of, by_mailbox)),
         untrusted=frozenset(untrusted),
     )
+
+
+def _above(conn: Connection, domain: str) -> list[Any]:
+    """Who has the nearest domain above verified."""
+    for parent in domains_above(domain):
+        found = _DOMAIN.rows(conn, {"domain": parent})
+        if found:
+            return found
+    return []
 
 
 def _threads(rows: Iterable[Any], untrusted: set[int]) -> dict[int, Thread]:

@@ -32,3 +32,13 @@ def address_key(address: str) -> str:
     Domains are case-insensitive, and nobody's mailboxes differ by case only (RFC 5321 2.4): all lower case.
     """
     return address.strip().lower()
+
+
+MAX_ABOVE = 8
+"""Domains above one that are asked for; names of mailboxes have seldom more labels."""
+
+
+def domains_above(domain: str) -> tuple[str, ...]:
+    """The domains that a domain is below of, the nearest first and none of one label: "a.b.test" is below "b.test"."""
+    labels = domain.split(".")[-MAX_ABOVE - 2 :]
+    return tuple(".".join(labels[number:]) for number in range(1, len(labels) - 1))
