@@ -201,6 +201,14 @@ def reduced_mail(kind: MailKind, name: str, language: str, office: Office, **mor
     return _rendered(replace(draft_of(kind, name, language, **more), disclosure=left_out), name, office)
 
 
+def all_mails(office: Office) -> Iterator[tuple[str, Rendered]]:
+    """Each form in each language by its name, whole, and without its details where it has any."""
+    for kind, name, language in forms(office):
+        yield f"{name}.{language}", catalogue_mail(kind, name, language, office)
+        if office.templates.holds_details(kind) and kind is not MailKind.ALERT:
+            yield f"{name}.reduced.{language}", reduced_mail(kind, name, language, office)
+
+
 def _rendered(draft: Draft, name: str, office: Office) -> Rendered:
     letterhead = replace(office.letterhead, link_hosts=frozenset({PORTAL}), phone=PHONE)
     language = draft.language

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from outbound.template_files import load_templates
-from tests.outbound.catalogue import catalogue_mail, forms
+from tests.outbound.catalogue import all_mails, catalogue_mail, forms
 from tests.outbound.conftest import LETTERHEAD
 
 CHROMIUM = shutil.which("chromium")
@@ -90,13 +90,11 @@ class Measured:
 
 
 def pages() -> dict[str, str]:
-    """The HTML of each form in each language."""
+    """The HTML of each form in each language, with and without details."""
     found = {}
-    for kind, name, language in forms(_Office):
-        message = email.message_from_bytes(
-            catalogue_mail(kind, name, language, _Office).raw, policy=email.policy.default
-        )
-        found[f"{name}.{language}"] = message.get_body(("html",)).get_content()
+    for name, mail in all_mails(_Office):
+        message = email.message_from_bytes(mail.raw, policy=email.policy.default)
+        found[name] = message.get_body(("html",)).get_content()
     return found
 
 

@@ -15,7 +15,7 @@ from bench import mailauth
 from outbound.key_files import generate_key
 from outbound.sign import SecondKey, dns_record, sign, zone_line
 from outbound.template_files import load_templates
-from tests.outbound.catalogue import catalogue_mail, forms
+from tests.outbound.catalogue import all_mails
 from tests.outbound.conftest import LETTERHEAD, NOW, SENDER
 from tests.outbound.test_selfcheck_by_our_verifier import checked, zone
 
@@ -34,9 +34,6 @@ class _Office:
     templates = load_templates()
 
 
-FORMS = list(forms(_Office))
-
-
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory):
     folder = tmp_path_factory.mktemp("keys")
@@ -52,14 +49,8 @@ def records(keys):
 def signed(keys):
     """The bytes of each form in each language, with both signatures, by name."""
     return {
-        f"{name}.{language}": sign(
-            catalogue_mail(kind, name, language, _Office),
-            SENDER,
-            keys["s1"],
-            NOW,
-            SecondKey("e1", keys["e1"]),
-        ).raw
-        for kind, name, language in FORMS
+        name: sign(mail, SENDER, keys["s1"], NOW, SecondKey("e1", keys["e1"])).raw
+        for name, mail in all_mails(_Office)
     }
 
 
