@@ -33,7 +33,9 @@ NOW = dt.datetime.now(dt.UTC)
 DAY = dt.timedelta(days=1)
 
 
-def certificate(folder: Path, name: str, *, signer: str | None = None, until: dt.datetime = NOW + DAY) -> Path:
+def certificate(
+    folder: Path, name: str, *, signer: str | None = None, until: dt.datetime = NOW + DAY
+) -> Path:
     """A key with its certificate in one file; without a signer it is signed by itself, and may sign."""
     key = ec.generate_private_key(ec.SECP256R1())
     issuer, signing = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, signer or name)]), key
@@ -81,6 +83,11 @@ class Exchanger:
 
     def offered(self, server: str, *, required: bool, recipient: str = "bob@customer.test") -> Handover:
         """Try to deliver as the settings would."""
+        (done,) = self.offered_in_turn(server, [recipient], required=required)
+        return done
+
+    def offered_in_turn(self, server: str, recipients: list[str], *, required: bool) -> list[Handover]:
+        """Try to deliver to each, one after the other, by one way out."""
 
         async def ask(questions: object) -> dict[Question, Answer]:
             known = {("customer.test.", "MX"): (f"10 {HOST}.",), (f"{HOST}.", "A"): ("127.0.0.1",)}
@@ -95,8 +102,17 @@ class Exchanger:
             ask, "mx.experts.test", self.ports[server], private_networks=True,
             policy=TlsPolicy(required=required), cert_bundle=str(self.base / "authority.pem"),
         )  # fmt: skip
-        mail = Delivery(1, RAW, "x@experts.test", "r@experts.test", recipient, NOW, 1, checked=True)
-        return asyncio.run(transport.deliver(mail))
+
+        async def all_of_them() -> list[Handover]:
+            mails = [
+                Delivery(1, RAW, "x@experts.test", "r@experts.test", one, NOW, 1, checked=True)
+                for one in recipients
+            ]
+            done = [await transport.deliver(mail) for mail in mails]
+            await transport.close()
+            return done
+
+        return asyncio.run(all_of_them())
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +168,8 @@ maillog_file_prefixes = {base}
         if name == "busy":
             doors += " -o smtpd_recipient_restrictions=defer\n"
     (conf / "master.cf").write_text(
-        doors + "cleanup unix n - n - 0 cleanup\nqmgr unix n - n 300 1 qmgr\ntlsmgr unix - - n 1000? 1 tlsmgr\n"
+        doors
+        + "cleanup unix n - n - 0 cleanup\nqmgr unix n - n 300 1 qmgr\ntlsmgr unix - - n 1000? 1 tlsmgr\n"
         "rewrite unix - - n - - trivial-rewrite\nbounce unix - - n - 0 bounce\ndefer unix - - n - 0 bounce\n"
         "trace unix - - n - 0 bounce\nvirtual unix - n n - - virtual\nerror unix - - n - - error\n"
         "retry unix - - n - - error\nanvil unix - - n - 1 anvil\nproxymap unix - - n - - proxymap\n"
@@ -213,3 +230,20 @@ def test_what_postfix_refuses_is_told_in_its_words(
     assert done.failure is failure, done
     assert done.reply.text.startswith(answer)
     assert exchanger.mails() == []
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_postfix_takes_what_follows_a_refused_mail_on_the_same_connection_in_one_packet(
+    exchanger: Exchanger, required: bool
+) -> None:
+    recipients = ["nobody@customer.test", "bob@customer.test", "nobody@customer.test"]
+    first, taken, last = exchanger.offered_in_turn("good", recipients, required=required)
+    assert (first.failure, taken.failure, last.failure) == (Failure.REFUSED, None, Failure.REFUSED)
+    assert exchanger.arrived().endswith(RAW)
+    for later in (taken, last):
+        assert "open since an earlier mail" in later.transcript
+        assert later.protection == first.protection
+    lines = taken.transcript.splitlines()
+    said = [line.split()[1] for line in lines if line.startswith(">")]
+    assert said == ["RSET", "MAIL", "RCPT", "DATA", f"({len(RAW)}"]
+    assert lines.index("> DATA") < lines.index("< 250 2.1.0 Ok")  # before any answer was heard
