@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import struct
 import subprocess
 import sys
 import tempfile
@@ -37,8 +38,34 @@ READERS: Final = {
     "trace": ("test_verifier_readers", ("verifier.received_field", "verifier.received_walk", "verifier.microsoft_365")),
     "authentication_results": ("test_other_readers", ("verifier.authres",)),
     "new_text": ("test_other_readers", ("threads.new_text", "threads.quote_words")),
+    "tnef": ("test_thread_readers", ("threads.tnef",)),
+    "rtf": ("test_thread_readers", ("threads.rtf_text",)),
+    "charset_guess": ("test_thread_readers", ("threads.charset_guess",)),
+    "bounces": ("test_thread_readers", ("threads.delivery_report", "threads.bounce_text")),
+    "cloud_notice": ("test_thread_readers", ("threads.cloud_notice",)),
+    "html_signature": ("test_thread_readers", ("threads.html_signature",)),
     "proxy": ("test_other_readers", ("smtp_gateway.proxy_protocol",)),
 }  # fmt: skip
+
+
+def _tnef(name: int, value: bytes) -> bytes:
+    """An attribute of a winmail.dat (MS-OXTNEF 2.1.3.2), its checksum not looked at."""
+    return b"\1" + struct.pack("<II", name, len(value)) + value + b"\0\0"
+
+
+# Properties of each kind of value: a string of both kinds, octets, an object, one and several numbers, two with a name.
+_PROPERTIES: Final = b"".join((
+    struct.pack("<I", 9),
+    struct.pack("<HHII", 0x1F, 0x1000, 1, 4) + b"a\0b\0",
+    struct.pack("<HHII", 0x1E, 0x3707, 1, 5) + b"a.txt\0\0\0",
+    struct.pack("<HHII", 0x102, 0x1013, 1, 4) + b"<p>a",
+    struct.pack("<HHI", 3, 0x3FDE, 65001),
+    struct.pack("<HHII", 0x0D, 0x3701, 1, 20) + b"x" * 20,
+    struct.pack("<HHI", 0x1003, 0x1001, 2) + b"12345678",
+    struct.pack("<HH16sII", 3, 0x8001, b"", 0, 7) + b"1234",
+    struct.pack("<HH16sII", 3, 0x8002, b"", 1, 2) + b"n\0\0\0" + b"1234",
+    struct.pack("<HHIII", 0x101E, 0x1002, 2, 1, 97) + struct.pack("<II", 1, 98),
+))  # fmt: skip
 # Whole examples to begin with.
 EXAMPLES: Final[dict[str, tuple[bytes, ...]]] = {
     "author_field": (
@@ -101,6 +128,43 @@ EXAMPLES: Final[dict[str, tuple[bytes, ...]]] = {
         b"\r\n\r\n\x00\r\nQUIT\n\x21\x31\x00\x0c",
         b"\r\n\r\n\x00\r\nQUIT\n\x22\x11\xff\xff",
     ),
+    "tnef": (
+        _tnef(0x69007, struct.pack("<I", 1252)) + _tnef(0x2800C, b"a\0") + _tnef(0x69003, _PROPERTIES),
+        _tnef(0x18010, b"x") + _tnef(0x69002, b"") + _tnef(0x18010, b"a.txt\0") + _tnef(0x6800F, b"a") + _tnef(0x69005, _PROPERTIES),
+        _tnef(0x69003, struct.pack("<IHHI", 1, 3, 0x3FDE, 1252)) + _tnef(0x69003, struct.pack("<IHHII", 1, 0x102, 0x1013, 1, 4) + b"<p>a"),
+        _tnef(0x69003, struct.pack("<IHHII", 1, 0x1E, 0x1000, 9, 0xFFFF)),
+    ),
+    "html_signature": (
+        b"a<div id=Signature><div>b</div></div><hr><div id=divRplyFwdMsg>c</div>",
+        b"<div id=Signature> </div><span class='gmail_signature'>-- b</span>",
+        b"<div id=Signature>a</div>" * 12,
+        b"<div id=Signature>a<div>",
+    ),
+    "cloud_notice": (
+        (b'{"notificationType":"Bounce","bounce":{"bounceType":"Transient","bouncedRecipients":[{"emailAddress":"a@b.test"},7]},'
+        b'"mail":{"headers":[{"name":"Message-ID","value":"<q@x.test>"}]}}'),
+        b'{"eventType":"Complaint","complaint":{"complainedRecipients":[{"emailAddress":"a@b.test"}]},"mail":{"messageId":"1"}}',
+        b'{"eventType":"Delivery","delivery":{"recipients":["a@b.test"]},"mail":{"commonHeaders":{"messageId":"<a@b>"}}}',
+        b'{"notificationType":"X"}',
+        b'{"notificationType":',
+        b'"notificationType"',
+        b'{"Message":"{\\"notificationType\\":\\"Bounce\\"}"}',
+        b'{"eventType":"Bounce","bounce":{"bouncedRecipients":[{"emailAddress":"a@b.test"}]}}',
+    ),
+    "rtf": (rb"{\rtf1\ansicpg1251{\fonttbl x}\'e4\u228?\par\bin3 abc\htmlrtf x\htmlrtf0{\*\x y}\~\tab\uc2\u9 ab}}", b"{" * 250 + b"}" * 250),
+    "charset_guess": tuple(
+        text.encode(charset)
+        for text, charset in (
+            ("Это был я, спасибо", "koi8-r"),
+            ("Это был я, спасибо", "cp1251"),
+            ("これはテスト", "euc_jp"),
+            ("これはテスト", "iso2022_jp"),
+            ("中文的信件內容", "big5"),
+            ("안녕하세요 여러분", "cp949"),
+            ("Grüße aus Köln", "cp1252"),
+            ("Zażółć gęślą jaźń", "cp1250"),
+        )
+    ),
     "new_text": (b"a\n\nOn Mon, A <a@b.test>\nwrote:\n> b\n> \n> c\n\n-- \nA\n",),
 }  # fmt: skip
 # Lines that no input of the target can reach: other functions of the module, and limits above MAX_OCTETS.
@@ -115,6 +179,12 @@ ELSEWHERE: Final = {
     "trace": (),
     "authentication_results": ("pvalue",),
     "new_text": (),
+    "tnef": (),
+    "rtf": (),
+    "charset_guess": (),
+    "bounces": ("with_status", "returned_message_id", "delivered", "delayed", "broken_body", "completed"),
+    "cloud_notice": (),
+    "html_signature": (),
     "proxy": (),
 }
 
