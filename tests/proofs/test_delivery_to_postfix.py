@@ -81,12 +81,16 @@ class Exchanger:
             path.unlink()
         return one
 
-    def offered(self, server: str, *, required: bool, recipient: str = "bob@customer.test") -> Handover:
+    def offered(
+        self, server: str, *, required: bool, recipient: str = "bob@customer.test", needs_tls: bool = False
+    ) -> Handover:
         """Try to deliver as the settings would."""
-        (done,) = self.offered_in_turn(server, [recipient], required=required)
+        (done,) = self.offered_in_turn(server, [recipient], required=required, needs_tls=needs_tls)
         return done
 
-    def offered_in_turn(self, server: str, recipients: list[str], *, required: bool) -> list[Handover]:
+    def offered_in_turn(
+        self, server: str, recipients: list[str], *, required: bool, needs_tls: bool = False
+    ) -> list[Handover]:
         """Try to deliver to each, one after the other, by one way out."""
 
         async def ask(questions: object) -> dict[Question, Answer]:
@@ -105,7 +109,9 @@ class Exchanger:
 
         async def all_of_them() -> list[Handover]:
             mails = [
-                Delivery(1, RAW, "x@experts.test", "r@experts.test", one, NOW, 1, checked=True)
+                Delivery(
+                    1, RAW, "x@experts.test", "r@experts.test", one, NOW, 1, checked=True, needs_tls=needs_tls
+                )
                 for one in recipients
             ]
             done = [await transport.deliver(mail) for mail in mails]
@@ -214,6 +220,18 @@ def test_where_tls_is_required_a_bad_certificate_keeps_the_mail_here_and_says_wh
     assert why in done.reply.text
     assert not done.begun
     assert exchanger.mails() == []
+
+
+@pytest.mark.parametrize("server", ["self-signed", "expired", "absent"])
+def test_a_mail_that_needs_tls_stays_here_where_the_settings_would_let_it_go(
+    exchanger: Exchanger, server: str
+) -> None:
+    done = exchanger.offered(server, required=False, needs_tls=True)
+    assert (done.failure, done.begun) == (Failure.PROTOCOL, False), done
+    assert done.reply.text.endswith("this mail holds details and goes under checked TLS only")
+    assert exchanger.mails() == []
+    assert exchanger.offered("good", required=False, needs_tls=True).protection.level is TlsLevel.VERIFIED
+    assert exchanger.arrived().endswith(RAW)
 
 
 @pytest.mark.parametrize(
