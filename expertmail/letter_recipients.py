@@ -40,7 +40,7 @@ def outside_of(conn: Connection, letter: Letter, thread: Thread) -> tuple[str, .
     """The addresses of a letter that are no contact of the thread's customer."""
     return tuple(
         address
-        for address in letter.to
+        for address in {one.strip().lower(): one for one in letter.to}.values()
         if all(one.organisation_id != thread.organisation_id for one in find_contacts(conn, address))
     )
 

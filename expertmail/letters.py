@@ -60,7 +60,9 @@ __all__ = [
 
 def compose_letter(world: World, database: Database, letter: Letter, now: datetime) -> Composed:
     """The mails of a letter as they would be before signing; LetterRefused for one that would not be sent."""
-    _refuse_odd(world.settings, letter, now)
+    _refuse_odd(world.settings, letter)
+    if (closed := odd_window(_terms(world.settings, letter), now)) is not None:
+        raise LetterRefused(closed, RefusalKind.BAD_DATA)
     office = office_of(world)
     try:
         with database.reading() as conn:
@@ -89,7 +91,7 @@ async def post_letter(
     what judges, for a server that has one running; without it one is made for this letter. The record is asked from the
     calling thread.
     """
-    _refuse_odd(world.settings, letter, now)
+    _refuse_odd(world.settings, letter)
     if (before := _queued_before(database, letter, now)) is not None:
         return before
     composed = compose_letter(world, database, letter, now)
@@ -105,6 +107,8 @@ async def post_letter(
             states = [show_outbox(conn, number).item.state for number in numbers]
     except RefusedRecord as error:
         raise LetterRefused(str(error), RefusalKind.WITHHELD) from error
+    except UnknownRecord as error:  # it was erased meanwhile
+        raise LetterRefused(str(error), RefusalKind.NOT_FOUND) from error
     mails = tuple(
         PostedMail(
             number,
@@ -120,8 +124,8 @@ async def post_letter(
     return Posted(mails, known=False, notes=composed.notes)
 
 
-def _refuse_odd(settings: Settings, letter: Letter, now: datetime) -> None:
-    """Refuse a kind that nobody writes, a key that is none, a test that goes to somebody else, and a window in which nothing can go."""
+def _refuse_odd(settings: Settings, letter: Letter) -> None:
+    """Refuse a kind that nobody writes, a key that is none, a test that goes to somebody else, and times that are none."""
     odd = None
     to = letter.test_to
     window = [at for at in (letter.not_before, letter.not_after) if at is not None]
@@ -135,8 +139,6 @@ def _refuse_odd(settings: Settings, letter: Letter, now: datetime) -> None:
         odd = "The times of a send window need their zone."
     elif any(at.year < _FIRST_YEAR for at in window):
         odd = "The send window names a year in which there was no mail; write a time to come."
-    else:
-        odd = odd_window(_terms(settings, letter), now)
     if odd is not None:
         raise LetterRefused(odd, RefusalKind.BAD_DATA)
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -106,6 +106,18 @@ def test_a_letter_that_is_not_sent_says_why_and_of_which_kind_that_is(
     assert refused.value.sentence.endswith(".")
     assert "\n" not in refused.value.sentence
     assert office.queued() == 0
+
+
+def test_whoever_asks_again_after_the_window_hears_that_it_was_queued(office: Office) -> None:
+    now = datetime.now(UTC)
+    letter = replace(HELLO, key="k1", not_after=now + timedelta(hours=1))
+    assert not office.post(letter).known
+    again = asyncio.run(post_letter(office.world, office.database, letter, now + timedelta(days=1)))
+    assert again.known
+    with pytest.raises(LetterRefused, match="over already"):
+        asyncio.run(
+            post_letter(office.world, office.database, replace(letter, key="k2"), now + timedelta(days=1))
+        )
 
 
 def test_one_key_queues_one_mail_however_many_ask_at_a_time(office: Office) -> None:
