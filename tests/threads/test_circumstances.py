@@ -73,10 +73,17 @@ def test_mail_of_a_marked_customer_is_known_by_its_contacts_and_its_domains(worl
             ("soc@mssp.test", guest.id, "Contoso"),
             ("soc@mssp.test", None, None),  # its provider's own mail is not the customer's
             ("sam@contoso.test", there.id, "Contoso"),
-            ("alex@sub.contoso.test", None, None),
+            ("alex@sub.contoso.test", None, "Contoso"),  # who rules the domain makes any mailbox below it
+            ("alex@a.b.contoso.test", None, "Contoso"),
+            ("alex@notcontoso.test", None, None),
+            ("alex@test", None, None),
         ):
             assert untrusted_recipient(conn, address, contact_id) == found, address
         assert store.candidates(conn, ThreadKeys(), "nobody@contoso.test").untrusted == {world.contoso.id}
+        below = store.candidates(conn, ThreadKeys(), "nobody@sub.contoso.test")
+        assert (below.untrusted, below.domain_organisations) == ({world.contoso.id}, ()), (
+            "and speaks for nobody"
+        )
         assert store.candidates(conn, ThreadKeys(), "soc@mssp.test").untrusted == {world.contoso.id}
         assert store.candidates(conn, ThreadKeys(), "x@mssp.test").untrusted == frozenset()
         after = trust(conn, marked)
