@@ -38,31 +38,40 @@ STEPS = ("start", "banner", "EHLO", "MAIL", "RCPT", "DATA", "dot", "QUIT")
 MOMENTS = (*((step, False) for step in STEPS), *((step, True) for step in ("EHLO", "MAIL", "DATA", "dot", "QUIT")))  # fmt: skip
 
 
-def send_what_is_due(url: str, port: int, now) -> None:
-    """The sender's process: one worker, until it has made its try."""
+def send_what_is_due(url: str, port: int, now, tries: int) -> None:
+    """The sender's process: one worker, which makes its tries one after the other, until it has made so many."""
+    made = 0
     database = open_database(url)
     writer = Writer(database)
 
+    def observe(event) -> None:
+        nonlocal made
+        made += event.kind is EventKind.ATTEMPTED
+        if made == tries:
+            worker.stop()
+
     async def work() -> None:
+        nonlocal worker
         worker = OutboundWorker(
             writer=writer, database=database, office=None, signer=None, check=None, clock=lambda: now,
             transport=smarthost("127.0.0.1", port, tls=Tls.NONE, hostname="mx.experts.test"),
-            observe=lambda event: worker.stop() if event.kind is EventKind.ATTEMPTED else None,
+            observe=observe, concurrent=1,
         )  # fmt: skip
         with database.reading() as conn:
             if not work_waits(conn, now):
                 return
         await worker.run()
 
+    worker: OutboundWorker
     asyncio.run(work())
 
 
-def forked(url: str, port: int, now) -> int:
+def forked(url: str, port: int, now, tries: int = 1) -> int:
     pid = os.fork()
     if pid:
         return pid
     try:
-        send_what_is_due(url, port, now)
+        send_what_is_due(url, port, now, tries)
     finally:
         os._exit(0)
 
@@ -80,14 +89,18 @@ class RecordingServer:
         self.taken: list[bytes] = []
         self.hello = b"250 ok\r\n"
 
-    def talk(self, sender: int, victim_at: tuple[str, bool] | None = None) -> None:
-        """One dialogue; kills the sender at its moment."""
+    def talk(self, sender: int, moment: tuple[str, bool] | None = None, *, mail: int = 1) -> None:
+        """One dialogue; kills the sender at its moment, within that mail of the dialogue."""
+        mails = 0
+        victim_at = moment if mail == 1 else None
         connection, _ = self.listener.accept()
         connection.settimeout(PATIENCE)
         with connection, connection.makefile("rb") as lines:
             self._at("banner", b"220 hi\r\n", connection, sender, victim_at)
             while command := lines.readline():
                 verb = command[:4].decode().upper()
+                mails += verb == "MAIL"
+                victim_at = moment if max(mails, 1) == mail else None
                 answers = {"EHLO": self.hello, "DATA": b"354 go\r\n", "QUIT": b"221 bye\r\n"}
                 answer = answers.get(verb, b"250 ok\r\n")
                 self._at(verb, answer, connection, sender, victim_at)
@@ -177,3 +190,40 @@ def test_a_killed_sender_loses_nothing_doubles_only_what_it_marks_and_changes_no
     assert doubled <= {"twice at dot", "twice at QUIT"}
     assert "twice at dot" in doubled  # the window is there, and this test looks into it
     print(f"{ROUNDS} kills: {dict(twice)}")
+
+
+@pytest.mark.as_source
+@pytest.mark.parametrize(
+    "moment", [(step, answered) for step in ("MAIL", "RCPT", "DATA", "dot") for answered in (False, True)]
+)
+def test_a_sender_that_is_killed_within_the_second_mail_of_a_connection_harms_no_other_mail(
+    tmp_path, moment
+) -> None:
+    url = f"sqlite:///{tmp_path / 'record.db'}"
+    database = open_database(url)
+    upgrade(database)
+    server = RecordingServer()
+    mails = [mail(number) for number in range(3)]
+    with database.writing() as conn:
+        for number, signed in enumerate(mails):
+            queue_outgoing(conn, signed, idempotency_key=f"k{number}", actor="ana", checked=GENUINE, now=NOW)
+    first = forked(url, server.port, NOW, 3)
+    with pytest.raises(KilledError):
+        server.talk(first, moment, mail=2)
+    assert server.taken[0] == mails[0].raw  # on the same connection
+    while True:
+        later = NOW + LEASE + timedelta(seconds=1)
+        with database.reading() as conn:
+            if not work_waits(conn, later):
+                break
+        until_it_ends(server, forked(url, server.port, later))
+    with database.reading() as conn:
+        rows = conn.execute(choose(deliveries).order_by(deliveries.c.outgoing_id)).all()
+    database.close()
+    server.listener.close()
+    assert {row.state for row in rows} == {DeliveryState.DELIVERED.value}
+    came = Counter(server.taken)
+    assert set(came) == {signed.raw for signed in mails}
+    assert (came[mails[0].raw], came[mails[2].raw]) == (1, 1)
+    assert not rows[0].maybe_twice  # what became of it was on record before the second was begun
+    assert came[mails[1].raw] == 1 or rows[1].maybe_twice
