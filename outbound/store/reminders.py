@@ -270,12 +270,16 @@ def withdraw_needless(conn: Connection, outgoing_id: int, now: datetime) -> str:
     The last look before its bytes leave: between its queueing and this try, hours after a refusal for now, the incident may
     have been resolved, answered or merged. No try was made, and none is counted.
     """
-    # Asked first: who records a try locks the mail before its thread, too.
-    if state_of(conn, outgoing_id) is not DeliveryState.LEASED:
-        return ""
     mail = outgoing_row(conn, outgoing_id)
     # Of the thread that it was ordered for: a merge takes the mail along.
     thread_id, wait = asked_in_key(mail.idempotency_key.removeprefix(ORDERED))
+    # Locked as others do, so that nobody waits in a circle: who marks a customer untrusted holds that mark when withholding
+    # mail, and who records a try holds the mail when its thread is told of it.
+    customer = select(threads.c.organisation_id).where(threads.c.id == thread_id).scalar_subquery()
+    conn.execute(select(organisations.c.id).where(organisations.c.id == customer).with_for_update(read=True))
+    state = state_of(conn, outgoing_id)
+    if state is not DeliveryState.LEASED:  # somebody else has decided: what is withheld by now must not leave
+        return f"it is {state.value} by now"
     reason = needless(question_of(conn, thread_id), wait)
     if reason is None:
         return ""

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from datetime import timedelta
 from email import message_from_bytes, policy
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select, text
 
 from outbound.alerts import AlertRules, alert_facts
 from outbound.delivery import Handover
 from outbound.model import DeliveryState, Failure, OrderOutcome, OrderState, Reply, SelfCheck
 from outbound.reminders import Action, ReminderRules
-from outbound.schema import automatic_orders
-from outbound.store import RECHECK, list_orders, retry_now
+from outbound.schema import automatic_orders, deliveries, outgoing
+from outbound.store import RECHECK, list_orders, retry_now, withhold_waiting
 from outbound.store.alerts import order_alerts
-from outbound.store.reminders import due_reminders, take_step
+from outbound.store.reminders import due_reminders, take_step, withdraw_needless
 from outbound.store.suppression import suppress
 from outbound.worker import EventKind
 from tests.outbound.conftest import NOW
+from tests.outbound.test_late_delivery import row
+from tests.threads.test_postgresql import server  # noqa: F401 -- a fixture
 from threads.model import EntryKind, Mark, State
 from threads.model.tasks import TaskSource, TaskStatus
 from threads.store.circumstances import distrust
+from threads.store.engine import open_database
+from threads.store.migration import upgrade
 from threads.store.moving import merge_threads
-from threads.store.people import add_contact, organisation
+from threads.store.people import add_contact, add_organisation, organisation
 from threads.store.tasks import add_task, set_task
 from threads.store.thread import append, open_incident, open_inquiry, set_state, timeline_of
 
@@ -313,3 +319,42 @@ def test_a_question_of_the_customer_is_never_the_subject_of_a_reminder(world, re
     inquiry = world.write(open_inquiry, record.incident.organisation_id, "Buy now", NOW)
     world.write(set_state, inquiry.id, State.AWAITING_CUSTOMER, NOW, actor="Ana")
     assert look(world, record, NOW + 30 * DAY) == []
+
+
+def test_who_marks_a_customer_untrusted_while_a_reminder_is_looked_at_waits_in_no_circle(server):  # noqa: F811
+    """On PostgreSQL, where both lock rows: the mark, the mail, the thread, in this order."""
+    database = open_database(server)
+    with database.writing() as conn:
+        conn.exec_driver_sql("DROP SCHEMA public CASCADE")
+        conn.exec_driver_sql("CREATE SCHEMA public")
+    upgrade(database)
+    with database.writing() as conn:
+        customer = add_organisation(conn, "Contoso", NOW)
+        contact = add_contact(conn, customer.id, "ana@contoso.test", "Ana Lee", NOW)
+        incident = open_incident(conn, customer.id, "Odd sign-in", NOW)
+        set_state(conn, incident.id, State.AWAITING_CUSTOMER, NOW, actor="Ana")
+        key = f"order:reminder:{incident.id}:{timeline_of(conn, incident.id)[-1].id}:1"
+        values = row(1, incident.id) | {"kind": "reminder", "idempotency_key": key, "contact_id": contact.id}
+        number = conn.execute(insert(outgoing).values(**values).returning(outgoing.c.id)).scalar_one()
+        leased = {"state": "leased", "attempts": 1, "last_reply": "", "updated_at": NOW, "lease_until": NOW + DAY}
+        conn.execute(insert(deliveries).values(outgoing_id=number, **leased))
+    found = []
+
+    def withdraw():
+        with database.writing() as conn:
+            found.append(withdraw_needless(conn, number, NOW))
+
+    worker = threading.Thread(target=withdraw)
+    with database.writing() as conn:
+        distrust(conn, organisation(conn, customer.id), "an intruder", NOW, by="Ana")
+        worker.start()
+        waits = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        with database.reading() as watching:
+            while not watching.execute(waits).scalar():  # until the worker waits for the mark
+                time.sleep(0.01)
+        assert withhold_waiting(conn, customer.id, NOW) == (1, 0)
+    worker.join(timeout=30)
+    assert found == ["it is withheld by now"], "and it does not leave"
+    with database.reading() as conn:
+        assert conn.execute(select(deliveries.c.state)).scalar() == "withheld"
+    database.close()
