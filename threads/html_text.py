@@ -56,8 +56,7 @@ def html_to_text(html: str) -> str:
     """The text that a reader of this HTML sees, in lines."""
     # What servers put below the closing tags is seen by people, and would be dropped.
     html = _CLOSED.sub("<br>", html[:MAX_HTML].replace("\0", ""))
-    html = _RULE.sub(_RULE_AS_TEXT, with_signature_set_off(html))
-    shown = _with_quotes_shown(html)
+    shown = _RULE.sub(_RULE_AS_TEXT, with_signature_set_off(_with_quotes_shown(html)))
     quoted, html = _QUOTE_OPENS in shown, shown
     if len(html) <= MAX_LAID_OUT and deepest(html) <= MAX_NESTED:
         try:

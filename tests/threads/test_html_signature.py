@@ -67,6 +67,61 @@ def test_nothing_else_is_set_off(html: str) -> None:
     assert with_signature_set_off(html) == html
 
 
+SIGNATURE = '<div id="Signature">Alex Doe<br>Contoso</div>'
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        # Written with the cursor inside the signature, or put there by hand.
+        '<p>It was me.</p><div id="Signature">Alex Doe<p>Please call me, it happened again.</p></div>',
+        '<p>It was me.</p><div id="Signature">Alex Doe<p>PS: call me again</p></div>',
+        '<p>It was me.</p><div id="Signature">Alex Doe<br>we pay again to the old account</div>',
+        '<p>It was me.</p><div id="Signature">Alex Doe<br>また起きました。</div>',
+        '<p>Hi,</p><div id="Signature"><p>It happened again to all of us</p><p>Regards</p></div>',
+        '<div id="Signature"><p>Again</p></div>',
+        '<p>It was me.</p><div id="Signature">Alex Doe<br>The information: it happened again!</div>',
+        '<p>Please <span class="gmail_signature">do not pay again</span></p>',
+        # Below it, though tags and quotations are written so that it does not seem to be.
+        f"<p>It was me.</p>{SIGNATURE}< again >",
+        f"<p>It was me.</p>{SIGNATURE}<3 again and <4>",
+        f"<p>It was me.</p>{SIGNATURE}<hr><p>Again</p>",
+        f"<p>It was me.</p>{SIGNATURE}<div id=divRplyFwdMsg></div><p>Again</p>",
+        f'<p>It was me.</p>{SIGNATURE}<div class="gmail_quote"><p>Again</p></div>',
+        f"<p>It was me.</p>{SIGNATURE}<blockquote>Again",
+        '<p>It was me.</p><div id="Signature"><p>Alex</p><p>Again</p>',
+        '<p>It was me.</p><div id="Signature"><!-- <div> -->Alex</div><p>Again</p>',
+        '<p>It was me.</p><div id="Signature"><b title="<div">Alex</b></div><p>Again</p>',
+        '<p>It was me.</p><div id="Signature">Alex<div-x></div><p>Again</p>',
+        # The words stand in another attribute.
+        '<p>It was me.</p><div data-id="Signature">Again</div>',
+        '<p>It was me.</p><p title="my class=gmail_signature x">Again</p>',
+        '<p>It was me.</p><p class="x signature y">Again</p>',
+    ],
+)
+def test_what_is_written_inside_or_below_a_marked_signature_stays_new(html: str) -> None:
+    body = read(html_mail(html)).body
+    assert any(word in body.new for word in ("again", "Again", "また"))
+    assert body.signature == ""
+
+
+@pytest.mark.parametrize(
+    "line", ["Head of Incident Response", "Leiter der IT-Sicherheit", "+1 555 0100 | www.contoso.test"]
+)
+@pytest.mark.parametrize(
+    "notice",
+    [
+        "",
+        "<p>This message is confidential and for the intended recipient only. Delete it if you are another.</p>",
+    ],
+)
+def test_titles_numbers_and_notices_are_part_of_a_signature(line: str, notice: str) -> None:
+    body = read(
+        html_mail(f'<p>It was me.</p><div id="Signature"><p>Alex Doe</p><p>{line}</p>{notice}</div>')
+    ).body
+    assert body.new.strip() == "It was me."
+
+
 @given(
     st.lists(
         st.sampled_from(
@@ -93,6 +148,9 @@ def test_no_html_raises_and_none_of_its_text_is_lost(pieces: list[str]) -> None:
         "<hr",
         "&nbsp;Signature",
         "<x id=",
+        "<div " + "id = " * 100,
+        "<div " + "id=a " * 120 + ">",
+        "<p>a</p><div id=Signature><p>a</p>",
     ],
 )
 def test_hostile_html_is_looked_through_in_time_that_grows_with_it(piece: str) -> None:
@@ -100,9 +158,9 @@ def test_hostile_html_is_looked_through_in_time_that_grows_with_it(piece: str) -
         html = "Signature" + piece * (size // len(piece))
         best = 9.0
         for _ in range(3):
-            start = time.perf_counter()
+            start = time.process_time()
             with_signature_set_off(html)
-            best = min(best, time.perf_counter() - start)
+            best = min(best, time.process_time() - start)
         return best
 
-    assert seconds(400_000) < 1
+    assert seconds(400_000) < 0.5
