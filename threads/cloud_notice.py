@@ -46,6 +46,9 @@ _NO_STATUS: Final = {"permanent": "5.0.0", "transient": "4.0.0"}
 _REGION: Final = re.compile(r"arn:aws[a-z-]{0,10}:ses:([a-z0-9-]{5,30}):", re.ASCII)
 _FIRST_REGION: Final = "us-east-1"  # its domain has no name of a region
 _MAX_WORD: Final = 200
+_OWN_ID: Final = re.compile(r"[a-z0-9-]{1,100}", re.ASCII | re.IGNORECASE)
+# JSON can hold line ends, controls and halves of characters: lines of their own in a timeline, and nothing that is stored.
+_NO_TEXT: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 def read_notice(message: Message, text: str) -> tuple[MessageKind, Bounce] | None:
@@ -117,7 +120,7 @@ def _original(mail: dict[str, Any]) -> str | None:
     if found and "@" in found[0]:
         return found[0]
     own = _word(mail.get("messageId"))
-    if not own:
+    if _OWN_ID.fullmatch(own) is None:
         return None
     region = _REGION.match(_word(mail.get("sourceArn")))
     place = "email" if region is None or region[1] == _FIRST_REGION else region[1]
@@ -130,4 +133,5 @@ def _member(notice: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _word(value: object, most: int = _MAX_WORD) -> str:
-    return value[:most] if isinstance(value, str) else ""
+    """A string of the notice on one line, without what no header field could hold."""
+    return _NO_TEXT.sub(" ", value[:most]).strip() if isinstance(value, str) else ""

@@ -34,9 +34,13 @@ _SYMBOLS: Final = {b"~": "\u00a0", b"_": "\u2011", b"{": "{", b"}": "}", b"\\": 
 
 
 class _Group(NamedTuple):
-    """What holds until a group ends: whether its text counts, and what stands in for a Unicode character."""
+    r"""What holds until a group ends: whether its text counts, and what stands in for a Unicode character.
+
+    ``rtf_only``: between \htmlrtf and \htmlrtf0, which is not in the HTML that was wrapped ([MS-OXRTFEX] 2.1.3.1.4).
+    """
 
     silent: bool = False
+    rtf_only: bool = False
     stand_ins: int = 1
 
 
@@ -48,23 +52,28 @@ class _Reader:
         self.group = _Group()
         self.outer: list[_Group] = []
         self.too_deep = 0
-        self.rtf_only = False  # between \htmlrtf and \htmlrtf0: not in the HTML that was wrapped
+        self.wraps_html = (
+            False  # \fromhtml1; elsewhere readers show what stands between \htmlrtf and \htmlrtf0
+        )
         self.skip = 0  # stand-ins of a Unicode character that are still to come
 
     def flush(self) -> None:
         if self.waiting:
-            self.pieces.append(to_text(bytes(self.waiting), self.charset)[0])
+            if self.waiting.isascii() and self.charset.startswith("windows-"):  # often one letter at a time
+                self.pieces.append(self.waiting.decode("ascii"))
+            else:
+                self.pieces.append(to_text(bytes(self.waiting), self.charset)[0])
             self.waiting.clear()
 
     def write(self, text: str) -> None:
-        if not self.group.silent and not self.rtf_only:
+        if not self.group.silent and not self.group.rtf_only:
             self.flush()
             self.pieces.append(text)
 
     def octets(self, octets: bytes) -> None:
         skipped = min(self.skip, len(octets))
         self.skip -= skipped
-        if not self.group.silent and not self.rtf_only:
+        if not self.group.silent and not self.group.rtf_only:
             self.waiting += octets[skipped:]
 
     def brace(self, brace: bytes) -> None:
@@ -82,8 +91,10 @@ class _Reader:
     def word(self, word: bytes, number: int | None) -> None:
         if word in _DESTINATIONS:
             self.group = self.group._replace(silent=True)
+        elif word == b"fromhtml":
+            self.wraps_html = number != 0
         elif word == b"htmlrtf":
-            self.rtf_only = number != 0
+            self.group = self.group._replace(rtf_only=self.wraps_html and number != 0)
         elif word in _BREAKS:
             if not self.group.silent:  # kept from \htmlrtf too: the wrapped HTML breaks its lines by tags
                 self.flush()

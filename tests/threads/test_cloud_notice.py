@@ -138,3 +138,31 @@ def test_a_large_notice_is_read_in_time() -> None:
     start = time.perf_counter()
     told(many)
     assert time.perf_counter() - start < 1
+
+
+@pytest.mark.parametrize("odd", ["\n", "\r\n", "\0", "\x1b", "\x85", "\u2028", "\ud800"])
+def test_what_json_can_hold_and_a_header_field_cannot_is_in_nothing_that_is_told(odd: str) -> None:
+    word = f"a{odd}b"
+    recipient = {"emailAddress": f"{word}@x.test", "status": word, "diagnosticCode": f"550 {word}"}
+    for mail in ({"messageId": word}, {"commonHeaders": {"messageId": f"<{word}@x.test>"}}):
+        notices = (
+            {**BOUNCE, "bounce": {"bounceType": word, "bouncedRecipients": [recipient]}, "mail": mail},
+            {
+                "notificationType": "Complaint",
+                "complaint": {"complaintFeedbackType": word, "complainedRecipients": [recipient]},
+                "mail": mail,
+            },
+        )
+        for notice in notices:
+            reading = told(notice)
+            assert reading.kind in (MessageKind.BOUNCE, MessageKind.FEEDBACK_REPORT)
+            bounce = reading.bounce
+            assert bounce is not None
+            for said in (
+                bounce.recipient,
+                bounce.status,
+                bounce.action,
+                bounce.diagnostic,
+                bounce.original_message_id,
+            ):
+                assert odd not in (said or "")

@@ -535,7 +535,18 @@ RTF = rb"{\rtf1\ansi\ansicpg1252{\fonttbl{\f0 Arial;}}\f0 Gr\'fc\'dfe, it was me
 WRAPPED_HTML = rb"{\rtf1\ansi\ansicpg1252\fromhtml1{\*\htmltag64 <p>}\htmlrtf {\htmlrtf0 It was me.{\*\htmltag72 </p>}\htmlrtf\par}\htmlrtf0}"
 
 
-@pytest.mark.parametrize(("rtf", "told"), [(RTF, "Grüße, it was me.\nAlex"), (WRAPPED_HTML, "It was me.")])
+@pytest.mark.parametrize(
+    ("rtf", "told"),
+    [
+        (RTF, "Grüße, it was me.\nAlex"),
+        (WRAPPED_HTML, "It was me."),
+        # What is not in the wrapped HTML ends with its group, and only HTML that was wrapped has such a thing.
+        (rb"{\rtf1\fromhtml1{\htmlrtf not this}It was me.}", "It was me."),
+        (rb"{\rtf1\fromhtml1 It {\htmlrtf{not}\htmlrtf0 was }{{\htmlrtf not}me.}}", "It was me."),
+        (rb"{\rtf1\htmlrtf It was me.}", "It was me."),
+        (rb"{\rtf1 It \htmlrtf1 was{\htmlrtf  me}.}", "It was me."),
+    ],
+)
 def test_a_winmail_file_that_holds_only_rtf_shows_its_text(rtf: bytes, told: str) -> None:
     assert read(winmail(tnef_property(0x1009, compressed(rtf)))).body.new == told
 
