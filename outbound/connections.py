@@ -23,6 +23,8 @@ IDLE_SECONDS: Final = 2.0
 MAX_MAILS: Final = 50
 # So that a change of addresses, certificates or load balancing is followed (Postfix: smtp_connection_reuse_time_limit).
 MAX_SECONDS: Final = 300.0
+# Mail to many domains leaves one for each: their descriptors are wanted by who sends mail to us.
+MAX_IDLE: Final = 50
 
 
 @dataclass(eq=False, slots=True)
@@ -43,6 +45,11 @@ class Connection:
             with contextlib.suppress(OSError, NotSmtpError):  # TimeoutError is an OSError
                 self.replies.send(b"QUIT\r\n")
                 await self.replies.next(self.quit_seconds)
+        self.drop()
+
+    def drop(self) -> None:
+        """End it without a word."""
+        self.replies.abort()
         self.client.close()
 
 
@@ -65,7 +72,7 @@ class Connections:
             self._forget(key, found)
             if found.replies.silent:
                 return found
-            found.client.close()
+            found.drop()
         return None
 
     def keep(self, key: Hashable, connection: Connection) -> None:
@@ -77,6 +84,9 @@ class Connections:
             return
         self._idle.setdefault(key, []).append(connection)
         self._timers[connection] = loop.call_later(IDLE_SECONDS, self._expire, key, connection)
+        if len(self._timers) > MAX_IDLE:
+            longest = next(iter(self._timers))
+            self._expire(next(its for its, waiting in self._idle.items() if longest in waiting), longest)
 
     async def close(self) -> None:
         """End all that wait, and return when they have ended."""

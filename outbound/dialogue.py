@@ -15,9 +15,10 @@ from outbound.model import PLAINTEXT, Delivery, Failure, Protection, Reply, TlsL
 from outbound.smtp_replies import NotSmtpError, Replies, ServerReply
 
 _MAX_TRANSCRIPT_LINE = 200
-_GO_ON = frozenset({354})
-_COMPLETED = frozenset({250})
-_TAKEN = frozenset({250, 251})  # RFC 5321 4.2.3: 251 is a recipient that the server forwards to
+# The first digit of an answer alone says what it means (RFC 5321 4.2.1).
+_COMPLETED = 2
+_GO_ON = 3
+_REFUSED = (4, 5)
 _CLOSING = 421
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # nothing that ends a command may stand in one
 
@@ -122,7 +123,7 @@ class Dialogue:
             connection.unfinished = False
         commands = (
             (" ".join([f"MAIL FROM:<{mail.mail_from}>", *options]), _COMPLETED),
-            (f"RCPT TO:<{mail.rcpt_to}>", _TAKEN),
+            (f"RCPT TO:<{mail.rcpt_to}>", _COMPLETED),
             ("DATA", _GO_ON),
         )
         if connection.client.supports_extension("pipelining"):
@@ -133,17 +134,15 @@ class Dialogue:
                 self.begun = True
         return await self._message(connection)
 
-    async def _said(self, connection: Connection, command: str, good: frozenset[int]) -> None:
+    async def _said(self, connection: Connection, command: str, good: int) -> None:
         """One command and its answer; SMTPResponseException unless it is a good one."""
         self._write(connection, command)
         answer = await self._next(connection, self.timeouts.command)
-        self.in_step = answer.code != _CLOSING
-        if answer.code not in good:
+        self.in_step = _in_step(answer, good)
+        if answer.code // 100 != good:
             raise _refusal(answer)
 
-    async def _together(
-        self, connection: Connection, commands: tuple[tuple[str, frozenset[int]], ...]
-    ) -> None:
+    async def _together(self, connection: Connection, commands: tuple[tuple[str, int], ...]) -> None:
         """The commands in one packet (RFC 2920 3.1). Each answer is heard, so that the connection stays in step."""
         self._write(connection, *(command for command, _ in commands))
         refused: ServerReply | None = None
@@ -154,13 +153,14 @@ class Dialogue:
                 if refused is None:
                     raise
                 break  # the answer that counts was heard
-            if refused is None and answer.code in good:
+            is_good = answer.code // 100 == good
+            if refused is None and is_good:
                 self.begun = True
-            refused = refused or (None if answer.code in good else answer)
-            if answer.code == _CLOSING:
+            refused = refused or (None if is_good else answer)
+            if not _in_step(answer, good):
                 break
             # A server that waits for the text of a refused mail gets none: its connection is dropped.
-            waits_for_text = refused is not None and answer.code in _GO_ON
+            waits_for_text = refused is not None and answer.code // 100 == _GO_ON
             self.in_step = number == len(commands) and not waits_for_text
         if refused is not None:
             raise _refusal(refused)
@@ -209,8 +209,8 @@ class Dialogue:
         reply = Reply(answer.code, plain_reply(answer.message))
         self.in_doubt = not (reply.accepted or reply.for_now or reply.permanent)
         self._heard(answer)
-        self.in_step = answer.code != _CLOSING
-        if answer.code not in _COMPLETED:
+        self.in_step = _in_step(answer, _COMPLETED)
+        if not reply.accepted:
             raise _refusal(answer)
         self.taken = True
         return reply
@@ -298,7 +298,7 @@ class Dialogue:
         if connection is None:
             await self._quit()
         elif not self.in_step:
-            connection.client.close()
+            connection.drop()
         else:
             connection.mails += 1
             connection.unfinished = not self.taken
@@ -315,6 +315,11 @@ class Dialogue:
             with contextlib.suppress(aiosmtplib.SMTPException, OSError, ValueError):
                 await self.client.quit(timeout=self.timeouts.quit)
         self.client.close()
+
+
+def _in_step(answer: ServerReply, good: int) -> bool:
+    """Whether an answer can be that to the command; any other tells that server and client have lost each other."""
+    return answer.code // 100 in (good, *_REFUSED) and answer.code != _CLOSING
 
 
 def _refusal(answer: ServerReply) -> aiosmtplib.SMTPResponseException:

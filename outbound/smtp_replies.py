@@ -65,6 +65,10 @@ class Replies(asyncio.Protocol):
         self._said.clear()
         self._transport.write(data)
 
+    def abort(self) -> None:
+        """End the connection now: what a server has not taken is not waited for, or it could hold a descriptor for ever."""
+        self._transport.abort()
+
     async def next(self, seconds: float) -> ServerReply:
         """The next reply; TimeoutError, ConnectionError where none comes, NotSmtpError where it is none."""
         async with asyncio.timeout(seconds):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from dataclasses import replace
 
 import pytest
 
 from outbound import connections
-from outbound.delivery import Timeouts, Tls, smarthost
+from outbound.delivery import Server as Host
+from outbound.delivery import Timeouts, Tls, hand_over, smarthost
 from outbound.model import Failure, TlsLevel
 from outbound.mx import MxTransport
 from outbound.tls_policy import TlsPolicy
@@ -284,3 +286,81 @@ def test_an_address_cannot_smuggle_a_command_in():
     assert done.failure is not None
     assert server.taken == []
     assert server.said[0].count("RCPT") == 0
+
+
+@pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA", "dot"])
+@pytest.mark.parametrize("answer", ["199 what", "334 what", "600 what", "000 what"])
+@pytest.mark.parametrize("extensions", [(), ("PIPELINING",)])
+def test_an_answer_that_cannot_be_one_to_the_command_ends_the_connection(step, answer, extensions):
+    """Who has lost the other would take the next mail's answers for those of another."""
+    if (step, answer) == ("DATA", "334 what"):
+        answer = "250 what"
+    server = Server({(0, step, 1): answer}, extensions=extensions)
+    first, second = delivered(server, FIRST, SECOND)
+    assert second.failure is None
+    assert "open since" not in second.transcript
+    assert (first.failure, first.in_doubt) == (Failure.PROTOCOL, step == "dot")
+    assert all(raw in (FIRST.raw, SECOND.raw) for _, raw in server.taken)
+
+
+@pytest.mark.parametrize("step", ["MAIL", "RCPT", "dot"])
+@pytest.mark.parametrize("extensions", [(), ("PIPELINING",)])
+def test_the_first_digit_says_that_a_mail_was_taken(step, extensions):
+    """RFC 5321 4.2.1; else it would be sent again and again to a server that has it."""
+    server = Server({(0, step, 1): "200 fine"}, extensions=extensions)
+    first, second = delivered(server, FIRST, SECOND)
+    assert (first.failure, second.failure) == (None, None)
+    assert server.taken == [(0, FIRST.raw), (0, SECOND.raw)]
+
+
+@pytest.mark.parametrize("early", [b"", b"452 4.3.1 full\r\n", b"250 taken\r\n"])
+def test_a_server_that_does_not_take_what_is_sent_holds_no_descriptor_of_ours(early):
+    large = replace(FIRST, raw=b"From: a@experts.test\r\n\r\n" + (b"x" * 70 + b"\r\n") * 200_000)
+    writers = []
+
+    async def serve(reader, writer):
+        writers.append(writer)
+        writer.write(b"220 hi\r\n")
+        while command := await reader.readline():
+            if command.startswith(b"DATA"):
+                writer.transport.pause_reading()
+                writer.write(b"354 go\r\n")
+                await asyncio.sleep(0.1)
+                writer.write(early)
+                return
+            writer.write(b"250 ok\r\n")
+
+    async def scenario():
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        transport = smarthost("127.0.0.1", port, tls=Tls.NONE, hostname="x.test", timeouts=IMPATIENT)
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            await transport.deliver(large)
+        await transport.close()
+        await asyncio.sleep(0.1)
+        assert len(os.listdir("/proc/self/fd")) - before == len(writers), "what is left are the server's ends"
+        for writer in writers:
+            writer.transport.abort()
+        server.close()
+
+    asyncio.run(scenario())
+    assert writers
+
+
+def test_no_more_than_so_many_wait_and_those_that_waited_longest_go(monkeypatch):
+    monkeypatch.setattr(connections, "MAX_IDLE", 2)
+    server = Server()
+
+    async def scenario():
+        async with server.listening() as port:
+            shared = connections.Connections()
+            for name in ("a.test", "b.test", "c.test", "a.test", "c.test"):
+                to = Host("127.0.0.1", port, Tls.NONE, name)
+                await hand_over(FIRST, to, "x.test", IMPATIENT, shared)
+                assert len(shared) <= 2
+            await shared.close()
+
+    asyncio.run(scenario())
+    assert [said.count("MAIL") for said in server.said] == [1, 1, 2, 1]
+    assert {said[-1] for said in server.said} == {"QUIT"}
