@@ -12,7 +12,11 @@ UNNAMED = "The experts"
 
 
 def facts_on_record(
-    kind: MailKind, given: Collection[str], thread: Thread, customer: Organisation, tasks: Sequence[Task]
+    kind: MailKind,
+    given: Collection[str],
+    thread: Thread | None,
+    customer: Organisation,
+    tasks: Sequence[Task],
 ) -> Mapping[str, Value]:
     """The variables that the record can fill in, for the kinds that have a place for them; a writer's words go first.
 
@@ -20,7 +24,7 @@ def facts_on_record(
     that the experts completed, unless its writer says either: then it says that and no more.
     """
     facts: dict[str, Value] = {"expert": UNNAMED, "organisation": customer.name}
-    if thread.severity is not None:
+    if thread is not None and thread.severity is not None:
         facts["severity"] = thread.severity.value
     steps = _steps(tasks)
     if kind is MailKind.MANAGED_RESPONSE and not steps.keys() & set(given):

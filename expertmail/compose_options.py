@@ -20,7 +20,7 @@ from outbound.model import MailKind, Value
 
 Reference = Annotated[str, typer.Argument(metavar="REF", help="The thread to write on, such as INC-000001.")]
 Recipients = Annotated[
-    list[str], typer.Option("--to", metavar="ADDRESS", help="A contact of the thread's customer; repeatable.")
+    list[str], typer.Option("--to", metavar="ADDRESS", help="A contact of the customer; repeatable.")
 ]
 Outside = Annotated[
     str | None,
@@ -83,6 +83,7 @@ class Terms:
     send_after: str | None
     send_before: str | None
     by: str | None
+    org: str | None = None
 
     def letter(self, kind: MailKind, reference: str, to: list[str], words: Mapping[str, Value]) -> Letter:
         """The letter of a command. Raises FaultError for a time that is none."""
@@ -99,6 +100,7 @@ class Terms:
             self.language,
             _moment(self.send_after, "--send-after"),
             _moment(self.send_before, "--send-before"),
+            self.org or "",
         )
 
 

@@ -18,7 +18,6 @@ from expertmail.compose_options import (
     PreviewHtml,
     PreviewRaw,
     Recipients,
-    Reference,
     SendAfter,
     SendBefore,
     Terms,
@@ -55,9 +54,19 @@ def register(app: typer.Typer) -> None:
 
 def write_kind(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="See: expertmail compose kinds.")],
-    reference: Reference,
+    reference: Annotated[
+        str | None,
+        typer.Argument(metavar="[REF]", help="The thread to write on, such as INC-000001; or give --org."),
+    ] = None,
     *,
     to: Recipients,
+    org: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CUSTOMER",
+            help="In place of REF, on no thread: contact-added, test-notification and service-review.",
+        ),
+    ] = None,
     given: Annotated[
         list[str] | None,
         typer.Option(
@@ -92,10 +101,10 @@ def write_kind(
     said = _words(chosen, variables, given or (), file or (), words)
     if by is not None:
         said = {**{one.name: by for one in variables if one.name in _SIGNATURES}, **said}
-    terms = Terms(outside, language, key, break_glass, test_to, send_after, send_before, by)
+    terms = Terms(outside, language, key, break_glass, test_to, send_after, send_before, by, org)
     sight = Sight(preview, preview_html, preview_raw)
     with open_desk(config) as desk:
-        write(desk, terms.letter(chosen, reference, to, said), sight, as_json=as_json)
+        write(desk, terms.letter(chosen, reference or "", to, said), sight, as_json=as_json)
 
 
 def _words(

@@ -16,6 +16,9 @@ from outbound.template import DEFAULT_LANGUAGE
 class Letter:
     """What an expert wants to send.
 
+    ``reference`` names its thread. Where it is empty, ``organisation`` names the customer instead, and the mail is on no
+    thread: only some kinds can be (``MailKind.needs_thread``).
+
     ``words`` are the variables of the kind's template as it declares their types (``expertmail compose kinds``); what the
     record knows may be left out (``expertmail.compose_facts``). ``key``: the same request with it is queued once.
     ``break_glass``: why it cannot wait for a second person; empty: it can. ``test_to``: an address of ours that gets the
@@ -36,6 +39,7 @@ class Letter:
     language: str = DEFAULT_LANGUAGE
     not_before: datetime | None = None
     not_after: datetime | None = None
+    organisation: str = ""
 
 
 class RefusalKind(StrEnum):

@@ -1,6 +1,6 @@
 """Letters of experts: composed, shown, and put in the queue. For the command line and for a server's threads alike.
 
-A letter names a kind, a thread and addresses; each address gets a mail of its own. ``compose_letter`` queues nothing.
+A letter names a kind, a thread (or, for some kinds, a customer) and addresses; each address gets a mail of its own. ``compose_letter`` queues nothing.
 ``post_letter`` signs each mail, has our own verifier judge it, and queues all of them in one transaction.
 """
 
@@ -33,12 +33,12 @@ from outbound.model import MailKind, Rendered, Value
 from outbound.store import queue_outgoing, show_outbox
 from outbound.store.approvals import claim_request, mails_of_request, request_prefix
 from outbound.template import DEFAULT_LANGUAGE
-from threads.model import Contact, EntryKind, Mark, Thread, TimelineEntry
+from threads.model import Contact, EntryKind, Mark, Organisation, Thread, TimelineEntry
 from threads.store import Connection
 from threads.store.audit import record_act
 from threads.store.engine import Database
 from threads.store.errors import RefusedRecord, UnknownRecord
-from threads.store.people import organisation
+from threads.store.people import organisation, organisation_named
 from threads.store.tasks import list_tasks
 from threads.store.thread import append, thread_by_reference, timeline_of
 
@@ -66,11 +66,11 @@ def compose_letter(world: World, database: Database, letter: Letter, now: dateti
     office = office_of(world)
     try:
         with database.reading() as conn:
-            thread = thread_by_reference(conn, letter.reference)
-            recipients = tuple(recipient(conn, address, thread, letter) for address in letter.to)
-            abroad = of_others(conn, thread, recipients)
-            words = _words(conn, letter, office, thread)
-            entries = timeline_of(conn, thread.id)
+            thread, customer = _subject(conn, letter)
+            recipients = tuple(recipient(conn, address, customer, letter) for address in letter.to)
+            abroad = of_others(conn, letter, recipients)
+            words = _words(conn, letter, office, thread, customer)
+            entries = () if thread is None else timeline_of(conn, thread.id)
     except UnknownRecord as error:
         raise LetterRefused(str(error), RefusalKind.NOT_FOUND) from error
     try:
@@ -128,9 +128,16 @@ def _refuse_odd(settings: Settings, letter: Letter) -> None:
     """Refuse a kind that nobody writes, a key that is none, a test that goes to somebody else, and times that are none."""
     odd = None
     to = letter.test_to
+    named = [name for name in (letter.reference, letter.organisation) if name.strip()]
     window = [at for at in (letter.not_before, letter.not_after) if at is not None]
     if letter.kind.automatic or not letter.kind.templated:
         odd = f"A {letter.kind.value} mail is sent automatically and is written by nobody."
+    elif not letter.reference.strip() and letter.kind.needs_thread:
+        odd = f"A {letter.kind.value} mail is written on a thread; name its reference, such as INC-000001."
+    elif len(named) != 1:
+        odd = f"A {letter.kind.value} mail names its thread by a reference, or its customer by --org: one of them."
+    elif letter.outside and letter.organisation:
+        odd = "A mail on no thread goes to contacts of the customer only; --outside needs a reference."
     elif letter.key is not None and not (0 < len(letter.key) <= MAX_KEY and letter.key.isprintable()):
         odd = f"An idempotency key is 1 to {MAX_KEY} printable characters."
     elif to is not None and to.rpartition("@")[2].lower() not in settings.mail.domains:
@@ -154,10 +161,20 @@ def _terms(settings: Settings, letter: Letter) -> Terms:
     )
 
 
-def _words(conn: Connection, letter: Letter, office: Office, thread: Thread) -> Mapping[str, Value]:
+def _subject(conn: Connection, letter: Letter) -> tuple[Thread | None, Organisation]:
+    """The thread of a letter, if it is on one, and its customer. Raises UnknownRecord."""
+    if not letter.reference:
+        return None, organisation_named(conn, letter.organisation)
+    thread = thread_by_reference(conn, letter.reference)
+    return thread, organisation(conn, thread.organisation_id)
+
+
+def _words(
+    conn: Connection, letter: Letter, office: Office, thread: Thread | None, customer: Organisation
+) -> Mapping[str, Value]:
     """What the record knows, and over it what the writer gave."""
-    customer = organisation(conn, thread.organisation_id)
-    facts = facts_on_record(letter.kind, letter.words, thread, customer, list_tasks(conn, thread.id))
+    tasks = () if thread is None else list_tasks(conn, thread.id)
+    facts = facts_on_record(letter.kind, letter.words, thread, customer, tasks)
     takes = office.templates.takes
     return {**{n: value for n, value in facts.items() if takes(letter.kind, n)}, **letter.words}
 
@@ -166,7 +183,7 @@ def _composed(  # noqa: PLR0917 -- one call, each argument a different type
     world: World,
     office: Office,
     letter: Letter,
-    thread: Thread,
+    thread: Thread | None,
     recipients: Sequence[Contact | OutsideAddress],
     entries: Sequence[TimelineEntry],
     now: datetime,
@@ -226,11 +243,11 @@ def _queue(
         ).outgoing_id
         for one in ready
     ]
-    thread = thread_by_reference(conn, letter.reference)
+    thread, customer = _subject(conn, letter)
     told = ", ".join(
         f"mail {number} to {one.signed.rendered.rcpt_to}" for number, one in zip(numbers, ready, strict=True)
     )
-    if outside := outside_of(conn, letter, thread):
+    if thread is not None and (outside := outside_of(conn, letter, customer)):
         why = f"{', '.join(outside)} outside the customer's contacts: {letter.outside.strip()}"
         told = f"{told}; {why}"
         if letter.test_to is None:
@@ -243,9 +260,9 @@ def _queue(
         f"{letter.kind}-written" if letter.test_to is None else f"{letter.kind}-tested",
         now,
         by=letter.actor,
-        subject=thread.reference,
+        subject=customer.name if thread is None else thread.reference,
         detail=told,
-        organisation_id=thread.organisation_id,
+        organisation_id=customer.id,
     )
     return numbers
 
@@ -269,7 +286,8 @@ def _claimed(conn: Connection, letter: Letter, now: datetime) -> bool:
     window = {"send after": letter.not_before, "send before": letter.not_after}
     more: dict[str, object] = {name: at.astimezone(UTC) for name, at in window.items() if at is not None}
     more |= {"outside": f"{letter.language} {letter.outside}"} if letter.outside else {}
-    digest = request_digest(letter.kind.value, letter.reference, to, {**letter.words, **more})
+    subject = letter.reference or f"customer {letter.organisation}"
+    digest = request_digest(letter.kind.value, subject, to, {**letter.words, **more})
     try:
         return claim_request(conn, letter.key or "", digest, now)
     except RefusedRecord as error:

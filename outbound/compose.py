@@ -77,7 +77,7 @@ def compose(
     kind: MailKind,
     *,
     office: Office,
-    thread: Thread,
+    thread: Thread | None,
     contacts: Sequence[Contact | OutsideAddress],
     variables: Mapping[str, Value],
     stamps: Sequence[Stamp],
@@ -87,21 +87,20 @@ def compose(
     """An expert's mail to contacts of the thread's organisation, and to addresses outside: one for each, in their order.
 
     ``stamps`` holds at least one for each contact. ``title`` is filled in with the thread's own title unless
-    given, ``role`` with the contact's. ``in_reply_to`` and ``references`` are Message-IDs without angle brackets. Raises ComposeError.
+    given, ``role`` with the contact's. ``in_reply_to`` and ``references`` are Message-IDs without angle brackets.
+    ``thread`` None: the mail is on none, which only some kinds can be (``MailKind.needs_thread``); it goes to contacts of one
+    organisation, and answers go where questions go. Raises ComposeError.
     """
     if kind.automatic:
         raise ComposeError(f"A {kind.value} mail is sent automatically and is written by nobody.")
-    if kind is MailKind.REQUEST_FOR_CONTEXT and thread.state is State.RESOLVED:
-        raise ComposeError(f"{thread.reference} is resolved; set it in progress before you ask about it.")
+    if thread is None:
+        _refuse_off_thread(kind, contacts)
+    else:
+        _refuse_on_thread(kind, thread, contacts)
     if not contacts:
         raise ComposeError("There is nobody to send to; name at least one contact.")
     if len(contacts) > MAX_RECIPIENTS:
         raise ComposeError(f"A mail goes to at most {MAX_RECIPIENTS} contacts at a time.")
-    for contact in contacts:
-        if isinstance(contact, Contact) and contact.organisation_id != thread.organisation_id:
-            raise ComposeError(
-                f"{contact.address} is not a contact of the organisation of {thread.reference}."
-            )
     first: dict[str, Contact | OutsideAddress] = {}
     for contact in contacts:
         first.setdefault(contact.address.lower(), contact)
@@ -109,7 +108,9 @@ def compose(
     if len(stamps) < len(once):
         raise ComposeError("Each recipient's mail needs a Message-ID of its own.")
     # A notice to see the portal goes to mailboxes that somebody else may read: it has no place even for the title.
-    title: dict[str, Value] = {"title": thread.title} if office.templates.takes(kind, "title") else {}
+    title: dict[str, Value] = {}
+    if thread is not None and office.templates.takes(kind, "title"):
+        title = {"title": thread.title}
     words = {**title, **variables}
     return tuple(
         _to_one(kind, office, thread, contact, words, one, in_reply_to, references)
@@ -117,10 +118,30 @@ def compose(
     )
 
 
+def _refuse_on_thread(kind: MailKind, thread: Thread, contacts: Sequence[Contact | OutsideAddress]) -> None:
+    if kind is MailKind.REQUEST_FOR_CONTEXT and thread.state is State.RESOLVED:
+        raise ComposeError(f"{thread.reference} is resolved; set it in progress before you ask about it.")
+    for contact in contacts:
+        if isinstance(contact, Contact) and contact.organisation_id != thread.organisation_id:
+            raise ComposeError(
+                f"{contact.address} is not a contact of the organisation of {thread.reference}."
+            )
+
+
+def _refuse_off_thread(kind: MailKind, contacts: Sequence[Contact | OutsideAddress]) -> None:
+    if kind.needs_thread:
+        raise ComposeError(
+            f"A {kind.value} mail is written on a thread; name its reference, such as INC-000001."
+        )
+    of = {one.organisation_id if isinstance(one, Contact) else None for one in contacts}
+    if None in of or len(of) > 1:
+        raise ComposeError("A mail on no thread goes to contacts of one customer only.")
+
+
 def _to_one(  # noqa: PLR0917 -- one call, each argument a different type
     kind: MailKind,
     office: Office,
-    thread: Thread,
+    thread: Thread | None,
     to: Contact | OutsideAddress,
     variables: Mapping[str, Value],
     one: Stamp,
@@ -129,15 +150,17 @@ def _to_one(  # noqa: PLR0917 -- one call, each argument a different type
 ) -> Rendered:
     contact = to if isinstance(to, Contact) else None
     contact_id = None if contact is None else contact.id
-    reply_to = office.reply_address(thread.id, contact_id)
+    # An answer to a mail on no thread is a question of its own, and a bounce of it waits among held mail.
+    ask = office.letterhead.ask_address
+    reply_to = ask if thread is None else office.reply_address(thread.id, contact_id)
     role: dict[str, Value] = {}
     if contact is not None and office.templates.takes(kind, "role"):
         role = {"role": contact.kind.value}
     draft = Draft(
         kind=kind,
         recipient=Recipient(to.address, "" if contact is None else contact.name, contact_id),
-        thread_id=thread.id,
-        tag=thread.reference,
+        thread_id=None if thread is None else thread.id,
+        tag="" if thread is None else thread.reference,
         reply_to=reply_to,
         # Bounces come back to where replies do and so find their thread and contact; the reply domain is a
         # subdomain of ours, so SPF is aligned in relaxed mode (RFC 9989 4.10.3).

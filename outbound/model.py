@@ -41,9 +41,13 @@ class MailKind(StrEnum):
 
     REQUEST_FOR_CONTEXT = "request-for-context"
     REPLY = "reply"
-    MANAGED_RESPONSE = "managed-response"  # published with steps that are pending, that are completed, or both
+    MANAGED_RESPONSE = (
+        "managed-response"  # published with steps that are pending, that are completed, or both
+    )
     REMINDER = "reminder"  # an incident still awaits the customer's action
-    MANUAL_DETECTION = "manual-detection"  # found by experts outside the portal's incidents; a response is needed
+    MANUAL_DETECTION = (
+        "manual-detection"  # found by experts outside the portal's incidents; a response is needed
+    )
     REPLY_POSTED = "reply-posted"  # in an incident's chat, or to a question
     CONTACT_ADDED = "contact-added"
     TEST_NOTIFICATION = "test-notification"
@@ -69,6 +73,11 @@ class MailKind(StrEnum):
             MailKind.REMINDER,
             MailKind.DELIVERY_STATUS,
         )
+
+    @property
+    def needs_thread(self) -> bool:
+        """Whether a person can write it on a thread only: the others are about no incident and no question."""
+        return self not in (MailKind.CONTACT_ADDED, MailKind.TEST_NOTIFICATION, MailKind.SERVICE_REVIEW)
 
     @property
     def templated(self) -> bool:

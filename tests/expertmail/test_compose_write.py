@@ -319,3 +319,64 @@ def test_a_mail_waits_for_the_window_that_its_writer_chose(desk) -> None:
     (item,) = desk("outbox", "list", "--json").json
     assert item["state"] == "queued"
     assert datetime.fromisoformat(item["next_attempt_at"]) == begin
+
+
+OFF_THREAD = {
+    "contact-added": (),
+    "test-notification": (),
+    "service-review": ("--set", "title=First talk", "--set", "occasion=readiness", "--set", "text=When can we meet?", "--by", "Kim Park"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_a_mail_about_no_incident_goes_to_a_contact_without_a_thread(desk, language) -> None:
+    for number, (kind, words) in enumerate(OFF_THREAD.items(), 1):
+        sent = desk(
+            "compose", "write", kind, "--org", "contoso", "--to", CONTACTS[language], *words, "--json"
+        )
+        assert sent.code == 0, (kind, sent.err)
+        (mail,) = sent.json
+        assert (mail["number"], mail["verdict"], mail["state"]) == (number, "genuine", "queued"), kind
+        raw = raw_of(desk, number)
+        assert raw["Reply-To"] == "query@experts.test"
+        assert "INC-" not in raw.as_string()
+        assert raw["References"] is None
+        assert desk("outbox", "show", str(number), "--json").json["language"] == language
+    told = desk("audit", "show", "--org", "Contoso", "--json").json
+    assert {f"{kind}-written" for kind in OFF_THREAD} <= {one["act"] for one in told}
+
+
+def test_what_no_thread_lets_go_astray_is_refused_in_words(desk) -> None:
+    assert desk("contacts", "add", "bob@fabrikam.test", "--name", "Bob", "--org", "Fabrikam").code == 0
+    hello = ("compose", "write", "test-notification")
+    to = ("--to", CONTACTS["en"])
+    for arguments, words in (
+        ((*hello, *to), "--org"),
+        ((*hello, "INC-000001", "--org", "Contoso", *to), "one of them"),
+        ((*hello, "--org", "Nobody", *to), "no customer named Nobody"),
+        ((*hello, "--org", "Contoso", "--to", "bob@fabrikam.test"), "no contact of Contoso"),
+        ((*hello, "--org", "Contoso", "--to", OUTSIDE, *REASON), "contacts of the customer only"),
+        (
+            ("compose", "write", "reply", "--org", "Contoso", *to, "--set", "text=Hello"),
+            "written on a thread",
+        ),
+        (("compose", "write", "service-review", "--org", "Contoso", *to, "--set", "text=Hello"), "title"),
+    ):
+        refused = desk(*arguments)
+        assert refused.code in {64, 65, 66}, arguments
+        assert words in refused.err, (arguments, refused.err)
+    assert desk("orgs", "distrust", "Contoso", "--reason", "an intruder").code == 0
+    refused = desk(*hello, "--org", "Contoso", *to)
+    assert refused.code == 65
+    assert "marked untrusted" in refused.err
+    assert desk("outbox", "list", "--json").json == []
+
+
+def test_a_key_of_a_mail_on_no_thread_belongs_to_its_customer(desk) -> None:
+    assert desk("contacts", "add", CONTACTS["en"], "--name", "Alice", "--org", "Fabrikam").code == 0
+    hello = ("compose", "write", "test-notification", "--to", CONTACTS["en"], "--key", "k1", "--org")
+    assert desk(*hello, "Contoso").code == 0
+    assert "nothing is sent again" in desk(*hello, "Contoso").out
+    refused = desk(*hello, "Fabrikam")
+    assert refused.code == 65, refused.out
+    assert len(desk("outbox", "list", "--json").json) == 1
