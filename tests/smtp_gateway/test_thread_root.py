@@ -13,7 +13,8 @@ from outbound.compose import compose, stamp
 from outbound.dispatch import Signer
 from outbound.model import MailKind, SelfCheck
 from outbound.sign import SigningKey
-from outbound.store import queue_outgoing
+from outbound.store import list_suppressed, queue_outgoing
+from outbound.store.mail_events import events_of
 from outbound.thread_root import ThreadRoots, root_in
 from tests.smtp_gateway.test_machine_mail import OFFICE, QUESTION, SENDER, dsn
 from tests.smtp_gateway.world import World, message, now, signed, whole_gateway
@@ -79,6 +80,32 @@ def test_a_root_that_was_made_up_names_nothing(tmp_path: Path, key: SigningKey) 
         copy = await hear(world, raw, "")
         assert copy.disposition is not Disposition.FILED
         assert copy.thread_id is None
+
+    play(tmp_path, key, scenario)
+
+
+def test_a_stranger_who_saw_a_root_reaches_no_more_than_by_any_other_message_id_of_ours(
+    tmp_path: Path, key: SigningKey
+) -> None:
+    async def scenario(world: World) -> None:
+        ask(world, key, world.incident, "q1")
+        root = ROOTS(world.incident.id)
+        fields = f"References: <{root}>\r\nIn-Reply-To: <{root}>\r\n"
+        raw = message(author="Alex <alex@attack.test>", extra=fields, message_id="<s1@attack.test>")
+        copy = await hear(world, raw, "alex@attack.test")
+        assert (copy.disposition, copy.thread_id) == (Disposition.HELD, world.incident.id)
+        forged = message(author="Alex <alex@contoso.test>", extra=fields, message_id="<s2@attack.test>")
+        copy = await hear(world, forged, "alex@attack.test")
+        assert copy.disposition is Disposition.HELD
+        before = world.thread(world.incident.id).state
+        await hear(world, dsn(root), "")
+        with world.database.reading() as conn:
+            assert list_suppressed(conn) == ()
+            assert [event.outgoing_id for event in events_of(conn, thread_id=world.incident.id)] in (
+                [],
+                [None],
+            )
+        assert world.thread(world.incident.id).state is before
 
     play(tmp_path, key, scenario)
 
