@@ -43,7 +43,7 @@ def list_(as_json: AsJson = False, config: Config = None) -> None:
         if kinds
         else "A second person approves: off for every kind."
     )
-    _table(items, "Nothing waits for approval.")
+    _table(items, [_why(item) for item in items], "Nothing waits for approval.")
 
 
 @commands.command()
@@ -54,10 +54,15 @@ def reviews(as_json: AsJson = False, config: Config = None) -> None:
     if as_json:
         show_json(items)
         return
-    _table(items, "Nothing waits for a review.")
+    _table(items, [item.reason for item in items], "Nothing waits for a review.")
 
 
-def _table(items: tuple[ApprovalItem, ...], nothing: str) -> None:
+def _why(item: ApprovalItem) -> str:
+    """Why a mail waits, and why its writer said that it cannot."""
+    return f"{item.last_word}; {item.reason}" if item.reason else item.last_word
+
+
+def _table(items: tuple[ApprovalItem, ...], reasons: list[str], nothing: str) -> None:
     show_table(
         ("NUMBER", "STATE", "KIND", "TO", "WRITTEN BY", "SUBJECT", "REASON"),
         [
@@ -68,9 +73,9 @@ def _table(items: tuple[ApprovalItem, ...], nothing: str) -> None:
                 item.rcpt_to,
                 item.composer,
                 item.subject,
-                item.reason,
+                reason,
             )
-            for item in items
+            for item, reason in zip(items, reasons, strict=True)
         ],
         nothing,
     )
@@ -93,6 +98,7 @@ def show(number: Number, as_json: AsJson = False, config: Config = None) -> None
             "written by": item.composer,
             "approved by": item.approver or "",
             "reason": item.reason,
+            "last word": item.last_word,
             "review": "" if item.reviewer is None else f"{item.reviewer}: {item.review}",
             "from": item.identity,
             "mail from": f"<{item.mail_from}>",
@@ -100,7 +106,7 @@ def show(number: Number, as_json: AsJson = False, config: Config = None) -> None
             "sha256": item.sha256,
             "may go": f"{moment(item.not_before)} to {moment(item.not_after)}",
             "subject": item.subject,
-            "disclosure": entry.disclosure,
+            "disclosure": entry.disclosure + ("; by SMTP under checked TLS only" if item.needs_tls else ""),
             "digest": item.digest,
         }
     )

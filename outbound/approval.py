@@ -19,6 +19,8 @@ MAX_AHEAD = timedelta(days=30)
 # So many digits of a digest have to be given by whoever approves: 48 bits that nobody types by mistake.
 MIN_DIGITS = 12
 
+_CHECKED_TLS = "under checked TLS only"
+
 _FROM = re.compile(rb"^From:((?:[^\r\n]|\r\n[ \t])*)", re.IGNORECASE | re.MULTILINE)
 
 
@@ -100,7 +102,10 @@ def window_approved(before: Window, now: datetime) -> Window:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One copy as it is sent: its envelope, the SHA-256 of its signed bytes, whose mail it says it is, and when it may go."""
+    """One copy as it is sent: its envelope, the SHA-256 of its signed bytes, whose mail it says it is, and when it may go.
+
+    ``needs_tls``: it goes under checked TLS or not at all.
+    """
 
     mail_from: str
     rcpt_to: str
@@ -108,24 +113,34 @@ class Manifest:
     identity: str
     not_before: datetime
     not_after: datetime
+    needs_tls: bool = False
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the fields, each after its length, so that no two manifests are written alike."""
+        """SHA-256 over the fields, each after its length, so that no two manifests are written alike.
+
+        The condition is one more of them only where there is one: mail without it has the digest of before schema 0015, and
+        mail with it none that an older program, which does not know the condition, would send.
+        """
         times = (
             one.astimezone(UTC).isoformat(timespec="microseconds")
             for one in (self.not_before, self.not_after)
         )
-        return digest_of((self.mail_from, self.rcpt_to, self.sha256, self.identity, *times))
+        condition = (_CHECKED_TLS,) if self.needs_tls else ()
+        return digest_of((self.mail_from, self.rcpt_to, self.sha256, self.identity, *times, *condition))
 
 
-def manifest_of(
-    raw: bytes, mail_from: str, rcpt_to: str, not_before: datetime, not_after: datetime
+def manifest_of(  # noqa: PLR0917 -- a mail's own fields, in their order
+    raw: bytes,
+    mail_from: str,
+    rcpt_to: str,
+    not_before: datetime,
+    not_after: datetime,
+    needs_tls: bool = False,
 ) -> Manifest:
     """The manifest of signed bytes and their envelope."""
-    return Manifest(
-        mail_from, rcpt_to, hashlib.sha256(raw).hexdigest(), _identity(raw), not_before, not_after
-    )
+    sha256 = hashlib.sha256(raw).hexdigest()
+    return Manifest(mail_from, rcpt_to, sha256, _identity(raw), not_before, not_after, needs_tls)
 
 
 def _identity(raw: bytes) -> str:
@@ -157,7 +172,7 @@ def why_not(manifest: Manifest, state: ApprovalState, approved: str, now: dateti
     if state is not ApprovalState.APPROVED:
         return f"its approval is {state.value}"
     if not hmac.compare_digest(manifest.digest, approved):
-        return "what was approved is not what would be sent: its bytes, recipient, return path or time were changed"
+        return "what was approved is not what would be sent: its bytes, recipient, return path, time or TLS were changed"
     if not manifest.not_before <= now <= manifest.not_after:
         return "the time for which it was approved is over" if now > manifest.not_after else NOT_YET
     return None

@@ -73,11 +73,13 @@ class Disclosure:
         """One line for the preview and the outbox."""
         if not self.reason:
             return "this kind of mail has no details"
-        return f"{'details included' if self.full else 'details left out'}: {self.reason}"
+        return f"{_INCLUDED if self.full else 'details left out'}: {self.reason}"
 
 
 NO_DETAILS = Disclosure(full=True, reason="")
 """Of mail that says the same to everybody."""
+
+_INCLUDED = "details included"
 
 _PROTECTED = {
     Way.HERE: "it is written to a file on this machine",
@@ -92,6 +94,32 @@ def disclosure_to(address: str, contact: Contact | None, rules: DisclosureRules)
     allowed = contact is not None and contact.details_allowed is not None
     external = contact is None or contact.external
     return decide(tlp, allowed=allowed, external=external, way=rules.way(address))
+
+
+def includes_details(words: str | None) -> bool:
+    """Whether a mail holds details, by the words of the disclosure that is on record with it."""
+    return words is not None and words.startswith(_INCLUDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the recipient of a mail that waits stands by now; ``tlp`` None: as the settings say."""
+
+    tlp: Tlp | None
+    allowed: bool
+    external: bool
+
+
+def disclosure_by_now(
+    address: str, standing: Standing, rules: DisclosureRules, *, needs_tls: bool
+) -> Disclosure:
+    """What a mail that was written with its details may hold when its turn comes.
+
+    ``needs_tls``: it is bound to checked TLS, so that its way is protected whatever the settings say by now.
+    """
+    way = Way.VERIFIED if needs_tls else rules.way(address)
+    tlp = standing.tlp or rules.default_tlp
+    return decide(tlp, allowed=standing.allowed, external=standing.external, way=way)
 
 
 def decide(tlp: Tlp, *, allowed: bool, external: bool, way: Way) -> Disclosure:

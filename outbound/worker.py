@@ -269,7 +269,9 @@ class OutboundWorker:
         if free <= 0 or self._stopping:
             return
         now = self._clock()
-        due = await self._writer.submit(lambda conn: lease_due(conn, now, self._owner, free))
+        due = await self._writer.submit(
+            lambda conn: lease_due(conn, now, self._owner, free, self._office.disclosure)
+        )
         if self._stopping and due:
             ids = [one.number if isinstance(one, Unreadable) else one.outgoing_id for one in due]
             await self._writer.submit(lambda conn: release(conn, ids, self._owner, now))

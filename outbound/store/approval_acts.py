@@ -90,7 +90,13 @@ def _shown(conn: Connection, outgoing_id: int, digest: str) -> ApprovalItem:
 
 def _let_go(conn: Connection, item: ApprovalItem, window: Window, now: datetime, **values: Any) -> None:
     approved = Manifest(
-        item.mail_from, item.rcpt_to, item.sha256, item.identity, window.not_before, window.not_after
+        item.mail_from,
+        item.rcpt_to,
+        item.sha256,
+        item.identity,
+        window.not_before,
+        window.not_after,
+        item.needs_tls,
     )
     conn.execute(
         update(approvals)

@@ -35,7 +35,10 @@ NOBODY_YET = "no approval is on record"
 
 @dataclass(frozen=True, slots=True)
 class ApprovalItem:
-    """One mail and what it is sent under. ``digest`` is that of what would be sent now, ``approved`` the one on record."""
+    """One mail and what it is sent under. ``digest`` is that of what would be sent now, ``approved`` the one on record.
+
+    ``last_word`` is the last one on its delivery: of one that waits, why it does.
+    """
 
     outgoing_id: int
     kind: str
@@ -59,6 +62,8 @@ class ApprovalItem:
     approved: str
     contact_id: int | None
     end_chosen: bool
+    needs_tls: bool
+    last_word: str
 
 
 def record_basis(
@@ -87,7 +92,12 @@ def record_basis(
             state=state.value,
             basis=basis.value,
             digest=manifest_of(
-                signed.raw, mail.mail_from, mail.rcpt_to, window.not_before, window.not_after
+                signed.raw,
+                mail.mail_from,
+                mail.rcpt_to,
+                window.not_before,
+                window.not_after,
+                mail.disclosure.needs_tls,
             ).digest,
             not_before=window.not_before,
             not_after=window.not_after,
@@ -116,7 +126,9 @@ def unapproved(row: Row[Any], now: datetime) -> str:
         return ""
     if row.approval_state is None:
         return NOBODY_YET
-    manifest = manifest_of(row.raw, row.mail_from, row.rcpt_to, row.approval_from, row.approval_until)
+    manifest = manifest_of(
+        row.raw, row.mail_from, row.rcpt_to, row.approval_from, row.approval_until, row.needs_tls
+    )
     return why_not(manifest, ApprovalState(row.approval_state), row.approval_digest, now) or ""
 
 
@@ -146,7 +158,7 @@ def _await_somebody(conn: Connection, mail: Row[Any], now: datetime) -> None:
         "outgoing_id": mail.id,
         "state": ApprovalState.AWAITING.value,
         "basis": (Basis.STANDING if MailKind(mail.kind).automatic else Basis.SECOND).value,
-        "digest": manifest_of(raw, mail.mail_from, mail.rcpt_to, now, until).digest,
+        "digest": manifest_of(raw, mail.mail_from, mail.rcpt_to, now, until, mail.needs_tls).digest,
         "not_before": now,
         "not_after": until,
         "composer": mail.actor,
@@ -179,12 +191,13 @@ def _query() -> Any:
     columns = [column for column in outgoing.c if column.name in _SHOWN]
     return (
         select(*columns, *(column for column in approvals.c if column.name != "outgoing_id"))
-        .add_columns(outgoing.c.raw)
+        .add_columns(outgoing.c.raw, deliveries.c.last_reply)
         .join(approvals, approvals.c.outgoing_id == outgoing.c.id)
+        .join(deliveries, deliveries.c.outgoing_id == outgoing.c.id)
     )
 
 
-_SHOWN = ("id", "kind", "thread_id", "rcpt_to", "mail_from", "subject", "contact_id")
+_SHOWN = ("id", "kind", "thread_id", "rcpt_to", "mail_from", "subject", "contact_id", "needs_tls")
 
 
 def _item(row: Row[Any]) -> ApprovalItem:
@@ -212,17 +225,19 @@ def _item(row: Row[Any]) -> ApprovalItem:
         row.digest,
         row.contact_id,
         row.end_chosen,
+        row.needs_tls,
+        row.last_reply,
     )
 
 
 def _manifest(row: Row[Any]) -> Manifest:
-    return manifest_of(row.raw, row.mail_from, row.rcpt_to, row.not_before, row.not_after)
+    return manifest_of(row.raw, row.mail_from, row.rcpt_to, row.not_before, row.not_after, row.needs_tls)
 
 
 def list_approvals(conn: Connection, limit: int = LIST_LIMIT) -> tuple[ApprovalItem, ...]:
     """Mail that waits for a person, the oldest first."""
     waiting = deliveries.c.state == DeliveryState.AWAITING_APPROVAL.value
-    query = _query().join(deliveries, deliveries.c.outgoing_id == outgoing.c.id).where(waiting)
+    query = _query().where(waiting)
     return tuple(map(_item, conn.execute(query.order_by(outgoing.c.id).limit(limit))))
 
 

@@ -11,6 +11,15 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, case, or_, select, true, update
 
 from outbound.approval import NOT_YET, OWN_WORD, Terms, window_of
+from outbound.disclosure import (
+    NO_DETAILS,
+    UNRULED,
+    Disclosure,
+    DisclosureRules,
+    Standing,
+    disclosure_by_now,
+    includes_details,
+)
 from outbound.model import (
     Delivery,
     DeliveryState,
@@ -42,8 +51,8 @@ from outbound.store.rows import (
 from outbound.store.suppression import suppressed_among
 from outbound.store.untrusted import refuse_untrusted
 from outbound.thread_root import root_in
-from threads.model import Direction, Mark, State
-from threads.schema import threads
+from threads.model import Direction, Mark, State, Tlp
+from threads.schema import contacts, threads
 from threads.store.row_reading import well_typed
 from threads.store.thread import know_message_id, record_outgoing, set_state
 from threads.store.values import MAX_LINE, storable
@@ -55,6 +64,8 @@ from verifier.own_records import body_hash
 RECHECK = timedelta(minutes=1)
 # For so long after it was written, or approved; a day outlasts a fault of DNS, and an expert has to hear of a longer one.
 RECHECK_FOR = timedelta(hours=24)
+FORBIDDEN = "its details may not go to its recipient by mail any more"
+"""Why a mail waits whose contact's TLP or permission was changed since it was written."""
 
 
 def queue_outgoing(
@@ -207,12 +218,15 @@ def _since(conn: Connection, mail: Row[Any]) -> datetime:
     return written if approved is None else max(written, approved)
 
 
-def lease_due(conn: Connection, now: datetime, owner: str, n: int) -> tuple[Delivery | Unreadable, ...]:
+def lease_due(
+    conn: Connection, now: datetime, owner: str, n: int, disclosure: DisclosureRules = UNRULED
+) -> tuple[Delivery | Unreadable, ...]:
     """Lease up to ``n`` mails whose lease ran out, or that are due, oldest first.
 
     One whose row is damaged is given as such, to be put away with ``set_aside``. Each counts as a try from here on. Of one
     whose lease ran out nobody knows how its try ended, so that this one may make a second copy: it is marked. On PostgreSQL
-    rows that another node is leasing are skipped; on SQLite the transaction itself is the lock.
+    rows that another node is leasing are skipped; on SQLite the transaction itself is the lock. Mail with details that its
+    recipient may not get any more, by what is recorded of them and ``disclosure`` now, is given as unapproved.
     """
     run_out = conn.execute(_run_out(now).limit(n).with_for_update(skip_locked=True)).scalars().all()
     waiting = conn.execute(_waiting(now).limit(n - len(run_out)).with_for_update(skip_locked=True))
@@ -235,16 +249,17 @@ def lease_due(conn: Connection, now: datetime, owner: str, n: int) -> tuple[Deli
         )
     )
     query = (
-        select(*_DELIVERY, *LEASED, threads.c.id.label("thread"))
+        select(*_DELIVERY, *LEASED, *_RECIPIENT, threads.c.id.label("thread"))
         .select_from(
             deliveries.outerjoin(outgoing, outgoing.c.id == deliveries.c.outgoing_id)
             .outerjoin(threads, threads.c.id == outgoing.c.thread_id)
             .outerjoin(approvals, approvals.c.outgoing_id == outgoing.c.id)
+            .outerjoin(contacts, contacts.c.id == outgoing.c.contact_id)
         )
         .where(leased)
         .order_by(deliveries.c.next_attempt_at, deliveries.c.outgoing_id)
     )
-    read = read_each(conn, query, deliveries.c.outgoing_id, lambda row: _delivery_of(row, now))
+    read = read_each(conn, query, deliveries.c.outgoing_id, lambda row: _delivery_of(row, now, disclosure))
     found = _in_time(conn, read, owner, now)
     ours = [one.rcpt_to for one in found if isinstance(one, Delivery) and one.next_hop is None]
     if not (nobody := suppressed_among(conn, ours)):
@@ -290,13 +305,22 @@ def _run_out(now: datetime) -> Select[Any]:
 
 
 _DELIVERY = (*outgoing.c, deliveries.c.attempts, deliveries.c.checked_at)
+_RECIPIENT = (
+    contacts.c.tlp,
+    contacts.c.external,
+    contacts.c.details_allowed_at,
+    contacts.c.left_at,
+)
 
 
-def _delivery_of(row: Row[Any], now: datetime) -> Delivery:
+def _delivery_of(row: Row[Any], now: datetime, rules: DisclosureRules) -> Delivery:
     well_typed(row, _DELIVERY)
     MailKind(row.kind)  # what is recorded of a try depends on it
     if row.thread_id != row.thread:
         raise LookupError("its thread is not on record")
+    disclosure, held = _by_now(row, rules), unapproved(row, now)
+    if not disclosure.full and held != NOT_YET:
+        held = f"{FORBIDDEN}: {disclosure.reason}"  # what an approval does not help against is told first
     return Delivery(
         outgoing_id=row.id,
         raw=row.raw,
@@ -307,11 +331,24 @@ def _delivery_of(row: Row[Any], now: datetime) -> Delivery:
         attempts=row.attempts,
         checked=row.checked_at is not None,
         next_hop=row.next_hop,
-        needs_tls=row.needs_tls,
-        unapproved=unapproved(row, now),
+        needs_tls=row.needs_tls or disclosure.needs_tls,  # a condition that came later binds, too
+        unapproved=held,
         approved=row.approval_from,
         reminder=row.kind == MailKind.REMINDER,
     )
+
+
+def _by_now(row: Row[Any], rules: DisclosureRules) -> Disclosure:
+    """What a mail of ours that holds details may hold by now. A contact who has left allows nothing, and is outside."""
+    if row.next_hop is not None or not includes_details(row.disclosure):
+        return NO_DETAILS
+    gone = row.left_at is not None
+    standing = Standing(
+        None if row.tlp is None else Tlp(row.tlp),
+        allowed=row.details_allowed_at is not None and not gone,
+        external=gone or row.external is not False,  # also of an address that is no contact
+    )
+    return disclosure_by_now(row.rcpt_to, standing, rules, needs_tls=row.needs_tls)
 
 
 def set_aside(conn: Connection, mail: Unreadable, now: datetime) -> None:

@@ -45,6 +45,15 @@ def test_a_second_person_approves_what_was_shown_and_the_trail_tells(second) -> 
     assert "mail-approved" in second("audit", "show").out
 
 
+def test_the_list_says_why_each_mail_waits(second) -> None:
+    second(*HELLO, "--by", "ana")
+    assert "awaiting approval" in " ".join(second("approvals", "list").out.split())
+    second("approvals", "standing", "acknowledgement", "--by", "ben")
+    item = second("approvals", "show", "1", "--json").json
+    assert item["last_word"] == "awaiting approval"
+    assert second("approvals", "list", "--json").json["waiting"][0]["last_word"] == "awaiting approval"
+
+
 def test_a_refused_mail_says_why(second) -> None:
     second(*HELLO, "--by", "ana")
     assert second("approvals", "refuse", "1", "--reason", "wrong customer", "--by", "ben").code == 0
