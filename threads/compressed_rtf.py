@@ -25,14 +25,19 @@ class RtfError(ValueError):
     """The compressed text is damaged, or larger than what is read."""
 
 
-def decompress(data: bytes, most: int = MAX_RTF) -> bytes:
-    """The RTF, of ``most`` octets; raises RtfError. Linear in what comes out, which has a cap ([MS-OXRTFCP] 2.2, 3.1.3)."""
+def decompress(data: bytes, most: int = MAX_RTF, *, cut: bool = False) -> bytes:
+    """The RTF, of ``most`` octets; raises RtfError. Linear in what comes out, which has a cap ([MS-OXRTFCP] 2.2, 3.1.3).
+
+    With ``cut``, what is larger is no error, and its beginning comes out.
+    """
     if len(data) < _HEADER.size:
         raise RtfError("it is cut off")
     size, raw_size, kind, checksum = _HEADER.unpack_from(data)
     content = data[_HEADER.size : size + 4]
     if raw_size > most:
-        raise RtfError("it is too large")
+        if not cut:
+            raise RtfError("it is too large")
+        raw_size = most
     if kind == _PLAIN:
         return content[:raw_size]
     if kind != _COMPRESSED:

@@ -130,6 +130,8 @@ def read_parsed(
     tnef = tnef_of(message, parts) if attachments or not text else ()
     if not text and tnef:
         text = text_of_tnef(tnef)[:MAX_TEXT]
+        if any(one.rtf_is_cut for one in tnef):
+            flags.add(ReadingFlag.TEXT_CUT)
     author = author_of(message)
     address = None
     if isinstance(author, AuthorField) and len(author.mailboxes) == 1:

@@ -61,11 +61,16 @@ class Tnef:
 
     @property
     def rtf_text(self) -> str:
-        """The text of the RTF; empty where there is none, or it is damaged, or larger than what is read."""
+        """The text of the RTF, as far as it is read; empty where there is none, or it is damaged."""
         try:
-            return rtf_text.text_of(decompress(self.rtf, MAX_RTF_READ)).strip()
+            return rtf_text.text_of(decompress(self.rtf, MAX_RTF_READ, cut=True)).strip()
         except RtfError:
             return ""
+
+    @property
+    def rtf_is_cut(self) -> bool:
+        """Whether the RTF says that it is larger than what is read: pictures, or what was put above the end."""
+        return len(self.rtf) >= 8 and struct.unpack_from("<I", self.rtf, 4)[0] > MAX_RTF_READ  # noqa: PLR2004 -- two numbers
 
 
 @dataclass(slots=True)

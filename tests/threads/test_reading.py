@@ -568,6 +568,18 @@ def test_rtf_is_not_told_beside_the_same_text_in_html() -> None:
     )
 
 
+@pytest.mark.parametrize("padding", [b" ", b"{}", rb"{\pict 00}"])
+def test_of_rtf_that_is_larger_than_what_is_read_the_beginning_is_shown_and_told_to_be_cut(
+    padding: bytes,
+) -> None:
+    for times, cut in ((100, False), (1_500_000 // len(padding), True)):
+        large = compressed(rb"{\rtf1 It was me." + padding * times + b" The end}")
+        reading = read(winmail(tnef_property(0x1009, large)))
+        assert reading.body.new.startswith("It was me.")
+        assert reading.body.new.endswith("The end") is not cut
+        assert (ReadingFlag.TEXT_CUT in reading.flags) is cut
+
+
 def test_rtf_is_read_in_bounded_time_however_much_of_it_a_small_file_holds() -> None:
     hostile = compressed(rb"{\rtf1 " + b"{}" * 500_000)
     raw = winmail(tnef_property(0x1009, hostile))
