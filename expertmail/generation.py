@@ -161,9 +161,13 @@ class Generation:
             await self._stack.aclose()
 
     async def _retire(self) -> None:
+        # At once: a client that stays must not let mail go out by keys, authorities or TLS rules of before.
+        if self._delivery is not None:
+            self._delivery.retire()
         if self._gateway is not None:
             await self._gateway.retire()
-        await self._end_delivery()
+        if self.delivering is not None:
+            await asyncio.gather(self.delivering, return_exceptions=True)
         with suppress(TimeoutError):
             async with asyncio.timeout(CONSOLE_SECONDS):
                 await self._ending.wait()

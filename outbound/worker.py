@@ -76,7 +76,7 @@ ORDERS = 20
 ORDER_AGE = timedelta(hours=24)
 # Another process (a command, another node) may queue mail without waking us.
 POLL_SECONDS = 2.0
-# How long a stop waits for tries that are under way.
+# How long a stop waits for tries that are under way; one that retires waits for all, for each has an end of its own.
 GRACE_SECONDS = 10.0
 
 
@@ -150,6 +150,8 @@ class OutboundWorker:
         self._token = token
         self._woken = asyncio.Event()
         self._stopping = False
+        self._hurried = asyncio.Event()
+        self._hurried.set()
         self._running: set[asyncio.Task[None]] = set()
 
     def wake(self) -> None:
@@ -159,6 +161,16 @@ class OutboundWorker:
     def stop(self) -> None:
         """Begin no new work; ``run`` returns when what is under way has ended or its grace is over."""
         self._stopping = True
+        self._hurried.set()
+        self._woken.set()
+
+    def retire(self) -> None:
+        """Begin no new work, which is another worker's from now on; ``run`` returns when each try has ended by itself.
+
+        A try that is cut off may have delivered its mail: nobody would know. ``stop`` hurries it all the same.
+        """
+        self._stopping = True
+        self._hurried.clear()
         self._woken.set()
 
     async def run(self) -> None:
@@ -428,7 +440,12 @@ class OutboundWorker:
     async def _wind_down(self) -> None:
         """Let tries under way end; one that does not keeps its lease, for what became of it is not known."""
         if self._running:
-            await asyncio.wait(self._running, timeout=GRACE_SECONDS)
+            tries, hurried = tuple(self._running), asyncio.create_task(self._hurried.wait())
+            ended = asyncio.create_task(asyncio.wait(tries))
+            await asyncio.wait((ended, hurried), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((ended,), timeout=GRACE_SECONDS)
+            hurried.cancel()
+            ended.cancel()
         for task in tuple(self._running):
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -313,6 +313,10 @@ def test_the_first_digit_says_that_a_mail_was_taken(step, extensions):
     assert server.taken == [(0, FIRST.raw), (0, SECOND.raw)]
 
 
+def open_descriptors():
+    return len(tuple(Path("/proc/self/fd").iterdir()))
+
+
 @pytest.mark.parametrize("early", [b"", b"452 4.3.1 full\r\n", b"250 taken\r\n"])
 def test_a_server_that_does_not_take_what_is_sent_holds_no_descriptor_of_ours(early):
     large = replace(FIRST, raw=b"From: a@experts.test\r\n\r\n" + (b"x" * 70 + b"\r\n") * 200_000)
@@ -334,12 +338,12 @@ def test_a_server_that_does_not_take_what_is_sent_holds_no_descriptor_of_ours(ea
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         transport = smarthost("127.0.0.1", port, tls=Tls.NONE, hostname="x.test", timeouts=IMPATIENT)
-        before = len(os.listdir("/proc/self/fd"))
+        before = open_descriptors()
         for _ in range(3):
             await transport.deliver(large)
         await transport.close()
         await asyncio.sleep(0.1)
-        assert len(os.listdir("/proc/self/fd")) - before == len(writers), "what is left are the server's ends"
+        assert open_descriptors() - before == len(writers), "what is left are the server's ends"
         for writer in writers:
             writer.transport.abort()
         server.close()

@@ -3,8 +3,10 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import update
 
+from outbound import worker as worker_module
 from outbound.delivery import Handover
 from outbound.file_delivery import FileTransport
 from outbound.model import DeliveryState, Failure, Finding, OrderState, Reply, SelfCheck
@@ -214,6 +216,56 @@ def test_a_running_worker_is_woken_and_stops_when_its_work_has_ended(world):
 
     asyncio.run(scenario())
     assert world.outbox()[0].state is DeliveryState.DELIVERED
+
+
+class Slow:
+    """A way out that takes a mail when it is told to."""
+
+    def __init__(self):
+        self.given = []
+        self.closed = False
+        self.go_on = asyncio.Event()
+
+    async def deliver(self, delivery):
+        self.given.append(delivery)
+        await self.go_on.wait()
+        return Handover("mx.contoso.test", Reply(250, "taken"))
+
+    async def close(self):
+        self.closed = True
+
+
+@pytest.mark.parametrize("end", ["retire", "stop", "retire, then stop", "cancel"])
+def test_a_worker_that_retires_cuts_no_try_off_and_begins_none(world, monkeypatch, end):
+    monkeypatch.setattr(worker_module, "GRACE_SECONDS", 0.05)
+    world.queue("first")
+
+    async def scenario():
+        world.transport = slow = Slow()
+        worker = world.worker()
+        running = asyncio.create_task(worker.run())
+        async with asyncio.timeout(5):
+            while not slow.given:  # noqa: ASYNC110 -- the transport is told by nobody
+                await asyncio.sleep(0.01)
+        if end == "cancel":
+            running.cancel()
+        elif end == "stop":
+            worker.stop()
+        else:
+            worker.retire()
+            await asyncio.to_thread(world.queue, "second")
+            worker.wake()
+            await asyncio.sleep(0.3)
+            assert not running.done()
+            assert not slow.closed
+            worker.stop() if end == "retire, then stop" else slow.go_on.set()
+        await asyncio.wait_for(asyncio.gather(running, return_exceptions=True), 5)
+        assert slow.closed
+        return [one.outgoing_id for one in slow.given]
+
+    assert asyncio.run(scenario()) == [1]
+    ended = DeliveryState.DELIVERED if end == "retire" else DeliveryState.LEASED
+    assert {one.outgoing_id: one.state for one in world.outbox()}[1] is ended
 
 
 def test_files_hold_the_signed_bytes(world, tmp_path):
