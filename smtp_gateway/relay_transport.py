@@ -8,7 +8,7 @@ from typing import Final
 
 from outbound.delivery import Handover, Transport
 from outbound.model import Delivery, Failure, Reply
-from smtp_gateway.next_hop import HopAnswer, Mail, NextHop, Trouble, our_reply, read_next_hop
+from smtp_gateway.next_hop import HopAnswer, Mail, NextHop, Step, Trouble, our_reply, read_next_hop
 from smtp_gateway.next_hop_session import MailError, Times, hand_over
 
 TIMES: Final = Times(connect=60.0, command=300.0, end=600.0, total=780.0)
@@ -52,7 +52,16 @@ class RelayTransport:
         except MailError as error:
             return Handover(str(hop), Reply(0, str(error)), Failure.REFUSED)
         answer = done.answer
-        return Handover(str(hop), _reply(answer), _failure(answer), tls=done.tls, begun=answer.accepted)
+        # The message is over there and no answer said what became of it: the next try may make a second copy.
+        in_doubt = answer.step is Step.END and answer.trouble is not None
+        return Handover(
+            str(hop),
+            _reply(answer),
+            _failure(answer),
+            tls=done.tls,
+            begun=answer.accepted,
+            in_doubt=in_doubt,
+        )
 
     async def close(self) -> None:
         """End what the other transport keeps open; a dialogue with a next hop ends with its mail."""

@@ -159,6 +159,8 @@ FAULTS = [
     ({"greeting": "554 5.7.1 go away"}, Failure.REFUSED_FOR_NOW),
     ({"DATA": "drop"}, Failure.CONNECTION),
     ({"end": "stall"}, Failure.TIMEOUT),
+    ({"end": "drop"}, Failure.CONNECTION),
+    ({"end": "what"}, Failure.PROTOCOL),
     ({"MAIL": "what"}, Failure.PROTOCOL),
 ]
 
@@ -172,7 +174,9 @@ async def test_the_queue_knows_what_each_answer_of_the_next_hop_means(tmp_path, 
         await worked(world, key, NextHop(HOST, hop.port, HopTls.NONE))
         with world.database.reading() as conn:
             found = conn.exec_driver_sql("SELECT failure FROM attempts").scalars().all()
+            twice = conn.exec_driver_sql("SELECT maybe_twice FROM deliveries").scalars().all()
         assert found == [None if wanted is None else wanted.value]
+        assert twice == [faults.get("end") in {"stall", "drop", "what"}]
         assert bool(hop.taken) is (wanted is None)
 
 
