@@ -30,6 +30,9 @@ _LETTERS: Final = {
     b"rdblquote": "\u201d",
     b"bullet": "\u2022",
 }
+    1200,
+    1201,
+)  # UTF-16: no page of RTF, whose words are ASCII, and ASCII read as such is unreadable
 _SYMBOLS: Final = {b"~": "\u00a0", b"_": "\u2011", b"{": "{", b"}": "}", b"\\": "\\"}
 
 
@@ -105,6 +108,7 @@ class _Reader:
         elif word == b"uc" and number is not None:
             self.group = self.group._replace(stand_ins=max(0, number))
         elif word == b"ansicpg":
+            self.flush()  # what came before is of the page before
             self.charset = charset_of(number) or self.charset
         elif word in _LETTERS:
             self.write(_LETTERS[word])
