@@ -30,9 +30,6 @@ _LETTERS: Final = {
     b"rdblquote": "\u201d",
     b"bullet": "\u2022",
 }
-    1200,
-    1201,
-)  # UTF-16: no page of RTF, whose words are ASCII, and ASCII read as such is unreadable
 _SYMBOLS: Final = {b"~": "\u00a0", b"_": "\u2011", b"{": "{", b"}": "}", b"\\": "\\"}
 
 
