@@ -17,6 +17,7 @@ from outbound.smtp_replies import NotSmtpError, Replies, ServerReply
 _MAX_TRANSCRIPT_LINE = 200
 # The first digit of an answer alone says what it means (RFC 5321 4.2.1).
 _COMPLETED = 2
+_TAKEN = 250  # but to the final dot: nothing else says that the server has the mail (RFC 5321 4.1.1.4)
 _GO_ON = 3
 _REFUSED = (4, 5)
 _CLOSING = 421
@@ -207,10 +208,11 @@ class Dialogue:
         connection.replies.send(_dots_doubled(raw) + end)
         answer = await connection.replies.next(self.timeouts.data)
         reply = Reply(answer.code, plain_reply(answer.message))
-        self.in_doubt = not (reply.accepted or reply.for_now or reply.permanent)
+        taken = answer.code == _TAKEN
+        self.in_doubt = not (taken or reply.for_now or reply.permanent)
         self._heard(answer)
-        self.in_step = _in_step(answer, _COMPLETED)
-        if not reply.accepted:
+        self.in_step = not self.in_doubt and answer.code != _CLOSING
+        if not taken:
             raise _refusal(answer)
         self.taken = True
         return reply
