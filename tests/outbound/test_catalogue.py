@@ -170,8 +170,8 @@ def test_a_further_language_needs_its_files_and_nothing_else():
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (("version = 3", "version = 'x'"), "reply is not complete"),
-        (("version = 3", ""), "reply is not complete"),
+        (("version = 4", "version = 'x'"), "reply is not complete"),
+        (("version = 4", ""), "reply is not complete"),
         (('"ja"', '"ja", "../x"'), "codes"),
         (('["en", "ja"]', '["ja"]'), "'en' among them"),
         (('type = "text"', 'type = "words"'), "reply is not complete"),
