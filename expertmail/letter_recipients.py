@@ -9,7 +9,7 @@ from outbound.compose import OutsideAddress
 from outbound.model import MailKind
 from outbound.store.suppression import refuse_suppressed
 from outbound.store.untrusted import refuse_untrusted
-from threads.model import Contact, Organisation
+from threads.model import Contact, ContactKind, Organisation
 from threads.store import Connection
 from threads.store.circumstances import phones, untrusted_recipient
 from threads.store.errors import RefusedRecord
@@ -24,10 +24,12 @@ def recipient(
     LetterRefused for one outside without a reason, and for one that gets no such mail.
     """
     found = find_contacts(conn, address)
-    mine = next((one for one in found if one.organisation_id == customer.id), None)
-    if mine is not None:
-        _refuse(conn, letter, address, (mine,))
-        return mine
+    mine = [one for one in found if one.organisation_id == customer.id]
+    if mine:
+        # One address may be a contact of each kind, with a language and a TLP for each: the mail's own kind says which.
+        chosen = min(mine, key=lambda one: one.kind is not _addressed(letter))
+        _refuse(conn, letter, address, customer, (chosen,))
+        return chosen
     if not letter.reference:
         raise LetterRefused(
             f"{address} is no contact of {customer.name}, and a mail on no thread goes to contacts only; add it first "
@@ -37,10 +39,10 @@ def recipient(
     if not letter.outside.strip():
         raise LetterRefused(
             f"{address} is no contact of the customer of {letter.reference}; add it first (expertmail contacts add), "
-            "or say why it has to go there (--outside REASON).",
+            "or say why it has to go there (--outside REASON; over HTTP: outside).",
             RefusalKind.NOT_FOUND,
         )
-    _refuse(conn, letter, address, found)
+    _refuse(conn, letter, address, customer, found)
     return OutsideAddress(address.strip(), letter.language)
 
 
@@ -56,20 +58,36 @@ def outside_of(conn: Connection, letter: Letter, customer: Organisation) -> tupl
 def of_others(
     conn: Connection, letter: Letter, recipients: Sequence[Contact | OutsideAddress]
 ) -> tuple[str, ...]:
-    """Notes on recipients outside who speak for another customer: a mail to the wrong customer is worse than none."""
-    return tuple(
-        f"{one.address} is a contact of {organisation(conn, contact.organisation_id).name}, "
-        f"not of the customer of {letter.reference}"
-        for one in recipients
-        if isinstance(one, OutsideAddress)
-        for contact in find_contacts(conn, one.address)[:1]
-    )
+    """Notes on recipients outside who speak for another customer: a mail to the wrong customer is worse than none.
+
+    Of a customer of whom the writer may not hear there is none.
+    """
+    told: list[str] = []
+    for one in recipients:
+        if isinstance(one, OutsideAddress):
+            known = [c.organisation_id for c in find_contacts(conn, one.address)]
+            told += [
+                f"{one.address} is a contact of {organisation(conn, whose).name}, not of the customer of {letter.reference}"
+                for whose in [whose for whose in known if letter.may_tell_of(whose)][:1]
+            ]
+    return tuple(told)
 
 
-def _refuse(conn: Connection, letter: Letter, address: str, known_as: Sequence[Contact]) -> None:
+def _addressed(letter: Letter) -> ContactKind:
+    """The kind of contact that a letter is for; whom a contact-added mail welcomes, its writer may say."""
+    if letter.kind is MailKind.CONTACT_ADDED and letter.words.get("role") == ContactKind.SERVICE_REVIEW:
+        return ContactKind.SERVICE_REVIEW
+    service = letter.kind is MailKind.SERVICE_REVIEW
+    return ContactKind.SERVICE_REVIEW if service else ContactKind.INCIDENT_NOTIFICATION
+
+
+def _refuse(
+    conn: Connection, letter: Letter, address: str, customer: Organisation, known_as: Sequence[Contact]
+) -> None:
     """Send nobody's words to mailboxes that an intruder may read; say whom to call instead.
 
-    ``known_as`` are the contacts whose address it is: the mark of any of their organisations covers it.
+    ``known_as`` are the contacts whose address it is: the mark of any of their organisations covers it. A writer who may not
+    hear of all customers is told why only where that is about the letter's own.
     """
     try:
         refuse_suppressed(conn, address)
@@ -77,6 +95,9 @@ def _refuse(conn: Connection, letter: Letter, address: str, known_as: Sequence[C
             refuse_untrusted(conn, letter.kind, address, contact_id)
     except RefusedRecord as error:
         marked = [(one, untrusted_recipient(conn, address, one.id)) for one in known_as]
+        own = [name in (None, customer.name) for one, name in marked if one.organisation_id == customer.id]
+        if letter.customers is not None and not (own and all(own)):
+            raise LetterRefused(untold(address), RefusalKind.WITHHELD) from error
         one, name = next((pair for pair in marked if pair[1] is not None), (None, None))
         if letter.kind is MailKind.PORTAL_NOTICE or one is None:
             raise LetterRefused(str(error), RefusalKind.WITHHELD) from error
@@ -86,3 +107,8 @@ def _refuse(conn: Connection, letter: Letter, address: str, known_as: Sequence[C
             f"{letter.reference or 'REF'} --to {address}; or call {calls or 'them on a number that you trust'}.",
             RefusalKind.WITHHELD,
         ) from error
+
+
+def untold(address: str) -> str:
+    """What is said of any address that gets no mail, whosever it is, to a writer who may not hear of all customers."""
+    return f"{address} gets no mail from here at present; ask the experts why."

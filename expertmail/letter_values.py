@@ -23,8 +23,9 @@ class Letter:
     record knows may be left out (``expertmail.compose_facts``). ``key``: the same request with it is queued once.
     ``break_glass``: why it cannot wait for a second person; empty: it can. ``test_to``: an address of ours that gets the
     mails instead, on no thread. ``outside``: why the mail goes to addresses that are no contact of the thread's customer;
-    empty: it does not. ``language`` is that of those addresses. ``not_before``, ``not_after``: aware times between which it may go; None: from now, for
-    ``outbound.approval.SEND_WINDOW``.
+    empty: it does not. ``language`` is that of those addresses. ``not_before``, ``not_after``: aware times between which it
+    may go; None: from now, for ``outbound.approval.SEND_WINDOW``. ``customers``: the ids of the only ones that its writer may
+    hear of; None: all.
     """
 
     kind: MailKind
@@ -40,6 +41,11 @@ class Letter:
     not_before: datetime | None = None
     not_after: datetime | None = None
     organisation: str = ""
+    customers: frozenset[int] | None = None
+
+    def may_tell_of(self, organisation_id: int) -> bool:
+        """Whether its writer may hear of a customer."""
+        return self.customers is None or organisation_id in self.customers
 
 
 class RefusalKind(StrEnum):

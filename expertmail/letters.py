@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from expertmail.compose_facts import facts_on_record
 from expertmail.compose_lint import lint, written_in
-from expertmail.letter_recipients import of_others, outside_of, recipient
+from expertmail.letter_recipients import of_others, outside_of, recipient, untold
 from expertmail.letter_values import (
     Composed,
     Letter,
@@ -105,8 +105,9 @@ async def post_letter(
                 return Posted(_mails_before(conn, letter.key), known=True)
             numbers = _queue(conn, world.settings, letter, ready, now)
             states = [show_outbox(conn, number).item.state for number in numbers]
-    except RefusedRecord as error:
-        raise LetterRefused(str(error), RefusalKind.WITHHELD) from error
+    except RefusedRecord as error:  # marked untrusted meanwhile, by whosever mark that is
+        said = str(error) if letter.customers is None else untold(" or ".join(letter.to))
+        raise LetterRefused(said, RefusalKind.WITHHELD) from error
     except UnknownRecord as error:  # it was erased meanwhile
         raise LetterRefused(str(error), RefusalKind.NOT_FOUND) from error
     mails = tuple(
@@ -129,7 +130,6 @@ def _refuse_odd(settings: Settings, letter: Letter) -> None:
     odd = None
     to = letter.test_to
     named = [name for name in (letter.reference, letter.organisation) if name.strip()]
-    window = [at for at in (letter.not_before, letter.not_after) if at is not None]
     if letter.kind.automatic or not letter.kind.templated:
         odd = f"A {letter.kind.value} mail is sent automatically and is written by nobody."
     elif not letter.reference.strip() and letter.kind.needs_thread:
@@ -142,12 +142,21 @@ def _refuse_odd(settings: Settings, letter: Letter) -> None:
         odd = f"An idempotency key is 1 to {MAX_KEY} printable characters."
     elif to is not None and to.rpartition("@")[2].lower() not in settings.mail.domains:
         odd = f"A test goes to an address of ours only; {to} is in no domain of mail.domains."
-    elif any(at.tzinfo is None for at in window):
-        odd = "The times of a send window need their zone."
-    elif any(at.year < _FIRST_YEAR for at in window):
-        odd = "The send window names a year in which there was no mail; write a time to come."
+    else:
+        odd = _odd_times(letter)
     if odd is not None:
         raise LetterRefused(odd, RefusalKind.BAD_DATA)
+
+
+def _odd_times(letter: Letter) -> str | None:
+    window = [at for at in (letter.not_before, letter.not_after) if at is not None]
+    if any(at.tzinfo is None for at in window):
+        return "The times of a send window need their zone."
+    if any(at.year < _FIRST_YEAR for at in window):
+        return "The send window names a year in which there was no mail; write a time to come."
+    if letter.break_glass and letter.not_before is not None:
+        return "What cannot wait for a second person cannot wait for its time either: leave out break-glass or send-after."
+    return None
 
 
 def _terms(settings: Settings, letter: Letter) -> Terms:
@@ -286,6 +295,8 @@ def _claimed(conn: Connection, letter: Letter, now: datetime) -> bool:
     window = {"send after": letter.not_before, "send before": letter.not_after}
     more: dict[str, object] = {name: at.astimezone(UTC) for name, at in window.items() if at is not None}
     more |= {"outside": f"{letter.language} {letter.outside}"} if letter.outside else {}
+    # It says whether the mail waits: who breaks the glass under a key of a mail that does would take it for sent.
+    more |= {"break glass": letter.break_glass} if letter.break_glass else {}
     subject = letter.reference or f"customer {letter.organisation}"
     digest = request_digest(letter.kind.value, subject, to, {**letter.words, **more})
     try:

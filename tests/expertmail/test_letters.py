@@ -95,6 +95,10 @@ def test_composing_queues_nothing(office: Office) -> None:
         (replace(HELLO, test_to="ana@elsewhere.test"), RefusalKind.BAD_DATA),
         (replace(HELLO, not_before=datetime(2100, 1, 1)), RefusalKind.BAD_DATA),  # noqa: DTZ001 -- is refused
         (replace(HELLO, not_after=datetime(2020, 1, 1, tzinfo=UTC)), RefusalKind.BAD_DATA),
+        (
+            replace(HELLO, break_glass="now", not_before=datetime.now(UTC) + timedelta(hours=1)),
+            RefusalKind.BAD_DATA,
+        ),
     ],
 )
 def test_a_letter_that_is_not_sent_says_why_and_of_which_kind_that_is(
@@ -133,3 +137,151 @@ def test_one_key_queues_one_mail_however_many_ask_at_a_time(office: Office) -> N
     with pytest.raises(LetterRefused) as refused:
         office.post(replace(letter, outside="for another reason"))
     assert refused.value.kind is RefusalKind.CONFLICT
+
+
+def test_no_part_of_a_request_changes_under_its_key_unseen(office: Office) -> None:
+    letter = replace(HELLO, key="k1")
+    assert not office.post(letter).known
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    for other in (
+        {"to": ("counsel@lawyers.test",), "outside": "they asked"},
+        {"words": {"text": "We saw it twice."}},
+        {"kind": MailKind.REPLY_POSTED, "words": {"place": "chat"}},
+        {"test_to": "desk@experts.test"},
+        {"not_before": soon},
+        {"not_after": soon},
+        {"outside": "they asked"},
+        {"break_glass": "it spreads"},
+    ):
+        with pytest.raises(LetterRefused) as refused:
+            office.post(replace(letter, **other))
+        assert refused.value.kind is RefusalKind.CONFLICT, other
+    assert office.post(letter).known
+    assert office.queued() == 1
+
+
+def test_what_breaks_the_glass_may_still_have_an_end(office: Office) -> None:
+    letter = replace(HELLO, break_glass="it spreads", not_after=datetime.now(UTC) + timedelta(hours=1))
+    assert len(office.post(letter).mails) == 1
+
+
+@pytest.mark.parametrize("older", ["incident-notification", "service-review"])
+def test_an_address_of_two_kinds_of_contacts_gets_each_mail_as_the_contact_of_its_kind(
+    office: Office, command: Callable[..., Any], older: str
+) -> None:
+    options = {
+        "incident-notification": ("--language", "en", "--tlp", "RED"),
+        "service-review": ("--language", "ja", "--tlp", "CLEAR"),
+    }
+    for kind in sorted(options, key=lambda kind: kind != older):
+        added = command(
+            "contacts",
+            "add",
+            "bo@contoso.test",
+            "--name",
+            "Bo",
+            "--org",
+            "Contoso",
+            "--kind",
+            kind,
+            *options[kind],
+        )
+        assert added.code == 0, added
+    review = {"occasion": "operations", "text": "All is well.", "manager": "Mo"}
+    for kind, words, language, full in (
+        (MailKind.REPLY, {"text": "We saw it."}, "en", False),
+        (MailKind.PORTAL_NOTICE, {}, "en", None),
+        (MailKind.SERVICE_REVIEW, review, "ja", True),
+        (MailKind.CONTACT_ADDED, {}, "en", None),
+        (MailKind.CONTACT_ADDED, {"role": "service-review"}, "ja", None),
+    ):
+        letter = replace(HELLO, kind=kind, words=words, to=("BO@contoso.test",))
+        (mail,) = compose_letter(office.world, office.database, letter, datetime.now(UTC)).mails
+        assert mail.language == language, (kind, words)
+        assert full is None or mail.disclosure.full is full, kind
+
+
+@pytest.fixture
+def others(office: Office, command: Callable[..., Any]) -> Office:
+    """Customers beside Contoso: one whose mail somebody reads, with a partner at Contoso, and one who is well."""
+    for arguments in (
+        (
+            "contacts",
+            "add",
+            "ben@fabrikam.test",
+            "--name",
+            "Ben",
+            "--org",
+            "Fabrikam",
+            "--domain",
+            "fabrikam.test",
+        ),
+        ("contacts", "add", "partner@fabrikam.test", "--name", "Pat", "--org", "Contoso"),
+        (
+            "contacts",
+            "add",
+            "mssp@provider.test",
+            "--name",
+            "Pia",
+            "--org",
+            "Fabrikam",
+            "--phone",
+            "+1 555 0123",
+        ),
+        ("contacts", "add", "wim@wingtip.test", "--name", "Wim", "--org", "Wingtip"),
+        ("orgs", "distrust", "Fabrikam", "--reason", "stolen session"),
+    ):
+        assert command(*arguments).code == 0, arguments
+    return office
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ben@fabrikam.test",  # their contact
+        "partner@fabrikam.test",  # our contact at their domain
+        "nobody@fabrikam.test",  # nobody at their domain
+        "it@mail.fabrikam.test",  # below it
+        "mssp@provider.test",  # their contact elsewhere
+        "left@contoso.test",  # suppressed, and nobody's contact
+    ],
+)
+def test_who_may_not_hear_of_a_customer_is_refused_alike_and_without_a_name(
+    others: Office, address: str
+) -> None:
+    letter = replace(HELLO, to=(address,), outside="they asked")
+    with pytest.raises(LetterRefused, match=r"marked untrusted|is suppressed"):
+        others.post(letter)
+    with others.database.reading() as conn:
+        own = frozenset({thread_by_reference(conn, "INC-000001").organisation_id})
+    with pytest.raises(LetterRefused) as refused:
+        others.post(replace(letter, customers=own))
+    assert refused.value.sentence == f"{address} gets no mail from here at present; ask the experts why."
+    assert refused.value.kind is RefusalKind.WITHHELD
+    assert others.queued() == 0
+
+
+def test_a_note_names_no_customer_of_whom_its_writer_may_not_hear(others: Office) -> None:
+    letter = replace(HELLO, to=("wim@wingtip.test",), outside="they asked")
+    (note,) = others.post(letter).notes[:1]
+    assert "Wingtip" in note
+    with others.database.reading() as conn:
+        own = frozenset({thread_by_reference(conn, "INC-000001").organisation_id})
+    told = others.post(replace(letter, customers=own)).notes
+    assert not any("Wingtip" in one for one in told)
+    nobody = others.post(replace(letter, to=("who@nowhere.test",), customers=own)).notes
+    assert [one.replace("who@nowhere", "wim@wingtip") for one in nobody] == list(told)
+
+
+def test_who_may_not_hear_of_all_still_hears_of_its_own_customer(
+    office: Office, command: Callable[..., Any]
+) -> None:
+    with office.database.reading() as conn:
+        own = frozenset({thread_by_reference(conn, "INC-000001").organisation_id})
+    assert command("outbox", "suppress", ALICE, "--reason", "left").code == 0
+    with pytest.raises(LetterRefused, match="is suppressed"):
+        office.post(replace(HELLO, customers=own))
+    assert command("outbox", "allow", ALICE).code == 0
+    assert command("orgs", "distrust", "Contoso", "--reason", "stolen session").code == 0
+    with pytest.raises(LetterRefused, match="The mail of Contoso is marked untrusted"):
+        office.post(replace(HELLO, customers=own))
