@@ -106,9 +106,9 @@ def revoke(name: Name, by: By = None, config: Config = None) -> None:
 def _end(written: str) -> datetime:
     try:
         at = datetime.fromisoformat(written)
-    except ValueError as error:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # the second: at the calendar's end, of another zone
         raise FaultError(f"{written!r} is no date, such as 2027-01-31.", ExitCode.DATA) from error
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def _scopes(one: ApiToken) -> str:

@@ -16,9 +16,10 @@ from starlette.requests import Request
 from expertmail.console.api_failures import WINDOW_SECONDS, Failures
 from expertmail.console.api_work import refusals
 from threads.api_token import USED_EVERY, ApiToken, Scope, public_id_of, why_refused
-from threads.store.api_tokens import find_token, note_use
+from threads.store.api_tokens import find_token, list_tokens, note_use
 from threads.store.engine import Database
 
+RECALL_SECONDS = 5.0  # between two looks at which tokens there are, while an address fails too often
 MAX_TOKEN = 200  # characters of an Authorization field that are looked at; ours have 85
 
 _log = structlog.get_logger("expertmail")
@@ -41,13 +42,14 @@ class Access:
 
     def __init__(self) -> None:
         self._failures = Failures()
+        self._recall_at = float("-inf")
 
     async def admitted(self, request: Request, record: Record, scope: Scope) -> ApiToken:
         """The token of a request; HTTPException: 401 without a good one, 429 after too many such, 403 without the scope."""
         text = _presented(request)
         public_id = public_id_of(text)
         address = "" if request.client is None else request.client.host
-        if not self._failures.may_try(address, public_id, time.monotonic()):
+        if not await self._may_try(record, address, public_id):
             raise HTTPException(
                 429,
                 "Too many requests without a token that counts; wait a minute.",
@@ -68,6 +70,22 @@ class Access:
                 {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
             )
         return token
+
+    async def _may_try(self, record: Record, address: str, public_id: str | None) -> bool:
+        """Whether a token is looked at; who failed too often is asked once in a while whether the record knows its id.
+
+        So the first request after a start, or of a new token, is let in however many others fail at one proxy.
+        """
+        now = time.monotonic()
+        if self._failures.may_try(address, public_id, now):
+            return True
+        if now < self._recall_at:
+            return False
+        self._recall_at = now + RECALL_SECONDS
+        with refusals():
+            for known in await asyncio.to_thread(_in_force, record):
+                self._failures.proved(known)
+        return self._failures.may_try(address, public_id, now)
 
     def _refused(self, address: str, public_id: str | None, token: ApiToken | None, why: str) -> None:
         if why in ("revoked", "expired"):
@@ -90,6 +108,18 @@ def _looked_up(record: Record, text: str, public_id: str | None) -> tuple[ApiTok
         with record.database.writing() as conn:
             note_use(conn, token, at)
     return token, why
+
+
+def _in_force(record: Record) -> list[str]:
+    """The ids of the tokens that count."""
+    now = record.clock()
+    with record.database.reading() as conn:
+        found = list_tokens(conn)
+    return [
+        one.public_id
+        for one in found
+        if one.revoked_at is None and (one.expires_at is None or one.expires_at > now)
+    ]
 
 
 def is_near(request: Request) -> bool:

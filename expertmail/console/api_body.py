@@ -26,6 +26,11 @@ Form = TypeVar("Form", bound=BaseModel)
 
 async def read_form(request: Request, form: type[Form]) -> Form:
     """The body as the form says; HTTPException with one sentence: 400, 408, 413, 415, or 422 for what the form refuses."""
+    if "transfer-encoding" in request.headers and "content-length" in request.headers:
+        # Whoever stands before us may have taken the other one for the body's end (RFC 9112 6.3 and 11.2).
+        raise HTTPException(
+            400, "Send Content-Length or Transfer-Encoding, not both.", {"Connection": "close"}
+        )
     kind, _, parameters = request.headers.get("content-type", "").partition(";")
     if kind.strip().lower() != "application/json" or parameters.strip().lower() not in ("", "charset=utf-8"):
         raise HTTPException(415, "Send JSON, with Content-Type: application/json.")

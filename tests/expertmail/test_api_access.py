@@ -172,20 +172,32 @@ def test_why_a_token_does_not_count_is_decided_from_its_row_alone(world: World) 
 
 def test_wrong_tokens_of_one_address_are_soon_not_looked_at_and_a_proven_one_still_is(world: World) -> None:
     world.add()
-    good, unproven = f"Bearer {TEXT}", token_text(b"7" * 8, b"7" * 32)
-    world.add(unproven, "second")
+    good, unknown = f"Bearer {TEXT}", token_text(b"7" * 8, b"7" * 32)
     assert world.ask(good).status_code == 200
     with capture_logs() as logs:
         assert [world.ask("Bearer x").status_code for _ in range(MAX_FAILURES)] == [401] * MAX_FAILURES
         late = world.ask("Bearer x")
     assert late.status_code == 429
     assert late.headers["retry-after"] == str(int(WINDOW_SECONDS))
-    assert world.ask(f"Bearer {unproven}").status_code == 429
+    assert world.ask(f"Bearer {unknown}").status_code == 429
     assert world.ask(good).status_code == 200  # behind a proxy nobody can shut the portal out
     assert world.ask("Bearer x", host="192.0.2.9").status_code == 401
     told = [one["event"] for one in logs]
     assert told.count("API token refused") == MAX_FAILURES
     assert told.count("too many API tokens refused: waiting") == 1
+
+
+def test_however_many_fail_at_one_proxy_a_token_on_record_is_let_in_from_its_first_request_on(
+    world: World,
+) -> None:
+    world.add()
+    revoked = token_text(b"8" * 8, b"8" * 32)
+    world.add(revoked, "revoked")
+    with world.database.writing() as conn:
+        revoke_token(conn, "revoked", NOW, by="ana")
+    assert [world.ask("Bearer x").status_code for _ in range(MAX_FAILURES + 1)][-2:] == [401, 429]
+    assert world.ask(f"Bearer {revoked}").status_code == 429
+    assert world.ask(f"Bearer {TEXT}").status_code == 200
 
 
 def test_the_log_tells_why_and_holds_no_token(world: World) -> None:
@@ -342,6 +354,16 @@ def test_a_body_of_unknown_length_is_cut_at_the_cap(world: World) -> None:
     assert answer.status_code == 413
 
 
+def test_a_body_whose_end_is_told_twice_is_refused(world: World) -> None:
+    world.add(scopes=[Scope.WRITE_INCIDENTS])
+    headers = {"Authorization": f"Bearer {TEXT}", "Idempotency-Key": "k", "Content-Type": "application/json"}
+    body = b'{"organisation": "Contoso", "title": "T"}'
+    twice = {**headers, "Transfer-Encoding": "chunked", "Content-Length": str(len(body))}
+    answer = world.client().post("/api/v1/incidents", content=body, headers=twice)
+    assert (answer.status_code, answer.headers["connection"]) == (400, "close")
+    assert world.client().post("/api/v1/incidents", content=body, headers=headers).status_code == 201
+
+
 def test_only_so_many_requests_may_wait() -> None:
     async def crowd() -> None:
         places = Places()
@@ -403,6 +425,8 @@ def test_tokens_are_made_shown_once_listed_and_revoked_at_the_command_line(comma
         (("Portal", "--scope", "verify"), 65),
         (("portal", "--scope", "verify", "--expires", "soon"), 65),
         (("portal", "--scope", "verify", "--expires", "2001-01-01"), 65),
+        (("portal", "--scope", "verify", "--expires", "0001-01-01T00:00:00+14:00"), 65),
+        (("portal", "--scope", "verify", "--expires", "9999-12-31T23:59:59-14:00"), 65),
         (("portal", "--scope", "verify", "--org", "Nobody"), 66),
     ],
 )
