@@ -9,12 +9,15 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from outbound.compose import MAX_RECIPIENTS
 from outbound.model import MailKind
+from outbound.template import DEFAULT_LANGUAGE
 from threads.model import Assignee, Classification, Severity, State, TaskSource, TaskStatus
 
 MAX_TITLE: Final = 500
 """Characters; a mail shows 200."""
 MAX_WORDS: Final = 20
 """Variables of one mail; no template has more."""
+MAX_LANGUAGE: Final = 35
+"""Characters of a language tag (RFC 5646 4.4.1)."""
 MAX_ITEMS: Final = 100
 """Of a variable that is a list; templates take 50 at most, and say so themselves."""
 WRITTEN: Final = frozenset(kind for kind in MailKind if kind.templated and not kind.automatic)
@@ -71,6 +74,7 @@ def _written(kind: MailKind) -> MailKind:
     return kind
 
 
+Language = Annotated[str, Field(max_length=MAX_LANGUAGE, pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")]
 Line = Annotated[str, Field(max_length=MAX_TITLE), AfterValidator(_one_line)]
 Words = Annotated[dict[str, str | list[str]], BeforeValidator(_variables)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
@@ -142,11 +146,19 @@ class TaskChange(_Form):
 
 
 class NewNotification(_Form):
-    """A mail to write: to contacts of the incident's customer, filled with the kind's own variables."""
+    """A mail to write, filled with the kind's own variables.
+
+    It goes to contacts of the incident's customer; for the reason ``outside`` also to other addresses, in ``language``.
+    ``send_after`` and ``send_before`` say when it may go.
+    """
 
     kind: KindWord
     to: Annotated[list[Line], Field(min_length=1, max_length=MAX_RECIPIENTS)]
     words: Words = {}
     test_to: Line | None = None
     break_glass: Line | None = None
+    outside: Line | None = None
+    language: Language = DEFAULT_LANGUAGE
+    send_after: Moment | None = None
+    send_before: Moment | None = None
     dry_run: bool = False

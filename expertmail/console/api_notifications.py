@@ -179,6 +179,11 @@ def _letter(asked: Asked, key: str | None) -> Letter:
         key=key,
         break_glass=form.break_glass or "",
         test_to=form.test_to,
+        outside=form.outside or "",
+        language=form.language,
+        not_before=form.send_after,
+        not_after=form.send_before,
+        customers=asked.token.organisations,
     )
 
 

@@ -202,6 +202,8 @@ def api_paths() -> Json:
             "post": _operation(
                 "sendNotification",
                 "Write to contacts of the incident's customer: composed, signed, judged by our own verifier, queued. "
+                "`outside`, a reason, lets addresses that are no contact have it too, in `language`. It goes from "
+                "`send_after` to `send_before`, at most 30 days ahead; without them at once, and for 7 days. "
                 "With `dry_run` only composed and shown; it then needs no Idempotency-Key.",
                 Scope.SEND_NOTIFICATIONS,
                 {

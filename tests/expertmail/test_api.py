@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
@@ -220,6 +220,119 @@ def test_an_imported_incident_sends_nothing_by_itself_and_says_so(portal: Portal
     soon = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
     ahead = portal.ask("POST", "/incidents", {**form, "opened_at": soon}, key="ahead")
     assert (ahead.status, ahead.json["sends_nothing_by_itself"]) == (201, None)
+
+
+@pytest.mark.parametrize("old", [{"imported": True}, {"opened_at": "2024-01-01T00:00:00Z"}], ids=str)
+def test_a_notification_that_somebody_posts_on_an_old_incident_is_sent_and_nothing_else_is(
+    gateway: Served, portal: Portal, old: dict[str, Any]
+) -> None:
+    reference = opened(portal, f"old {old}", **old)
+    posted = portal.ask(
+        "POST",
+        f"/incidents/{reference}/notifications",
+        {**STEPS, "words": {"summary": "S", "completed": ["All"]}},
+        key=f"old {old}",
+    )
+    (mail,) = posted.json["mails"]
+    assert mail["state"] == "queued", posted.body
+    assert b"To: " in mail_with(gateway.outbox, mail["message_id"])
+    assert [one["outgoing_id"] for one in mails_about(gateway, reference)] == [mail["number"]]
+
+
+OUTSIDE = {"kind": "reply", "to": ["counsel@lawyers.test"], "words": {"text": "We saw it."}}
+
+
+def test_an_address_outside_gets_mail_for_a_reason_in_its_language_and_the_record_says_why(
+    gateway: Served, portal: Portal
+) -> None:
+    reference = opened(portal, "outside")
+    path = f"/incidents/{reference}/notifications"
+    refused = portal.ask("POST", path, OUTSIDE, key="outside 1")
+    assert (refused.status, "no contact" in refused.json["error"]) == (422, True)
+    form = {**OUTSIDE, "outside": "Contoso's counsel asked on the phone", "language": "ja"}
+    shown = portal.ask("POST", path, {**form, "dry_run": True}).json
+    assert [one["language"] for one in shown["mails"]] == ["ja"]
+    sent = portal.ask("POST", path, form, key="outside 2")
+    assert sent.status == 202, sent.body
+    assert portal.ask("POST", path, form, key="outside 2").headers["idempotent-replayed"] == "true"
+    assert portal.ask("POST", path, {**form, "outside": "Another"}, key="outside 2").status == 409
+    assert b"Reply-To" in mail_with(gateway.outbox, sent.json["mails"][0]["message_id"])
+    assert "Contoso's counsel asked on the phone" in gateway.run("audit", "show", "--json")
+    assert "counsel asked on the phone" in gateway.run("incidents", "show", reference)
+
+
+def test_a_mail_waits_for_its_send_window(gateway: Served, portal: Portal) -> None:
+    path = f"/incidents/{opened(portal, 'window')}/notifications"
+    now = datetime.now(UTC)
+    after = (now + timedelta(hours=2)).astimezone(timezone(timedelta(hours=9)))
+    form = {**OUTSIDE, "to": ["ana@contoso.test"], "send_after": after.isoformat()}
+    sent = portal.ask(
+        "POST", path, {**form, "send_before": (now + timedelta(hours=3)).isoformat()}, key="window"
+    )
+    assert sent.status == 202, sent.body
+    told = portal.ask("GET", f"/notifications/{sent.json['mails'][0]['number']}").json
+    assert (told["state"], told["tries"]) == ("queued", [])
+    assert datetime.fromisoformat(told["next_attempt_at"]) == after
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        ({"outside": " "}, "'outside'"),
+        ({"outside": "a\r\nBcc: b@c.test"}, "'outside'"),
+        ({"outside": "x", "to": ["no address"]}, "address"),
+        ({"outside": "x", "to": ["a@b.test\u2028"]}, "'to.0'"),
+        ({"outside": "x", "language": ""}, "'language'"),
+        ({"outside": "x", "language": "en\n"}, "'language'"),
+        ({"outside": "x", "language": "../en"}, "'language'"),
+        ({"outside": "x", "language": "e" * 36}, "'language'"),
+        ({"outside": "x", "send_after": "tomorrow"}, "'send_after'"),
+        ({"outside": "x", "send_after": "2026-12-01T09:00"}, "zone"),
+        ({"outside": "x", "send_before": 5}, "'send_before'"),
+        ({"outside": "x", "send_before": "2001-01-01T00:00Z"}, "over already"),
+        ({"outside": "x", "send_after": "0001-01-01T00:00:00Z"}, "year"),
+        ({"outside": "x", "send_after": "0001-01-01T00:00:00+14:00"}, "'send_after'"),
+        ({"outside": "x", "send_after": "9999-12-31T23:59:59-14:00"}, "'send_after'"),
+        ({"outside": "x", "send_before": "9999-12-31T23:59:59Z"}, "30 days"),
+        ({"outside": "x", "send_after": "2001-01-01T00:00Z", "break_glass": "now"}, "break-glass"),
+    ],
+    ids=lambda value: repr(value)[:60],
+)
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_an_odd_reason_language_or_window_is_refused_in_words(
+    portal: Portal, more: dict[str, Any], word: str, *, dry_run: bool
+) -> None:
+    path = f"/incidents/{opened(portal, 'odd')}/notifications"
+    said = portal.ask("POST", path, {**OUTSIDE, **more, "dry_run": dry_run}, key=f"odd {word}")
+    assert said.status == 422, said.body
+    assert word in said.json["error"]
+    assert said.json["error"].isprintable()
+
+
+def test_a_token_for_one_customer_learns_nothing_of_others_by_writing_outside(
+    gateway: Served, token: Callable[..., str]
+) -> None:
+    gateway.run(
+        "contacts", "add", "lee@litware.test", "--name", "Lee", "--org", "Litware", "--domain", "litware.test"
+    )
+    gateway.run("contacts", "add", "lee@litware.test", "--name", "Lee", "--org", "Contoso")
+    gateway.run("orgs", "distrust", "Litware", "--reason", "stolen session")
+    gateway.run("outbox", "suppress", "gone@nowhere.test", "--reason", "left")
+    limited = Portal(gateway.console_port, token(*ALL, orgs=("Contoso",)))
+    path = f"/incidents/{opened(limited, 'learns')}/notifications"
+    heard = set()
+    for address in ("lee@litware.test", "new@litware.test", "gone@nowhere.test"):
+        said = limited.ask(
+            "POST", path, {**OUTSIDE, "to": [address], "outside": "x"}, key=f"learns {address}"
+        )
+        heard.add((said.status, said.json["error"].replace(address, "ADDRESS")))
+    assert len(heard) == 1
+    assert "Litware" not in str(heard)
+    notes = [
+        limited.ask("POST", path, {**OUTSIDE, "to": [address], "outside": "x", "dry_run": True}).json["notes"]
+        for address in ("ben@fabrikam.test", "who@fabrikam.test")
+    ]
+    assert str(notes[0]).replace("ben@", "who@") == str(notes[1])
 
 
 def test_mail_of_a_customer_that_is_marked_untrusted_is_refused_in_words(
