@@ -16,7 +16,7 @@ _TOKEN: Final = re.compile(
 )
 _DESTINATIONS: Final = frozenset(  # groups that hold no text of the document
     b"fonttbl colortbl stylesheet listtable listoverridetable info pict object header headerl headerr headerf footer footerl "
-    b"footerr footerf footnote themedata datastore generator xmlnstbl rsidtbl fldinst".split()
+    b"footerr footerf themedata datastore generator xmlnstbl rsidtbl fldinst".split()
 )
 _BREAKS: Final = frozenset((b"par", b"line", b"row", b"sect", b"page"))
 _LETTERS: Final = {
@@ -30,6 +30,11 @@ _LETTERS: Final = {
     b"rdblquote": "\u201d",
     b"bullet": "\u2022",
 }
+# Words that any reader knows: a "\*" before one hides nothing.
+_KNOWN: Final = frozenset(
+    b"b cb cf f fs highlight htmlrtf i lang line ltrch ltrpar pard par plain qc qj ql qr rtlch rtlpar tab u uc ul ulnone v".split()
+)
+_WIDE: Final = frozenset({1200, 1201})  # UTF-16: no page of RTF, which would make other letters of ASCII
 _SYMBOLS: Final = {b"~": "\u00a0", b"_": "\u2011", b"{": "{", b"}": "}", b"\\": "\\"}
 
 
@@ -52,6 +57,7 @@ class _Reader:
         self.group = _Group()
         self.outer: list[_Group] = []
         self.too_deep = 0
+        self.starred = False  # after "\\*": a destination follows that readers may not know
         self.wraps_html = (
             False  # \fromhtml1; elsewhere readers show what stands between \htmlrtf and \htmlrtf0
         )
@@ -71,12 +77,14 @@ class _Reader:
             self.pieces.append(text)
 
     def octets(self, octets: bytes) -> None:
+        self.starred = False
         skipped = min(self.skip, len(octets))
         self.skip -= skipped
         if not self.group.silent and not self.group.rtf_only:
             self.waiting += octets[skipped:]
 
     def brace(self, brace: bytes) -> None:
+        self.starred = False
         self.skip = 0
         if brace == b"{":
             if len(self.outer) >= MAX_NESTING:
@@ -88,8 +96,9 @@ class _Reader:
         elif self.outer:
             self.group = self.outer.pop()
 
-    def word(self, word: bytes, number: int | None) -> None:
-        if word in _DESTINATIONS:
+    def word(self, word: bytes, number: int | None) -> None:  # noqa: C901 -- one case for each word
+        starred, self.starred = self.starred, False
+        if word in _DESTINATIONS or (starred and word not in _KNOWN):
             self.group = self.group._replace(silent=True)
         elif word == b"fromhtml":
             self.wraps_html = number != 0
@@ -106,14 +115,14 @@ class _Reader:
             self.group = self.group._replace(stand_ins=max(0, number))
         elif word == b"ansicpg":
             self.flush()  # what came before is of the page before
-            self.charset = charset_of(number) or self.charset
+            if number not in _WIDE:
+                self.charset = charset_of(number) or self.charset
         elif word in _LETTERS:
             self.write(_LETTERS[word])
 
     def symbol(self, symbol: bytes) -> None:
-        if symbol == b"*":  # a destination that readers may not know
-            self.group = self.group._replace(silent=True)
-        elif symbol in (b"\r", b"\n"):
+        self.starred = symbol == b"*"
+        if symbol in (b"\r", b"\n"):
             self.word(b"par", None)
         elif symbol in _SYMBOLS:
             self.write(_SYMBOLS[symbol])

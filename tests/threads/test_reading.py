@@ -544,6 +544,9 @@ WRAPPED_HTML = rb"{\rtf1\ansi\ansicpg1252\fromhtml1{\*\htmltag64 <p>}\htmlrtf {\
         (rb"{\rtf1\fromhtml1{\htmlrtf not this}It was me.}", "It was me."),
         (rb"{\rtf1\fromhtml1 It {\htmlrtf{not}\htmlrtf0 was }{{\htmlrtf not}me.}}", "It was me."),
         (rb"{\rtf1\htmlrtf It was me.}", "It was me."),
+        # Only before a word that readers may not know a star hides; footnotes are read.
+        (rb"{\rtf1 It\* was {\*\b me}{\*\unknown not}.}", "It was me."),
+        (rb"{\rtf1 It was {\footnote me}.}", "It was me."),
         # A page holds for what stands below it, and no page makes other letters of ASCII.
         (rb"{\rtf1\ansicpg1200 It was me.}", "It was me."),
         (rb"{\rtf1\ansicpg1251 \'cf\'f0\'e8\ansicpg1252 \'fc}", "Приü"),
