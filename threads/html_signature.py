@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 from threads.new_text import SpanKind, split_text
-from threads.signature_words import CONFIDENTIAL, DISCLAIMERS
+from threads.signature_words import CONFIDENTIAL, DISCLAIMERS, SENT_FROM
 
 MAX_MARKS: Final = 10
 """Elements looked at: one mail has one or two, its quotes the others."""
@@ -119,6 +119,8 @@ def _is_signature(html: str) -> bool:
 
 def _says_something(line: str) -> bool:
     """A sentence or a postscript, and not a name, a title, an address or a number."""
+    if line.casefold().startswith(SENT_FROM) and line[-1] not in ".:":  # "Sent from Outlook for Android"
+        return len(line) > _MAX_LINE or any(mark in line for mark in _MARKS)
     words = [word for word in line.split() if word[:1].isalpha()]
     if len(line) > _MAX_LINE or any(mark in line for mark in _MARKS) or _LATER.match(line) is not None:
         return True

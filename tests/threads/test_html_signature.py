@@ -106,7 +106,13 @@ def test_what_is_written_inside_or_below_a_marked_signature_stays_new(html: str)
 
 
 @pytest.mark.parametrize(
-    "line", ["Head of Incident Response", "Leiter der IT-Sicherheit", "+1 555 0100 | www.contoso.test"]
+    "line",
+    [
+        "Head of Incident Response",
+        "Leiter der IT-Sicherheit",
+        "+1 555 0100 | www.contoso.test",
+        "Sent from Outlook for Android",
+    ],
 )
 @pytest.mark.parametrize(
     "notice",
