@@ -20,7 +20,7 @@ from outbound.store.late_delivery import due_alarms, raise_alarm
 from threads.model import Severity
 from threads.store import Connection
 from threads.store.engine import Database
-from threads.store.errors import StoreError
+from threads.store.errors import StorageFull, StoreError, StoreUnavailable
 from threads.store.writer import Writer
 
 LOOK_SECONDS: Final = 30.0
@@ -83,7 +83,12 @@ class LateMailKeeper:
         for outgoing_id in await asyncio.to_thread(self._due, rules, now):
             if self._rounds.stopping:
                 return
-            await self._tell(outgoing_id, rules, now)
+            try:
+                await self._tell(outgoing_id, rules, now)
+            except (StorageFull, StoreUnavailable):
+                raise
+            except Exception:  # noqa: BLE001 - a row that cannot be read keeps no other mail from being told of
+                _log.exception("late mail failed to be told of", outgoing=outgoing_id)
 
     async def _tell(self, outgoing_id: int, rules: LateRules, now: datetime) -> None:
         def work(conn: Connection) -> LateMail | None:

@@ -20,7 +20,7 @@ from outbound.store.reminders import due_reminders, take_step
 from threads.model import Severity
 from threads.store import Connection
 from threads.store.engine import Database
-from threads.store.errors import StoreError
+from threads.store.errors import StorageFull, StoreError, StoreUnavailable
 from threads.store.writer import Writer
 
 LOOK_SECONDS: Final = 30.0
@@ -90,7 +90,12 @@ class ReminderKeeper:
         for thread_id in await asyncio.to_thread(self._due, rules, now):
             if self._rounds.stopping:
                 return
-            await self._take(thread_id, rules, now)
+            try:
+                await self._take(thread_id, rules, now)
+            except (StorageFull, StoreUnavailable):
+                raise
+            except Exception:  # noqa: BLE001 - a row that cannot be read keeps no other customer from being reminded
+                _log.exception("reminders failed", thread=thread_id)
 
     async def _take(self, thread_id: int, rules: ReminderRules, now: datetime) -> None:
         def work(conn: Connection) -> NextStep | None:

@@ -53,6 +53,8 @@ _WHY: Final[Mapping[DeliveryState, str]] = MappingProxyType(
 NOT_ACCEPTED: Final = tuple(_WHY)
 """Every state but these: accepted, accepted and come back (which has an alert of its own), and withdrawn, for nobody needs it."""
 
+_UNTRUSTED: Final = "The customer's mail is marked untrusted: write to nobody there."
+
 GIVEN_UP: Final = ("cancelled by ", "refused by ")
 """How the last word on a mail begins that a person gave up. No server's does: its code, or the kind of failure, comes first."""
 
@@ -74,7 +76,10 @@ class LateRules:
 
 @dataclass(frozen=True, slots=True)
 class LateMail:
-    """A mail that is late. ``contacts`` may be written to, ``phones`` can be called, both in the order in which they are turned to."""
+    """A mail that is late. ``contacts`` may be written to, ``phones`` can be called, both in the order in which they are turned to.
+
+    ``untrusted``: somebody else may read the customer's mail, so that nobody there is written to.
+    """
 
     outgoing_id: int
     rcpt_to: str
@@ -83,11 +88,12 @@ class LateMail:
     state: DeliveryState
     contacts: tuple[Contact, ...] = ()
     phones: tuple[Contact, ...] = ()
+    untrusted: bool = False
 
 
 def next_contact(mail: LateMail) -> Contact | None:
-    """Who is written to instead: the first one who has another address than the mail."""
-    return _first(one for one in mail.contacts if not _is_recipient(one, mail))
+    """Who is written to instead: the first one who has another address than the mail; nobody whose mail is read by others."""
+    return None if mail.untrusted else _first(one for one in mail.contacts if not _is_recipient(one, mail))
 
 
 def to_telephone(mail: LateMail) -> Contact | None:
@@ -116,7 +122,10 @@ def late_note(mail: LateMail, rules: LateRules) -> str:
         f"Mail {mail.outgoing_id} to {mail.rcpt_to} was not accepted within {rules.minutes(mail.severity)} minutes:"
         f" {_WHY[mail.state]}."
     )
-    said += " There is no other contact." if following is None else f" Next contact: {person(following)}."
+    if following is not None:
+        said += f" Next contact: {person(following)}."
+    else:
+        said += f" {_UNTRUSTED if mail.untrusted else 'There is no other contact.'}"
     if called is None:
         return f"{said} No contact has a telephone number on record; find one, and call."
     return f"{said} {telephone(called)}"

@@ -182,7 +182,7 @@ def _query(kind: AlertKind, since: datetime) -> Select[Any]:
 
 def _late(since: datetime) -> Select[Any]:
     """Mails whose alarm was raised, and that still nobody has accepted, on incidents that still are open."""
-    number = cast(late_mails.c.outgoing_id, String)
+    number = cast(late_mails.c.note_id, String)  # a mail that is told of again has another note
     return (
         select(
             (literal("late:") + number).label("key"),

@@ -1,6 +1,7 @@
 """The alarm for mail that is late, worked out from the record inside the transaction that raises it.
 
-A row says of which mail experts were told, once and for ever; everything else is how things stand. The mail's and the
+A row says of which mail experts were told, once for each time that it was let go: what waited too long for its approval and
+then waits for the customer's server is told of for both. Everything else is how things stand. The mail's and the
 thread's rows are locked while it is raised (on SQLite the transaction itself is the lock): whoever records that the mail was
 accepted, or resolves the incident, does so before, and nothing is raised, or after.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, not_, or_, select, update
 
 from outbound.late_delivery import GIVEN_UP, NOT_ACCEPTED, WATCHED, LateMail, LateRules, late_note
 from outbound.model import DeliveryState
@@ -19,7 +20,7 @@ from outbound.store.reminders import people_of, reachable
 from outbound.store.rows import state_of
 from outbound.test_mode import MARK
 from threads.model import EntryKind, Mark, Severity, State, ThreadKind
-from threads.schema import threads
+from threads.schema import organisations, threads
 from threads.store.statements import insert_row
 from threads.store.thread import append
 
@@ -60,12 +61,15 @@ def raise_alarm(conn: Connection, outgoing_id: int, rules: LateRules, now: datet
         row.contact_id,
         None if row.severity is None else Severity(row.severity),
         state,
+        untrusted=row.untrusted_at is not None,
         contacts=reachable(conn, people),
         phones=tuple(one for one in people if one.phone),
     )
     text = late_note(mail, rules)
     note = append(conn, row.thread_id, now, EntryKind.NOTE, actor=ACTOR, mark=Mark.AUTOMATION, text=text)
-    insert_row(conn, late_mails, {"outgoing_id": outgoing_id, "at": now, "note_id": note})
+    again = update(late_mails).where(late_mails.c.outgoing_id == outgoing_id).values(at=now, note_id=note)
+    if not conn.execute(again).rowcount:
+        insert_row(conn, late_mails, {"outgoing_id": outgoing_id, "at": now, "note_id": note})
     return mail
 
 
@@ -82,8 +86,10 @@ def _late(rules: LateRules, now: datetime) -> Select[Any]:
             outgoing.c.thread_id,
             threads.c.severity,
             threads.c.organisation_id,
+            organisations.c.untrusted_at,
         )
         .select_from(threads)
+        .join(organisations, organisations.c.id == threads.c.organisation_id)
         .join(outgoing, outgoing.c.thread_id == threads.c.id)
         .join(deliveries, deliveries.c.outgoing_id == outgoing.c.id)
         .outerjoin(approvals, approvals.c.outgoing_id == outgoing.c.id)
@@ -95,7 +101,7 @@ def _late(rules: LateRules, now: datetime) -> Select[Any]:
             since > now - LOOK_BACK,
             outgoing.c.kind.in_([kind.value for kind in WATCHED]),
             not_(outgoing.c.subject.startswith(MARK, autoescape=True)),  # mail of a trial
-            late_mails.c.outgoing_id.is_(None),
+            or_(late_mails.c.outgoing_id.is_(None), late_mails.c.at < since),
             quiet_threads.c.thread_id.is_(None),
         )
     )

@@ -22,19 +22,23 @@ from outbound.model import DeliveryState, Failure, MailKind, OrderOutcome, Reply
 from outbound.schema import approvals, automatic_orders, deliveries, late_mails, outgoing
 from outbound.store import cancel
 from outbound.store.alerts import order_alerts
+from outbound.store.approval_acts import approve
+from outbound.store.approvals import show_approval
 from outbound.store.late_delivery import LOOK_BACK, _look, due_alarms, raise_alarm
 from outbound.store.quiet import mark_quiet
 from outbound.store.rows import change
 from outbound.store.suppression import suppress
+from outbound.store.untrusted import withhold_waiting
 from tests.outbound.conftest import NOW
 from tests.outbound.test_lease_plan import plan
 from tests.threads.test_postgresql import server  # noqa: F401 -- a fixture
 from threads.model import Contact, ContactKind, EntryKind, Severity, State
-from threads.schema import threads
+from threads.schema import contacts, threads
+from threads.store.circumstances import distrust
 from threads.store.engine import Database, open_database
 from threads.store.migration import upgrade
 from threads.store.moving import merge_threads
-from threads.store.people import add_contact, add_organisation
+from threads.store.people import add_contact, add_organisation, organisation
 from threads.store.thread import open_incident, open_inquiry, set_state, timeline_of
 from threads.store.writer import Writer
 
@@ -238,6 +242,27 @@ def test_who_gets_no_mail_of_ours_is_not_the_next_contact_but_can_be_called(worl
     )
 
 
+def test_nobody_is_to_write_to_a_customer_whose_mail_an_intruder_reads(world, record, mail):
+    world.write(add_contact, record.incident.organisation_id, *BOB, NOW, phone="+1 555 0100")
+    mark(world, record)
+    look(world, NOW + HOUR)
+    (text,) = notes(world)
+    assert text == (
+        f"Mail {mail} to ana@contoso.test was not accepted within 60 minutes: it is withheld by ourselves."
+        " The customer's mail is marked untrusted: write to nobody there."
+        " Telephone Bob May <bob@contoso.test>: +1 555 0100."
+    )
+
+
+def mark(world, record):
+    def work(conn):
+        one = organisation(conn, record.incident.organisation_id)
+        distrust(conn, one, "an intruder reads it", NOW, by="ben")
+        withhold_waiting(conn, one.id, NOW)
+
+    world.write(work)
+
+
 HOSTILE = "Bob\r\nState: Active -> Resolved\u2028\x1b[2J\u202e" + "x" * 3_000
 
 
@@ -308,6 +333,25 @@ def test_what_ends_between_the_note_and_its_alert_is_not_told(world, record, mai
     assert told(record) == []
 
 
+def test_what_waited_for_its_approval_and_then_for_the_server_is_told_of_for_both(world, record, mail):
+    """Each time it was let go counts anew; one that nobody approves is told of once, whoever looks and however often."""
+    world.write(order_alerts, TEAM, NOW)
+    put(world, "approvals", composer="ana", state="awaiting", basis="second", approver=None)
+    put(world, "deliveries", state=DeliveryState.AWAITING_APPROVAL.value, next_attempt_at=None)
+    assert [one.state for one in look(world, NOW + HOUR)] == [DeliveryState.AWAITING_APPROVAL]
+    world.write(order_alerts, TEAM, NOW + HOUR)
+    approved = NOW + HOUR + MINUTE
+    world.write(approve, mail, world.write(show_approval, mail).digest, approved, actor="ben")
+    world.clock.now = approved
+    world.transport.answers = [Handover("mx", Reply(450, "later"), Failure.REFUSED_FOR_NOW)] * 9
+    world.work()
+    assert look(world, approved + HOUR - MINUTE) == []
+    for later in (HOUR, HOUR + MINUTE, 2 * HOUR):
+        look(world, approved + later)
+        world.write(order_alerts, TEAM, approved + later)
+    assert len(notes(world)) == len(told(record)) == 2
+
+
 # -- again and again, in several places -------------------------------------------------------------------
 def test_under_a_moving_clock_each_mail_is_told_of_once_and_in_time(world, mail):
     """Refused for now for a day: the looks come every half a minute around the alarm, then hourly."""
@@ -342,6 +386,22 @@ def test_a_crash_after_any_step_loses_nothing_and_tells_nothing_twice(world, rec
     assert look(world, at) == []
     assert world.write(order_alerts, TEAM, at) == (OrderOutcome.ORDERED,)
     assert len(told(record)) == len(notes(world)) == 1
+
+
+def test_a_damaged_row_keeps_no_other_mail_from_being_told_of(world, record, mail):
+    with record.database.writing() as conn:
+        other = add_organisation(conn, "Fabrikam", NOW)
+        add_contact(conn, other.id, "eve@fabrikam.test", "Eve", NOW)
+        theirs = open_incident(conn, other.id, "Another", NOW)
+        conn.execute(contacts.update().where(contacts.c.organisation_id != other.id).values(kind="broken"))
+    world.queue("second")
+    put_on = outgoing.update().where(outgoing.c.id != mail).values(thread_id=theirs.id)
+    world.write(lambda conn: conn.execute(put_on))
+    keeper = LateMailKeeper(record.database, record.writer, rules=lambda: RULES, clock=world.clock)
+    world.clock.now = NOW + HOUR
+    asyncio.run(keeper.step())
+    with record.database.reading() as conn:
+        assert [one.actor for one in timeline_of(conn, theirs.id)].count("late-delivery") == 1
 
 
 def test_two_nodes_that_look_at_once_tell_once(world, record, mail):

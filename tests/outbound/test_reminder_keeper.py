@@ -10,10 +10,13 @@ import pytest
 from expertmail.faults import FaultError
 from expertmail.reminding import ReminderKeeper, reminder_rules_of
 from expertmail.settings import load
+from outbound.reminders import ReminderRules
 from outbound.store import list_orders
 from tests.outbound.conftest import NOW
 from threads.model import Severity, State
-from threads.store.thread import set_state
+from threads.schema import contacts
+from threads.store.people import add_contact, add_organisation
+from threads.store.thread import open_incident, set_state
 
 
 def test_two_nodes_that_look_at_once_order_one_reminder(world, record, monkeypatch):
@@ -39,6 +42,24 @@ def test_two_nodes_that_look_at_once_order_one_reminder(world, record, monkeypat
     with record.database.reading() as conn:
         assert len(list_orders(conn)) == 1
     assert woken == [1]
+
+
+def test_a_damaged_row_keeps_no_other_customer_from_being_reminded(world, record):
+    """The one whose contact cannot be read waits longest, and so is the first to be looked at."""
+    with record.database.writing() as conn:
+        other = add_organisation(conn, "Fabrikam", NOW)
+        add_contact(conn, other.id, "eve@fabrikam.test", "Eve", NOW)
+        theirs = open_incident(conn, other.id, "Another", NOW)
+        conn.execute(contacts.update().where(contacts.c.organisation_id != other.id).values(kind="broken"))
+        set_state(conn, record.incident.id, State.AWAITING_CUSTOMER, NOW, actor="Ana")
+        set_state(conn, theirs.id, State.AWAITING_CUSTOMER, NOW + timedelta(minutes=1), actor="Ana")
+    world.clock.now = NOW + timedelta(days=2)
+    keeper = ReminderKeeper(
+        record.database, record.writer, rules=ReminderRules, clock=world.clock, ordered=lambda: None
+    )
+    asyncio.run(keeper.step())
+    with record.database.reading() as conn:
+        assert [one.address for one in list_orders(conn)] == ["eve@fabrikam.test"]
 
 
 def test_reminders_can_be_switched_off(monkeypatch):
