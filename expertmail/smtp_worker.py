@@ -7,12 +7,12 @@ When that process is gone, so is what delivers mail and shows health: the worker
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import signal
 import socket
 import sys
 from contextlib import AsyncExitStack, suppress
-from pathlib import Path
 from typing import Final, NoReturn
 
 import structlog
@@ -40,6 +40,9 @@ BEAT_SECONDS: Final = 1.0
 """Between two signs of life: many of them before somebody thinks that this process hangs."""
 WAKE_SECONDS: Final = 0.02
 """Orders of answers within this wake the delivery once."""
+
+_PR_SET_NAME: Final = 15
+"""Of Linux' prctl."""
 
 _log = structlog.get_logger("expertmail")
 
@@ -176,9 +179,9 @@ def live(control: socket.socket) -> NoReturn:
 
 
 def _be_called(name: str) -> None:
-    """What the system's lists of processes show; at most 15 octets."""
-    with suppress(OSError):
-        Path("/proc/self/comm").write_text(name, encoding="ascii")
+    """What the system's lists of processes show; at most 15 octets. Who gave root up may not write it to /proc/self/comm."""
+    with suppress(OSError, AttributeError):  # elsewhere than on Linux it keeps its name
+        ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode("ascii"), 0, 0, 0)
 
 
 if __name__ == "__main__":

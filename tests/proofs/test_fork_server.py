@@ -62,6 +62,22 @@ def test_a_forked_worker_has_the_descriptors_that_came_with_its_order_and_nobody
             assert link.recv(10) == b"", "neither the server nor the other worker holds the link open"
 
 
+WITHOUT_ROOT = """
+import ctypes, os, pathlib, sys
+from expertmail.smtp_worker import _be_called
+if os.getuid() == 0:
+    os.setuid(65534)
+ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
+_be_called("expertmail-smtp")
+print(pathlib.Path("/proc/self/comm").read_text())
+"""
+
+
+def test_a_process_that_gave_root_up_has_its_name_all_the_same() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT_ROOT], capture_output=True, check=True, text=True)
+    assert done.stdout.strip() == "expertmail-smtp"
+
+
 def test_a_worker_is_killed_by_its_number_and_what_it_died_of_is_told() -> None:
     with fork_server() as (control, _):
         link, pid = start(control, 1)
