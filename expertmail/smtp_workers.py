@@ -9,6 +9,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -30,6 +31,8 @@ START_SECONDS: Final = 60.0
 """For the workers to begin, on a machine that is busy."""
 DRAIN_SECONDS: Final = 90.0
 """For a worker to end by itself: longer than its own bounds together; then it hangs and is killed."""
+END_SECONDS: Final = 10.0
+"""For a worker's process to end after its last word."""
 HUNG_SECONDS: Final = 60.0
 """A worker whose event loop has had no turn for so long has no client left that waits with hope: it is killed. Nothing
 that a worker does in its loop takes a hundredth of that."""
@@ -157,11 +160,13 @@ class SmtpWorkers:
         watching = asyncio.create_task(self._watch(one.number, one.process))
         try:
             await self._hear(one, one.link)
-            return await one.process.wait()
+            # What has closed its link ends; where it does not, or nobody says so, the end is made below.
+            with suppress(TimeoutError):
+                return await asyncio.wait_for(one.process.wait(), END_SECONDS)
+            return None
         finally:
             watching.cancel()
-            one.process.kill()
-            await one.process.wait()
+            await one.process.end()
             await one.link.close()
             one.process, one.link = None, None
             self._memory.clear(one.number - 1)

@@ -25,6 +25,9 @@ from expertmail.service_manager import VARIABLES
 BORN_SECONDS: Final = 60.0
 """For the first worker to be forked: the server imports everything before, on a machine that may be busy."""
 
+TOLD_SECONDS: Final = 5.0
+"""For a fork server to say that a process has ended which it was told to kill; then it hangs and is killed itself."""
+
 
 class WorkerProcess:
     """One worker. ``pid`` is its number in the system."""
@@ -46,6 +49,15 @@ class WorkerProcess:
         elif self._server.lost:  # its number was not given away: who calls sees it alive
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
+
+    async def end(self) -> None:
+        """Kill it and return when it has ended, also where its server hangs."""
+        self.kill()
+        told, _ = await asyncio.wait((self._ended,), timeout=TOLD_SECONDS)
+        if not told:
+            self._server.kill()
+            await self.wait()
+            self.kill()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +101,7 @@ class WorkerProcesses:
         """Fork a worker that is given copies of the descriptors. Raises OSError."""
         async with self._starting:
             if self._first is not None:
-                self._server, self._first = _Server(self._first.control, _reaper(self._first.pid)), None
+                self._server, self._first = _Server.forked(self._first), None
             elif self._server is None or self._server.lost:
                 self._server = await _Server.started()
             server = self._server
@@ -105,14 +117,19 @@ class WorkerProcesses:
 class _Server:
     """The main process' end of one fork server."""
 
-    def __init__(self, control: socket.socket, reaped: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, control: socket.socket, pid: int, reaped: Callable[[], Awaitable[object]]) -> None:
         control.settimeout(0)
+        self._pid = pid
         self._control = control
         self._reaped = reaped
         self._born: dict[int, asyncio.Future[int]] = {}
         self._ended: dict[int, asyncio.Future[int | None]] = {}
         self._ending: asyncio.Future[object] | None = None
         asyncio.get_running_loop().add_reader(control, self._hear)
+
+    @classmethod
+    def forked(cls, first: Forked) -> _Server:
+        return cls(first.control, first.pid, partial(asyncio.to_thread, os.waitpid, first.pid, 0))
 
     @classmethod
     async def started(cls) -> _Server:
@@ -132,7 +149,7 @@ class _Server:
             except OSError:
                 ours.close()
                 raise
-        return cls(ours, process.wait)
+        return cls(ours, process.pid, process.wait)
 
     @property
     def lost(self) -> bool:
@@ -188,12 +205,18 @@ class _Server:
         self._ended.clear()
         return ending
 
+    def kill(self) -> None:
+        """End it where it hangs; that it is gone is heard of as ever."""
+        if not self.lost:  # nobody has waited for it: the number is its own
+            os.kill(self._pid, signal.SIGKILL)
+
     async def stop(self) -> None:
-        await (self._ending or self._lose())
-
-
-def _reaper(pid: int) -> Callable[[], Awaitable[object]]:
-    return partial(asyncio.to_thread, os.waitpid, pid, 0)
+        ending = self._ending or self._lose()
+        ended, _ = await asyncio.wait((ending,), timeout=TOLD_SECONDS)
+        if not ended:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+        await ending
 
 
 def _environment() -> dict[str, str]:

@@ -120,3 +120,18 @@ def test_a_killed_fork_server_is_replaced_when_it_is_needed_and_no_client_notice
     assert every_acknowledged_message_is_there_once(served, clients) > 20
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
     assert "Traceback" not in served.log.read_text()
+
+
+def test_a_fork_server_that_hangs_is_killed_when_it_is_needed_and_at_the_end(tmp_path: Path) -> None:
+    with Served(tmp_path, "[smtp]\nworkers = 2\n") as served:
+        workers = worker_processes(served)
+        (first,) = fork_servers(served)
+        os.kill(first, signal.SIGSTOP)
+        os.kill(workers[0], signal.SIGKILL)
+        until(lambda: len(lines(served, "worker accepts")) == 3)
+        (second,) = fork_servers(served)
+        assert second != first
+        left = {*workers, *worker_processes(served), first, second}
+        os.kill(second, signal.SIGSTOP)
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left))
+    assert "Traceback" not in served.log.read_text()
