@@ -93,7 +93,7 @@ def show(database: Database, token: ApiToken, reference: str) -> Json:
     """An incident with its tasks and timeline."""
     with database.reading() as conn:
         thread, customer = incident_of(conn, reference, token)
-        entries = [e for e in timeline_of(conn, thread.id) if e.kind not in _INTERNAL]
+        entries = timeline_of(conn, thread.id, latest=MAX_ENTRIES + 1, without=_INTERNAL)
         tasks = list_tasks(conn, thread.id)
     return {
         **_brief(thread, customer),
@@ -120,7 +120,7 @@ def change(
             assigned_to=form.assigned_to if form.state is None else None,
         )
         if after != before:
-            told = timeline_of(conn, after.id)[-1].text
+            told = timeline_of(conn, after.id, latest=1)[-1].text
             _acted(conn, "thread-changed", token, after, at=now, detail=told)
         if form.state is not None:
             refused = state_refusal(before.state, form.state)

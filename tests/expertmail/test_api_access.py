@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from starlette.exceptions import HTTPException
@@ -21,7 +22,7 @@ from expertmail.console.api_work import MAX_WAITING, MAX_WORKING, Places
 from expertmail.console.app import Console, ConsoleParts
 from expertmail.metrics import Metrics
 from threads.api_token import ApiToken, Scope, digest_of_token, public_id_of, token_text, why_refused
-from threads.model import EntryKind, Mark
+from threads.model import EntryKind, Mark, TimelineEntry
 from threads.store import (
     Database,
     RefusedRecord,
@@ -32,7 +33,9 @@ from threads.store import (
     thread_by_reference,
     upgrade,
 )
+from threads.store import thread as thread_store
 from threads.store.api_tokens import add_token, find_token, list_tokens, revoke_token
+from threads.store.thread import timeline_of
 
 NOW = datetime(2026, 11, 25, 10, tzinfo=UTC)
 TEXT = token_text(b"\x01" * 8, b"\x02" * 32)
@@ -340,6 +343,36 @@ def test_a_long_timeline_is_answered_with_its_end(world: World) -> None:
     told = world.ask(f"Bearer {TEXT}").json()
     assert [one["text"] for one in told["timeline"]] == [str(number) for number in range(MAX_ENTRIES)]
     assert told["timeline_complete"] is False
+    # Notes stay with the experts, and take no place from what a portal sees.
+    with world.database.writing() as conn:
+        for _ in range(MAX_ENTRIES):
+            append(conn, thread.id, NOW, EntryKind.NOTE, actor="ana", mark=Mark.EXPERT, text="The CFO?")
+    assert world.ask(f"Bearer {TEXT}").json() == told
+
+
+def test_of_a_long_timeline_no_more_is_read_than_is_answered(world: World) -> None:
+    world.add(scopes=[Scope.READ_INCIDENTS, Scope.WRITE_INCIDENTS])
+    with world.database.writing() as conn:
+        thread = thread_by_reference(conn, "INC-000001")
+        for number in range(3 * MAX_ENTRIES):
+            append(conn, thread.id, NOW, EntryKind.CHAT, actor="ana", mark=Mark.EXPERT, text=f"word {number}")
+        assert [one.text for one in timeline_of(conn, thread.id, latest=2)] == [
+            f"word {3 * MAX_ENTRIES - 2}",
+            f"word {3 * MAX_ENTRIES - 1}",
+        ]
+        assert len(timeline_of(conn, thread.id)) == 3 * MAX_ENTRIES + 1
+        assert len(timeline_of(conn, thread.id, latest=5, without={EntryKind.CHAT})) == 1
+    made: list[int] = []
+    with patch.object(
+        thread_store, "TimelineEntry", side_effect=lambda *a: made.append(1) or TimelineEntry(*a)
+    ):
+        assert world.ask(f"Bearer {TEXT}").status_code == 200
+        headers = {"Authorization": f"Bearer {TEXT}"}
+        changed = world.client().patch(
+            "/api/v1/incidents/INC-000001", json={"severity": "Low"}, headers=headers
+        )
+        assert changed.status_code == 200
+    assert len(made) <= MAX_ENTRIES + 2
 
 
 def test_a_body_of_unknown_length_is_cut_at_the_cap(world: World) -> None:

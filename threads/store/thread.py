@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -286,14 +287,23 @@ def list_threads(
     return tuple(map(thread_of, conn.execute(query)))
 
 
-def timeline_of(conn: Connection, thread_id: int) -> tuple[TimelineEntry, ...]:
-    """What happened on a thread, in the order in which it was recorded."""
-    rows = conn.execute(
+def timeline_of(
+    conn: Connection, thread_id: int, *, latest: int | None = None, without: Collection[EntryKind] = ()
+) -> tuple[TimelineEntry, ...]:
+    """What happened on a thread, in the order in which it was recorded: all of it, or the ``latest`` entries.
+
+    Entries of the kinds in ``without`` are left out, and not counted.
+    """
+    query = (
         select(timeline, messages.c.verdict)
         .outerjoin_from(timeline, messages, messages.c.id == timeline.c.copy_id)
         .where(timeline.c.thread_id == thread_id)
-        .order_by(timeline.c.id)
+        .order_by(timeline.c.id.desc())
+        .limit(latest)
     )
+    if without:
+        query = query.where(timeline.c.kind.not_in([one.value for one in without]))
+    rows = reversed(conn.execute(query).all())
     return tuple(
         TimelineEntry(
             row.id,
