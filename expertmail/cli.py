@@ -191,6 +191,7 @@ def _usage(error: typer.TyperException) -> int:
             typer.echo(message)
         return ExitCode.USAGE
     where = f" See: {context.command_path} --help" if context is not None else ""
+    message = " ".join(message.replace("Value error, ", "").split())  # one sentence on one line
     return _say(message.rstrip(".") + "." + where, ExitCode.USAGE)
 
 

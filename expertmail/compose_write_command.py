@@ -56,7 +56,7 @@ def write_kind(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="See: expertmail compose kinds.")],
     reference: Annotated[
         str | None,
-        typer.Argument(metavar="[REF]", help="The thread to write on, such as INC-000001; or give --org."),
+        typer.Argument(metavar="REF", help="The thread to write on, such as INC-000001; or give --org."),
     ] = None,
     *,
     to: Recipients,

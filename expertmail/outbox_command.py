@@ -191,7 +191,14 @@ def show(
         typer.echo(entry.raw.decode("utf-8", "surrogateescape"), nl=False)
         return
     if as_json:
-        show_json({**plain(entry.item), **{k: v for k, v in plain(entry).items() if k != "item"}, "events": plain(events), "may_go": plain(window)})
+        show_json(
+            {
+                **plain(entry.item),
+                **{k: v for k, v in plain(entry).items() if k != "item"},
+                "events": plain(events),
+                "may_go": plain(window),
+            }
+        )
         return
     item = entry.item
     show_facts(
@@ -231,6 +238,7 @@ def retry(number: Number, by: By = None, config: Config = None) -> None:
     with open_desk(config) as desk:
         with desk.database.writing() as conn:
             at = now()
+            unapproved = store.show_outbox(conn, number).item.state is DeliveryState.AWAITING_APPROVAL
             due = store.retry_now(conn, number, at)
             acted(
                 conn,
@@ -241,6 +249,8 @@ def retry(number: Number, by: By = None, config: Config = None) -> None:
             )
         when = "now" if due <= at else f"when its send window begins, {moment(due)}"
         say(f"Mail {number} is due {when}; a running `expertmail serve` delivers it.")
+        if unapproved:
+            say(f"That is no approval: without one it waits again. See: expertmail approvals show {number}")
 
 
 @commands.command()
@@ -294,7 +304,9 @@ def suppress(
     with open_desk(config) as desk:
         with desk.database.writing() as conn:
             store.suppress(conn, address, reason, now(), actor=actor(by))
-            acted(conn, "address-suppressed", by, address, reason, organisation_id=_organisation(conn, address))
+            acted(
+                conn, "address-suppressed", by, address, reason, organisation_id=_organisation(conn, address)
+            )
         say(f"{address} gets no mail of ours any more.")
 
 

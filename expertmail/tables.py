@@ -11,11 +11,15 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 WIDTH_OF_A_PIPE = 200  # columns where the output is no terminal: programs want whole lines
+GAP = 2  # blanks between columns
+NARROWEST = 6  # a column in which words are folded is no narrower: below that nobody reads it
+SMALL_LACK = 12  # a column that lacks no more is made whole before a long text gets more room
 MARK_STYLES = {
     "verified": "green",
     "not listed": "yellow",
@@ -48,15 +52,49 @@ def moment(at: datetime | None) -> str:
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], nothing: str) -> None:
     """Print a table, or the sentence ``nothing`` when there are no rows."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for number, column in enumerate(columns):
-        table.add_column(column, no_wrap=number == 0, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(safe(cell), style=MARK_STYLES.get(cell, "")) for cell in row))
-    if table.row_count:
-        console().print(table)
-    else:
+    shown = console()
+    cells = [[Text(safe(cell), style=MARK_STYLES.get(cell, "")) for cell in row] for row in rows]
+    if not cells:
         say(nothing)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
+    texts = [[column, *(row[number].plain for row in cells)] for number, column in enumerate(columns)]
+    widths = column_widths(texts, shown.width - GAP * (len(columns) - 1))
+    for number, column in enumerate(columns):
+        width = None if widths is None else widths[number]
+        table.add_column(column, no_wrap=number == 0, overflow="fold", width=width)
+    for row in cells:
+        table.add_row(*row)
+    shown.print(table)
+
+
+def column_widths(columns: Sequence[Sequence[str]], room: int) -> list[int] | None:
+    """How wide each column of texts is made, so that words stay whole as long as they can; None: as it comes.
+
+    ``columns`` hold the heading and the cells of each, ``room`` is what the widths may add up to. None where all of it fits
+    anyway, and where there is no room for anything.
+    """
+    whole = [max(cell_len(line) for text in one for line in text.split("\n")) for one in columns]
+    words = [max((cell_len(word) for text in one for word in text.split()), default=1) for one in columns]
+    if sum(whole) <= room:
+        return None
+    words[0] = whole[0]  # the name or number that the next command needs is never folded
+    cap = max(words)
+    while cap >= NARROWEST and words[0] + sum(min(one, cap) for one in words[1:]) > room:
+        cap -= 1
+    if cap < NARROWEST:
+        return None
+    widths = [words[0], *(min(one, cap) for one in words[1:])]
+    spare = room - sum(widths)
+    for number in sorted(range(len(widths)), key=lambda one: whole[one] - widths[one]):
+        lack = whole[number] - widths[number]
+        if lack <= min(SMALL_LACK, spare):
+            widths[number] += lack
+            spare -= lack
+    for _ in range(spare):
+        longest = max(range(len(widths)), key=lambda one: whole[one] / widths[one])
+        widths[longest] += 1
+    return widths
 
 
 def say(text: str = "", style: str = "") -> None:

@@ -33,7 +33,7 @@ from outbound.store.rows import (
 )
 from outbound.store.suppression import refuse_suppressed
 from outbound.store.untrusted import refuse_untrusted
-from threads.schema import threads
+from threads.schema import contacts, threads
 from threads.store.errors import RefusedRecord
 from threads.store.row_reading import well_typed
 from threads.store.values import MAX_LINE, storable
@@ -180,9 +180,12 @@ def retry_now(conn: Connection, outgoing_id: int, now: datetime) -> datetime:
 
 
 def organisation_of_mail(conn: Connection, outgoing_id: int) -> int | None:
-    """Whose thread a mail is on; None for one on no thread."""
-    query = select(threads.c.organisation_id).join(outgoing, outgoing.c.thread_id == threads.c.id)
-    return conn.execute(query.where(outgoing.c.id == outgoing_id)).scalar()
+    """Whose thread a mail is on, else whose contact gets it; None where it is neither."""
+    known = outgoing.outerjoin(threads, outgoing.c.thread_id == threads.c.id).outerjoin(
+        contacts, outgoing.c.contact_id == contacts.c.id
+    )
+    whose = func.coalesce(threads.c.organisation_id, contacts.c.organisation_id)
+    return conn.execute(select(whose).select_from(known).where(outgoing.c.id == outgoing_id)).scalar()
 
 
 def cancel(conn: Connection, outgoing_id: int, now: datetime, *, actor: str) -> None:

@@ -380,3 +380,23 @@ def test_a_key_of_a_mail_on_no_thread_belongs_to_its_customer(desk) -> None:
     refused = desk(*hello, "Fabrikam")
     assert refused.code == 65, refused.out
     assert len(desk("outbox", "list", "--json").json) == 1
+
+
+def test_what_is_done_with_a_mail_on_no_thread_is_erased_with_its_customer(desk) -> None:
+    assert desk("compose", "write", "test-notification", "--org", "Contoso", "--to", CONTACTS["en"]).code == 0
+    assert desk("outbox", "cancel", "1").code == 0
+    retried = desk("outbox", "retry", "1")
+    assert retried.code == 0
+    assert "no approval" not in retried.out
+    told = {one["act"] for one in desk("audit", "show", "--org", "Contoso", "--json").json}
+    assert {"test-notification-written", "mail-cancelled", "mail-retried"} <= told
+    assert desk("orgs", "erase", "Contoso", "--yes").code == 0
+    assert desk("outbox", "list", "--json").json == []
+    assert CONTACTS["en"] not in desk("audit", "show", "--json").out
+
+
+def test_a_retry_of_mail_that_nobody_approved_says_that_it_is_no_approval(desk, monkeypatch) -> None:
+    monkeypatch.setenv("EXPERTMAIL_SENDING__SECOND_PERSON", "test-notification")
+    written = desk("compose", "write", "test-notification", "--org", "Contoso", "--to", CONTACTS["en"])
+    assert "awaiting approval" in written.out, written.err
+    assert "expertmail approvals show 1" in desk("outbox", "retry", "1").out
