@@ -189,6 +189,11 @@ def about(organisation: str, title: str, note: str) -> str:
     return f"{told}. {note}" if note else told
 
 
+def tells_names(order: AutomaticOrder) -> bool:
+    """Whether an order's mail is an alert that names customers and people, so that its way has to be protected."""
+    return order.kind is MailKind.ALERT and any(name.startswith("about_") for name in order.params)
+
+
 @dataclass(frozen=True, slots=True)
 class AlertFacts:
     """What an alert says: counts in words, one line for each listed event, and how many are not listed."""

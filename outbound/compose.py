@@ -6,9 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from outbound.alerts import alert_facts
+from outbound.alerts import alert_facts, tells_names
 from outbound.code_orders import answer_facts
-from outbound.disclosure import NO_DETAILS, UNRULED, Disclosure, DisclosureRules, disclosure_to
+from outbound.disclosure import (
+    LONG_ALERT,
+    NO_DETAILS,
+    UNRULED,
+    Disclosure,
+    DisclosureRules,
+    disclosure_to,
+)
 from outbound.errors import ComposeError
 from outbound.mail_code import MailCode, MailCodes
 from outbound.model import (
@@ -233,7 +240,9 @@ def compose_automatic(
         in_reply_to=order.in_reply_to,
         references=_chain(office, thread, () if order.in_reply_to is None else (order.in_reply_to,)),
         code=None if contact is None else _code(office, one),
-        disclosure=_disclosure(order.kind, office, order.address, contact),
+        disclosure=LONG_ALERT
+        if tells_names(order)
+        else _disclosure(order.kind, office, order.address, contact),
     )
     return render(draft, office.templates.get(order.kind, language), letterhead, one)
 

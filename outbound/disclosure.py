@@ -61,12 +61,14 @@ UNRULED = DisclosureRules(Tlp.CLEAR)
 class Disclosure:
     """Whether a mail holds the details, and why, in words that hold nothing of the mail and name nobody.
 
-    ``needs_tls``: it does for the sake of TLS, and so is handed over under TLS with a checked certificate only.
+    ``needs_tls``: it does for the sake of TLS, and so is handed over under TLS with a checked certificate only. ``permitted``:
+    it does because the contact allows it, for the contact's own mailbox.
     """
 
     full: bool
     reason: str
     needs_tls: bool = False
+    permitted: bool = False
 
     @property
     def words(self) -> str:
@@ -78,6 +80,11 @@ class Disclosure:
 
 NO_DETAILS = Disclosure(full=True, reason="")
 """Of mail that says the same to everybody."""
+
+LONG_ALERT = Disclosure(
+    full=True, reason="an alert to experts in its long form, whose way has to be protected", needs_tls=True
+)
+"""Of an alert with names in it: the settings let it be written only where the way was protected then."""
 
 _INCLUDED = "details included"
 
@@ -132,7 +139,8 @@ def decide(tlp: Tlp, *, allowed: bool, external: bool, way: Way) -> Disclosure:
     if tlp in (Tlp.CLEAR, Tlp.GREEN):
         return Disclosure(full=True, reason=f"TLP:{tlp.value}")
     if allowed:
-        return Disclosure(full=True, reason=f"TLP:{tlp.value}, and the contact allows details by mail")
+        reason = f"TLP:{tlp.value}, and the contact allows details by mail"
+        return Disclosure(full=True, reason=reason, permitted=True)
     if tlp is Tlp.RED:
         return Disclosure(full=False, reason="TLP:RED, and the contact has not allowed details by mail")
     if tlp is Tlp.AMBER_STRICT and external:

@@ -16,7 +16,8 @@ _SUBJECT = re.compile(rb"^Subject:[ \t]*", re.MULTILINE)
 def redirected(mail: Rendered, to: str) -> Rendered:
     """The mail for ``to`` instead of its recipient, who stands in a field of its own. The envelope's recipient is changed.
 
-    ``To`` keeps the recipient: what is looked at in a trial is the mail as the customer would see it. Raises ComposeError.
+    ``To`` keeps the recipient: what is looked at in a trial is the mail as the customer would see it. Details that the contact
+    allowed for its own mailbox go to another one under checked TLS only. Raises ComposeError.
     """
     head, end, body = mail.raw.partition(b"\r\n\r\n")
     found = _SUBJECT.search(head)
@@ -29,4 +30,5 @@ def redirected(mail: Rendered, to: str) -> Rendered:
         raw=marked + b"\r\n" + told + end + body,
         rcpt_to=to,
         subject=f"{MARK} {mail.subject}",
+        disclosure=replace(mail.disclosure, needs_tls=mail.disclosure.needs_tls or mail.disclosure.permitted),
     )

@@ -84,8 +84,11 @@ def look(conn: Connection, rules: AlertRules, now: datetime) -> Look:
     progress = conn.execute(select(alert_progress.c.seen_to)).scalar()
     if progress is None:
         return Look(Due((), (), ()), None)
+    if progress > now:
+        progress = now - OVERLAP
     since = max(progress, now - LOOK_BACK)
-    last = {row.destination: row.last_at for row in conn.execute(select(alert_turns))}
+    # A clock that was ahead for a while has left times to come; until they have passed experts would hear of nothing.
+    last = {row.destination: row.last_at for row in conn.execute(select(alert_turns)) if row.last_at <= now}
     return Look(due(_events(conn, rules, since), rules, last, now), progress)
 
 

@@ -339,8 +339,11 @@ def _delivery_of(row: Row[Any], now: datetime, rules: DisclosureRules) -> Delive
 
 
 def _by_now(row: Row[Any], rules: DisclosureRules) -> Disclosure:
-    """What a mail of ours that holds details may hold by now. A contact who has left allows nothing, and is outside."""
-    if row.next_hop is not None or not includes_details(row.disclosure):
+    """What a mail of ours that holds details may hold by now.
+
+    A contact who has left allows nothing, and is outside. Alerts go to experts, who have no TLP.
+    """
+    if row.next_hop is not None or row.kind == MailKind.ALERT or not includes_details(row.disclosure):
         return NO_DETAILS
     gone = row.left_at is not None
     standing = Standing(

@@ -175,6 +175,19 @@ def test_what_the_record_says_of_mail_without_details(words):
     assert includes_details(decide(Tlp.CLEAR, allowed=False, external=False, way=Way.OPEN).words)
 
 
+@pytest.mark.parametrize(
+    ("tlp", "permitted", "needs_tls"), [(Tlp.RED, True, True), (Tlp.GREEN, False, False)]
+)
+def test_what_a_contact_allowed_for_its_own_mailbox_goes_to_that_of_a_trial_under_checked_tls_only(
+    world, office, signer, record, tlp, permitted, needs_tls
+):
+    contact = allowed(world, record.contact, tlp) if permitted else world.write(set_tlp, record.contact, tlp)
+    trial = replace(signer, test_to="trial@desk.test")
+    queue(world, office, trial, record.incident, contact, OPEN)
+    (mail,) = world.write(lease_due, NOW, "w", 5, OPEN)
+    assert (mail.rcpt_to, mail.unapproved, mail.needs_tls) == ("trial@desk.test", "", needs_tls)
+
+
 # -- the condition is part of what was approved -------------------------------------------------------------
 @pytest.mark.parametrize("loosened", [True, False])
 def test_a_row_whose_need_of_tls_was_changed_is_not_what_was_approved(

@@ -53,15 +53,21 @@ BOB = ("bob@contoso.test", "Bob May")
 def look(world, now, rules=RULES):
     """What one look of a node does: the mails that experts are told of."""
     found = world.write(due_alarms, rules, now)
-    return [one for one in (world.write(raise_alarm, number, rules, now) for number in found) if one is not None]
+    return [
+        one for one in (world.write(raise_alarm, number, rules, now) for number in found) if one is not None
+    ]
 
 
 def notes(world):
-    return [one.text for one in world.timeline() if one.kind is EntryKind.NOTE and one.actor == "late-delivery"]
+    return [
+        one.text for one in world.timeline() if one.kind is EntryKind.NOTE and one.actor == "late-delivery"
+    ]
 
 
 def put(world, table, **values):
-    with_ = {"deliveries": deliveries, "outgoing": outgoing, "threads": threads, "approvals": approvals}[table]
+    with_ = {"deliveries": deliveries, "outgoing": outgoing, "threads": threads, "approvals": approvals}[
+        table
+    ]
     world.write(lambda conn: conn.execute(with_.update().values(**values)))
 
 
@@ -81,7 +87,9 @@ def test_the_severity_says_after_how_long_mail_is_late(world, mail, severity):
     (told,) = look(world, due)
     assert (told.outgoing_id, told.severity) == (mail, severity)
     minutes = AFTER[severity or Severity.MEDIUM] // MINUTE
-    assert notes(world)[0].startswith(f"Mail {mail} to ana@contoso.test was not accepted within {minutes} minutes: ")
+    assert notes(world)[0].startswith(
+        f"Mail {mail} to ana@contoso.test was not accepted within {minutes} minutes: "
+    )
 
 
 STATES = {
@@ -145,7 +153,9 @@ def give_up(world, _record, mail):
 
 
 def refuse(world, _record, mail):
-    world.write(change, mail, NOW, state=DeliveryState.FAILED.value, last_reply="refused by ben: wrong customer")
+    world.write(
+        change, mail, NOW, state=DeliveryState.FAILED.value, last_reply="refused by ben: wrong customer"
+    )
 
 
 @pytest.mark.parametrize("what", [resolve, make_quiet, make_test, make_inquiry, accept, give_up, refuse])
@@ -227,8 +237,12 @@ def test_the_next_contact_and_the_telephone(to, contact_id, people, phones, foll
     late = LateMail(7, to, contact_id, None, DeliveryState.DEFERRED, people, tuple(map(with_phone, phones)))
     assert (next_contact(late), to_telephone(late)) == (following, called and with_phone(called))
     said = late_note(late, RULES)
-    assert (f"Next contact: {following.name} <{following.address}>." if following else "no other contact") in said
-    assert (f"Telephone {called.name} <{called.address}>: +1 {called.id}." if called else "find one, and call") in said
+    assert (
+        f"Next contact: {following.name} <{following.address}>." if following else "no other contact"
+    ) in said
+    assert (
+        f"Telephone {called.name} <{called.address}>: +1 {called.id}." if called else "find one, and call"
+    ) in said
 
 
 def test_who_gets_no_mail_of_ours_is_not_the_next_contact_but_can_be_called(world, record, mail):
@@ -296,7 +310,9 @@ def test_whoever_wrote_it_is_told_once_and_only_the_longer_form_names_people(wor
         assert world.write(order_alerts, rules, at + timedelta(days=days)) == ()
     ((address, line),) = told(record)
     assert address == "ana@desk.test"
-    assert line.startswith("INC-000001: a mail was not accepted in time; write to the next contact, or telephone, 2026")
+    assert line.startswith(
+        "INC-000001: a mail was not accepted in time; write to the next contact, or telephone, 2026"
+    )
     assert line.isprintable()
     assert ("Contoso: Odd sign-in. Mail " in line) is long
     assert ("<bob@contoso.test>: +1 555 0100." in line) is long
@@ -313,6 +329,39 @@ def test_a_long_title_does_not_push_the_number_out_of_the_alert(world, record, m
     world.clock.now = NOW + HOUR
     world.work()  # and it can be composed
     assert any(b"+1 555 0100" in one.raw for one in world.transport.given if one.rcpt_to == "ana@desk.test")
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_an_alert_that_names_people_goes_under_checked_tls_whatever_the_settings_say_by_then(
+    world, record, mail, long
+):
+    """Its form is chosen when it is ordered; before it is composed, or sent, the way out may be another one."""
+    rules = replace(TEAM, long=long)
+    world.write(order_alerts, rules, NOW)
+    look(world, NOW + HOUR)
+    world.write(order_alerts, rules, NOW + HOUR)
+    world.clock.now = NOW + HOUR
+    world.work()
+    (sent,) = [one for one in world.transport.given if one.rcpt_to == "ana@desk.test"]
+    assert sent.needs_tls is long
+
+
+@pytest.mark.parametrize("ahead", [MINUTE, timedelta(days=1), timedelta(days=6)])
+def test_a_clock_that_was_ahead_for_a_while_keeps_nothing_from_being_told(world, record, mail, ahead):
+    """Something was told in the time that never was, so that the marks lie there."""
+    world.write(order_alerts, TEAM, NOW)
+    world.queue("early")
+    early, other = world.outbox()[0].outgoing_id, mail
+    world.write(raise_alarm, early, LateRules({Severity.MEDIUM: timedelta(0)}), NOW + ahead)
+    assert world.write(order_alerts, TEAM, NOW + ahead) == (OrderOutcome.ORDERED,)
+    back = NOW + timedelta(seconds=1)
+    world.write(raise_alarm, other, LateRules({Severity.MEDIUM: timedelta(0)}), back)
+    looks = [back + timedelta(minutes=n) for n in range(20)]
+    assert [one for at in looks for one in world.write(order_alerts, TEAM, at)].count(
+        OrderOutcome.ORDERED
+    ) >= 1
+    said = " ".join(line for _, *lines in told(record) for line in lines)
+    assert said.count("was not accepted in time") >= 2
 
 
 def test_a_late_reminder_is_told_to_the_team(world, record, mail):
@@ -356,7 +405,9 @@ def test_what_waited_for_its_approval_and_then_for_the_server_is_told_of_for_bot
 def test_under_a_moving_clock_each_mail_is_told_of_once_and_in_time(world, mail):
     """Refused for now for a day: the looks come every half a minute around the alarm, then hourly."""
     world.transport.answers = [Handover("mx", Reply(450, "later"), Failure.REFUSED_FOR_NOW)] * 100
-    looks = [NOW + timedelta(seconds=30 * n) for n in range(130)] + [NOW + timedelta(hours=n) for n in range(2, 40)]
+    looks = [NOW + timedelta(seconds=30 * n) for n in range(130)] + [
+        NOW + timedelta(hours=n) for n in range(2, 40)
+    ]
     heard = []
     for at in looks:
         world.clock.now = at
@@ -437,10 +488,18 @@ def test_eight_workers_at_once_tell_of_each_mail_once_on_either_database(shared:
         add_contact(conn, customer.id, *BOB, NOW, phone="+1 555 0100")
         incident = open_incident(conn, customer.id, "Odd sign-in", NOW, severity=Severity.HIGH)
         numbers = [
-            conn.execute(insert(outgoing).values(**row(number, incident.id)).returning(outgoing.c.id)).scalar_one()
+            conn.execute(
+                insert(outgoing).values(**row(number, incident.id)).returning(outgoing.c.id)
+            ).scalar_one()
             for number in range(5)
         ]
-        waits = {"state": "queued", "attempts": 0, "next_attempt_at": NOW, "last_reply": "", "updated_at": NOW}
+        waits = {
+            "state": "queued",
+            "attempts": 0,
+            "next_attempt_at": NOW,
+            "last_reply": "",
+            "updated_at": NOW,
+        }
         conn.execute(insert(deliveries), [{"outgoing_id": number, **waits} for number in numbers])
     now, begin, said = NOW + AFTER[Severity.HIGH], threading.Barrier(8), []
 
@@ -476,7 +535,13 @@ def test_a_look_goes_from_the_incidents_to_their_mails_and_never_through_all_mai
     with record.database.writing() as conn:
         mails = [{**row(number, None), "id": number} for number in range(1, 5_001)]
         mails[-1]["thread_id"] = record.incident.id
-        waits = {"state": "queued", "attempts": 0, "next_attempt_at": NOW, "last_reply": "", "updated_at": NOW}
+        waits = {
+            "state": "queued",
+            "attempts": 0,
+            "next_attempt_at": NOW,
+            "last_reply": "",
+            "updated_at": NOW,
+        }
         conn.execute(insert(outgoing), mails)
         conn.execute(insert(deliveries), [{"outgoing_id": one["id"], **waits} for one in mails])
         if counted:
@@ -520,6 +585,8 @@ def test_a_database_that_is_away_and_a_fault_of_ours_end_no_looks(world, record,
 
     monkeypatch.setattr("expertmail.late_mail.due_alarms", look_once)
     writer: Writer = record.writer
-    keeper = LateMailKeeper(record.database, writer, rules=lambda: RULES, clock=world.clock, look_seconds=0.01)
+    keeper = LateMailKeeper(
+        record.database, writer, rules=lambda: RULES, clock=world.clock, look_seconds=0.01
+    )
     asyncio.run(asyncio.wait_for(keeper.run(), 20))
     assert faults == []
