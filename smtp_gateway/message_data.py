@@ -55,7 +55,11 @@ class MessageData(Commands):
         self.busy = True
         self._deadline = self.loop.time() + self._limits.data_seconds
         self._reception = Reception(
-            content, memory=gateway.memory, disk=gateway.disk, folder=gateway.settings.spool
+            content,
+            memory=gateway.memory,
+            disk=gateway.disk,
+            spare=gateway.spare,
+            folder=gateway.settings.spool,
         )
         return self._reception
 

@@ -20,6 +20,7 @@ from smtp_gateway.observer import NobodyWatching, Observer
 from smtp_gateway.paths import Path
 from smtp_gateway.protocol import GatewaySession
 from smtp_gateway.quota import Quota
+from smtp_gateway.reception import SPARE_FOR_ALL
 from smtp_gateway.recipient_check import RecipientCheck
 from smtp_gateway.replies import SmtpRefusal, SmtpReply
 from smtp_gateway.routes import Mailboxes, Route
@@ -71,6 +72,7 @@ class GatewayServer:
         self._under_way = self._quota(limits.connections, Field.MESSAGES)
         self.memory = self._quota(limits.in_flight_bytes, Field.MEMORY_OCTETS)
         self.disk = self._quota(limits.spool_bytes, Field.DISK_OCTETS)
+        self.spare = Quota(SPARE_FOR_ALL)
         self.admission = Admission(limits, None if among is None else among.admission)
         self._acceptor: Acceptor | None = None
         self._port = settings.port

@@ -26,7 +26,9 @@ class Gateway(Protocol):
     memory: Quota
     """Octets of large messages that are being judged and stored."""
     disk: Quota
-    """Octets of large messages that are being received."""
+    """Octets of large messages that are being received, on disk."""
+    spare: Quota
+    """And those that may stay in memory as long as there is enough of it."""
     admission: Admission
     """Connections and messages by address and network."""
 

@@ -268,8 +268,8 @@ def test_pipelined_chunks_of_a_failed_message_are_one_error_and_not_the_end_of_t
 
 
 def test_a_temporary_failure_stays_one_for_all_chunks_on_their_way() -> None:
-    wire = BEGIN + bdat(b"x" * 400_000) + bdat(b"x" * 400_000) + bdat(b"", last=True)
-    said, got = asyncio.run(_said(wire, Limits(spool_bytes=500_000)))
+    wire = BEGIN + bdat(b"x" * 2_000_000) + bdat(b"x" * 2_000_000) + bdat(b"", last=True)
+    said, got = asyncio.run(_said(wire, Limits(spool_bytes=2_500_000)))
     assert (said[3:], got) == ([CHUNK, "452 4.3.1", "452 4.3.1"], [])
 
 

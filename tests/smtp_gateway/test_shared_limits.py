@@ -15,7 +15,7 @@ from smtp_gateway.server import GatewayServer
 from smtp_gateway.shared_memory import Field, SharedMemory
 from tests.smtp_gateway.world import BOXES, Talk, client, now
 
-LARGE = b"Subject: large\r\n\r\n" + b"0123456789abcde\r\n" * 40_000
+LARGE = b"Subject: large\r\n\r\n" + b"0123456789abcde\r\n" * 200_000  # more than stays in memory
 
 
 async def _taken(envelope: Envelope) -> SmtpReply:

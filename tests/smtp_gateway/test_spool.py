@@ -13,7 +13,8 @@ import pytest
 
 from smtp_gateway.content import Content
 from smtp_gateway.quota import Quota
-from smtp_gateway.reception import MEMORY_MAX, Reception
+from smtp_gateway.reception import MEMORY_MAX, SPARE_FOR_ALL, SPARE_MAX, Reception
+from smtp_gateway.replies import SmtpRefusal
 from smtp_gateway.spool import Spool
 from tests.smtp_gateway.world import bare_gateway, client
 
@@ -70,8 +71,78 @@ def test_a_large_message_comes_whole_and_in_its_digest_by_both_ways(tmp_path: Pa
     asyncio.run(scenario())
 
 
-def reception(cap: int, folder: Path, *, memory: int = 10**9, disk: int = 10**9) -> Reception:
-    return Reception(Content(cap), memory=Quota(memory), disk=Quota(disk), folder=folder)
+def reception(
+    cap: int, folder: Path, *, memory: int = 10**9, disk: int = 10**9, spare: int | Quota = 0
+) -> Reception:
+    left = Quota(spare) if isinstance(spare, int) else spare
+    return Reception(Content(cap), memory=Quota(memory), disk=Quota(disk), spare=left, folder=folder)
+
+
+async def filled(one: Reception, octets: int, step: int = 100_000) -> Reception:
+    """A reception that so much has come in for, as a session does it."""
+    for at in range(0, octets, step):
+        one.content.add(b"x" * min(step, octets - at))
+        if one.unsettled:
+            await one.settle()
+    return one
+
+
+def test_a_large_message_needs_no_disk_while_there_is_memory_to_spare(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        left = Quota(SPARE_FOR_ALL)
+        one = await filled(reception(10**8, tmp_path / "there is no such folder", spare=left), 2_000_000)
+        assert 0 < left.taken <= SPARE_MAX
+        assert await one.octets() == b"x" * 2_000_000
+        assert (left.taken, one.in_memory) == (0, 2_000_000), "it counts as a message that is judged from here on"
+        one.close()
+        assert one._memory.taken == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_message_over_what_may_stay_goes_to_disk_as_a_whole_and_gives_the_memory_back(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        left = Quota(SPARE_FOR_ALL)
+        one = await filled(reception(10**8, tmp_path, spare=left), SPARE_MAX + MEMORY_MAX + 100_000)
+        assert (left.taken, one.content.held <= MEMORY_MAX) == (0, True)
+        assert one._disk.taken > SPARE_MAX
+        assert await one.octets() == b"x" * (SPARE_MAX + MEMORY_MAX + 100_000)
+        one.close()
+
+    asyncio.run(scenario())
+
+
+def test_who_holds_all_the_spare_memory_sends_the_others_to_the_disk_and_no_further(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        left = Quota(SPARE_FOR_ALL)
+        held = [await filled(reception(10**8, tmp_path, spare=left), 2_000_000) for _ in range(20)]
+        assert left.taken <= SPARE_FOR_ALL
+        assert sum(one.content.held for one in held) <= SPARE_FOR_ALL + 20 * MEMORY_MAX
+        assert [await one.octets() == b"x" * 2_000_000 for one in held] == [True] * 20
+        for one in held:
+            one.close()
+        assert left.taken == 0
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("end", ["too large", "the client leaves", "no memory for it"])
+def test_spare_memory_is_given_back_however_a_message_ends(tmp_path: Path, end: str) -> None:
+    async def scenario() -> None:
+        left = Quota(SPARE_FOR_ALL)
+        cap = 1_500_000 if end == "too large" else 10**8
+        one = await filled(reception(cap, tmp_path, memory=1_000_000, spare=left), 1_400_000)
+        assert left.taken > 0
+        if end == "too large":
+            await filled(one, 300_000)
+            assert left.taken == 0, "while the rest is read and thrown away"
+        elif end == "no memory for it":
+            with pytest.raises(SmtpRefusal, match="452"):
+                await one.octets()
+        one.close()
+        assert (left.taken, one._memory.taken, one._disk.taken) == (0, 0, 0)
+
+    asyncio.run(scenario())
 
 
 def test_small_messages_never_touch_the_disk(tmp_path: Path) -> None:
@@ -108,10 +179,10 @@ def test_a_client_that_leaves_between_chunks_leaves_nothing_on_the_disk(tmp_path
         async with bare_gateway(spool=tmp_path) as (server, _):
             async with client(server.port) as talk:
                 await talk.ehlo()
-                talk.send(b"MAIL FROM:<>\r\nRCPT TO:<query@experts.test>\r\nBDAT 900000\r\n" + b"x" * 900_000)
+                talk.send(b"MAIL FROM:<>\r\nRCPT TO:<query@experts.test>\r\nBDAT 3000000\r\n" + b"x" * 3_000_000)
                 for _ in range(3):
                     assert (await talk.reply()).startswith("250")
-                assert server.disk.taken > 600_000
+                assert server.disk.taken > 2_000_000
                 talk.writer.transport.abort()
             for _ in range(100):
                 await asyncio.sleep(0.01)

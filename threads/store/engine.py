@@ -27,8 +27,10 @@ from threads.store.turn import begin_in_turn
 
 # How long a writer waits for another process's transaction before it gives up with StoreUnavailable.
 BUSY_TIMEOUT_MS = 5_000
-# Pages (4 KiB) in the log before it is copied back: large enough that a burst of mail does not stall on it.
-WAL_CHECKPOINT_PAGES = 4_000
+# Of a new database file. A large message is written page by page, twice: half as many cost a fifth less.
+PAGE_OCTETS = 8_192
+# Pages in the log before it is copied back (16 MB): large enough that a burst of mail does not stall on it.
+WAL_CHECKPOINT_PAGES = 2_000
 # Mail of customers: nobody else on the machine reads it.
 DATABASE_MODE = 0o600
 
@@ -160,6 +162,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    cursor.execute(f"PRAGMA page_size = {PAGE_OCTETS}")  # says nothing to a file that is there
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
