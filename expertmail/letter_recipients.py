@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from expertmail.letter_values import Letter, LetterRefused, RefusalKind
 from outbound.compose import OutsideAddress
+from outbound.header import spellings
 from outbound.model import MailKind
 from outbound.store.suppression import refuse_suppressed
 from outbound.store.untrusted import refuse_untrusted
@@ -23,7 +24,7 @@ def recipient(
 
     LetterRefused for one outside without a reason, and for one that gets no such mail.
     """
-    found = find_contacts(conn, address)
+    found = _contacts_at(conn, address)
     mine = [one for one in found if one.organisation_id == customer.id]
     if mine:
         # One address may be a contact of each kind, with a language and a TLP for each: the mail's own kind says which.
@@ -51,7 +52,7 @@ def outside_of(conn: Connection, letter: Letter, customer: Organisation) -> tupl
     return tuple(
         address
         for address in {one.strip().lower(): one for one in letter.to}.values()
-        if all(one.organisation_id != customer.id for one in find_contacts(conn, address))
+        if all(one.organisation_id != customer.id for one in _contacts_at(conn, address))
     )
 
 
@@ -65,12 +66,17 @@ def of_others(
     told: list[str] = []
     for one in recipients:
         if isinstance(one, OutsideAddress):
-            known = [c.organisation_id for c in find_contacts(conn, one.address)]
+            known = [c.organisation_id for c in _contacts_at(conn, one.address)]
             told += [
                 f"{one.address} is a contact of {organisation(conn, whose).name}, not of the customer of {letter.reference}"
                 for whose in [whose for whose in known if letter.may_tell_of(whose)][:1]
             ]
     return tuple(told)
+
+
+def _contacts_at(conn: Connection, address: str) -> tuple[Contact, ...]:
+    """The contacts with an address, however its domain is written there and here: who is known is nobody outside."""
+    return tuple(one for form in spellings(address) for one in find_contacts(conn, form))
 
 
 def _addressed(letter: Letter) -> ContactKind:
@@ -90,9 +96,10 @@ def _refuse(
     hear of all customers is told why only where that is about the letter's own.
     """
     try:
-        refuse_suppressed(conn, address)
-        for contact_id in (None, *(one.id for one in known_as)):
-            refuse_untrusted(conn, letter.kind, address, contact_id)
+        for one_form in spellings(address):
+            refuse_suppressed(conn, one_form)
+            for contact_id in (None, *(one.id for one in known_as)):
+                refuse_untrusted(conn, letter.kind, one_form, contact_id)
     except RefusedRecord as error:
         marked = [(one, untrusted_recipient(conn, address, one.id)) for one in known_as]
         own = [name in (None, customer.name) for one, name in marked if one.organisation_id == customer.id]

@@ -72,6 +72,17 @@ def mailbox(address: str) -> str:
         raise HeaderError("The domain of the address is not a valid domain name.") from error
 
 
+def spellings(address: str) -> tuple[str, ...]:
+    """The forms in which a record may have an address: as it is, and its domain in A-labels and in U-labels (RFC 5890 2.3.2.1)."""
+    address = address.strip()
+    try:
+        wire = mailbox(address)
+        local, _, domain = wire.rpartition("@")
+        return tuple(dict.fromkeys((address, wire, f"{local}@{idna.decode(domain)}")))
+    except (HeaderError, idna.IDNAError, UnicodeError):  # whoever sends to it hears what is wrong
+        return (address,)
+
+
 @lru_cache(maxsize=1_024)  # our own domains and those of the customers of the day: each mail names three
 def _a_labels(domain: str) -> str:
     return idna.encode(domain, uts46=True, std3_rules=True).decode("ascii").lower()

@@ -285,3 +285,31 @@ def test_who_may_not_hear_of_all_still_hears_of_its_own_customer(
     assert command("orgs", "distrust", "Contoso", "--reason", "stolen session").code == 0
     with pytest.raises(LetterRefused, match="The mail of Contoso is marked untrusted"):
         office.post(replace(HELLO, customers=own))
+
+
+SPELT = ("mo@b\u00fccher.test", "MO@xn--bcher-kva.TEST", "Mo@B\u00dcCHER.test")
+
+
+@pytest.mark.parametrize("written", SPELT)
+@pytest.mark.parametrize("stored", SPELT)
+def test_an_address_is_the_same_however_its_domain_is_written(
+    office: Office, command: Callable[..., Any], stored: str, written: str
+) -> None:
+    letter = replace(HELLO, to=(written,))
+    assert command("orgs", "add", "Fabrikam").code == 0
+    assert command("contacts", "add", stored, "--name", "Mo", "--org", "Fabrikam").code == 0
+    with pytest.raises(LetterRefused, match="no contact"):
+        office.post(letter)
+    outside = replace(letter, outside="they asked")
+    composed = compose_letter(office.world, office.database, outside, datetime.now(UTC))
+    assert any("Fabrikam" in note for note in composed.notes)
+    assert command("orgs", "distrust", "Fabrikam", "--reason", "stolen session").code == 0
+    with pytest.raises(LetterRefused, match="The mail of Fabrikam is marked untrusted"):
+        office.post(outside)
+    assert command("contacts", "add", stored, "--name", "Mo", "--org", "Contoso", "--tlp", "RED").code == 0
+    (mail,) = compose_letter(office.world, office.database, letter, datetime.now(UTC)).mails
+    assert not mail.disclosure.full
+    assert command("outbox", "suppress", stored, "--reason", "left").code == 0
+    with pytest.raises(LetterRefused, match="is suppressed"):
+        office.post(letter)
+    assert office.queued() == 0
