@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, not_, or_, select, update
 
 from outbound.late_delivery import GIVEN_UP, NOT_ACCEPTED, WATCHED, LateMail, LateRules, late_note
-from outbound.model import DeliveryState
+from outbound.model import DeliveryState, MailKind
 from outbound.schema import approvals, deliveries, late_mails, outgoing, quiet_threads
 from outbound.store.reminders import people_of, reachable
 from outbound.store.rows import state_of
@@ -113,6 +113,8 @@ def still_late() -> ColumnElement[bool]:
         threads.c.kind == ThreadKind.INCIDENT.value,
         threads.c.state != State.RESOLVED.value,
         threads.c.merged_into.is_(None),
+        # A reminder that waits for its next try is withdrawn then where the customer has answered: nobody waits for it.
+        or_(outgoing.c.kind != MailKind.REMINDER.value, threads.c.state == State.AWAITING_CUSTOMER.value),
         # A damaged word is no reason to be silent about a mail.
         deliveries.c.state.not_in([one.value for one in DeliveryState if one not in NOT_ACCEPTED]),
         *(not_(deliveries.c.last_reply.startswith(words)) for words in GIVEN_UP),

@@ -139,6 +139,12 @@ def make_test(world, _record, _mail):
     put(world, "outgoing", subject="[TEST] [INC-000001] Odd sign-in")
 
 
+def answer_reminder(world, record, _mail):
+    """It is a reminder, and the customer's answer has put the incident in progress."""
+    put(world, "outgoing", kind=MailKind.REMINDER.value)
+    world.write(set_state, record.incident.id, State.IN_PROGRESS, NOW, actor="Ana")
+
+
 def make_inquiry(world, record, _mail):
     inquiry = world.write(open_inquiry, record.incident.organisation_id, "Buy now", NOW)
     put(world, "outgoing", thread_id=inquiry.id)
@@ -158,7 +164,9 @@ def refuse(world, _record, mail):
     )
 
 
-@pytest.mark.parametrize("what", [resolve, make_quiet, make_test, make_inquiry, accept, give_up, refuse])
+@pytest.mark.parametrize(
+    "what", [resolve, make_quiet, make_test, make_inquiry, answer_reminder, accept, give_up, refuse]
+)
 @pytest.mark.parametrize("meanwhile", [False, True])
 def test_nobody_is_told_of(world, record, mail, what, meanwhile):
     """Also where it happens between the look and the transaction that tells."""
