@@ -204,8 +204,8 @@ class Dialogue:
         self._note(f"> ({len(raw)} octets and the final dot)")
         end = b".\r\n" if raw.endswith(b"\r\n") else b"\r\n.\r\n"
         self.in_step = False
-        self.in_doubt = True
         connection.replies.send(_dots_doubled(raw) + end)
+        self.in_doubt = True
         answer = await connection.replies.next(self.timeouts.data)
         reply = Reply(answer.code, plain_reply(answer.message))
         taken = answer.code == _TAKEN

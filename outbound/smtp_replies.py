@@ -59,10 +59,14 @@ class Replies(asyncio.Protocol):
         return not (self._said or self._ended or self._transport.is_closing())
 
     def send(self, data: bytes) -> None:
-        """Write a command, several, or a message. What was said before is no answer to it and is dropped."""
+        """Write a command, several, or a message; ConnectionError where nobody takes it.
+
+        NotSmtpError where more was said than was asked for: it would be taken for the answer, or the answer for another's.
+        """
+        if self._said:
+            raise NotSmtpError
         if self._ended or self._transport.is_closing():
             raise ConnectionResetError
-        self._said.clear()
         self._transport.write(data)
 
     def abort(self) -> None:

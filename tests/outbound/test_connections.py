@@ -308,6 +308,26 @@ def test_an_answer_that_cannot_be_one_to_the_command_ends_the_connection(step, a
     assert all(raw in (FIRST.raw, SECOND.raw) for _, raw in server.taken)
 
 
+@pytest.mark.parametrize(
+    ("step", "answers"),
+    [
+        ("MAIL", "250 ok\r\n250 ok"),
+        ("RCPT", "250 ok\r\n250 ok"),
+        ("RCPT", "250 ok\r\n354 go\r\n250 taken"),
+        ("DATA", "354 go\r\n250 taken"),
+        ("DATA", "354 go\r\n421 4.3.2 shutting down"),
+    ],
+)
+@pytest.mark.parametrize("extensions", [(), ("PIPELINING",)])
+def test_a_mail_is_not_sent_to_a_server_that_says_more_than_it_was_asked(step, answers, extensions):
+    """What was said before the dot is no answer to it."""
+    server = Server({(0, step, 1): answers}, extensions=extensions)
+    first, second = delivered(server, FIRST, SECOND)
+    assert (first.failure, first.in_doubt) == (Failure.PROTOCOL, False)
+    assert second.failure is None
+    assert server.taken == [(1, SECOND.raw)]
+
+
 @pytest.mark.parametrize("step", ["MAIL", "RCPT"])
 @pytest.mark.parametrize("extensions", [(), ("PIPELINING",)])
 def test_the_first_digit_of_an_answer_says_what_it_means(step, extensions):
