@@ -11,6 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from sqlalchemy import select
 from starlette.exceptions import HTTPException
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
@@ -22,12 +23,14 @@ from expertmail.console.api_work import MAX_WAITING, MAX_WORKING, Places
 from expertmail.console.app import Console, ConsoleParts
 from expertmail.metrics import Metrics
 from threads.api_token import ApiToken, Scope, digest_of_token, public_id_of, token_text, why_refused
-from threads.model import EntryKind, Mark, TimelineEntry
+from threads.model import Assignee, EntryKind, Mark, State, TimelineEntry
+from threads.schema import api_requests
 from threads.store import (
     Database,
     RefusedRecord,
     add_organisation,
     append,
+    list_threads,
     open_database,
     open_incident,
     thread_by_reference,
@@ -35,7 +38,11 @@ from threads.store import (
 )
 from threads.store import thread as thread_store
 from threads.store.api_tokens import add_token, find_token, list_tokens, revoke_token
-from threads.store.thread import timeline_of
+from threads.store.circumstances import set_retention
+from threads.store.people import organisation
+from threads.store.tasks import list_tasks
+from threads.store.thread import set_state, timeline_of
+from threads.store.thread_retention import empty_thread
 
 NOW = datetime(2026, 11, 25, 10, tzinfo=UTC)
 TEXT = token_text(b"\x01" * 8, b"\x02" * 32)
@@ -348,6 +355,32 @@ def test_a_long_timeline_is_answered_with_its_end(world: World) -> None:
         for _ in range(MAX_ENTRIES):
             append(conn, thread.id, NOW, EntryKind.NOTE, actor="ana", mark=Mark.EXPERT, text="The CFO?")
     assert world.ask(f"Bearer {TEXT}").json() == told
+
+
+def test_what_was_posted_is_not_done_anew_when_its_content_is_not_kept_any_longer(world: World) -> None:
+    world.add(scopes=[Scope.WRITE_INCIDENTS])
+    headers = {"Authorization": f"Bearer {TEXT}", "Idempotency-Key": "k"}
+    posts = (
+        ("/api/v1/incidents", {"organisation": "Contoso", "title": "T"}),
+        ("/api/v1/incidents/INC-000002/tasks", {"title": "Look"}),
+    )
+    assert [world.client().post(path, json=form, headers=headers).status_code for path, form in posts] == [
+        201,
+        201,
+    ]
+    over = NOW + timedelta(days=9)
+    with world.database.writing() as conn:
+        thread = thread_by_reference(conn, "INC-000002")
+        set_retention(conn, organisation(conn, thread.organisation_id), 1)
+        set_state(conn, thread.id, State.RESOLVED, NOW, actor="ana", assigned_to=Assignee.UNASSIGNED)
+        assert empty_thread(conn, thread.id, over, by="ana")
+    again = [world.client().post(path, json=form, headers=headers) for path, form in posts]
+    assert [one.status_code for one in again] == [201, 404]
+    assert (again[0].json()["reference"], again[0].headers["idempotent-replayed"]) == ("INC-000002", "true")
+    with world.database.reading() as conn:
+        assert [one.reference for one in list_threads(conn)] == ["INC-000002", "INC-000001"]
+        assert list_tasks(conn, thread.id) == ()
+        assert set(conn.execute(select(api_requests.c.digest)).scalars()) == {""}
 
 
 def test_of_a_long_timeline_no_more_is_read_than_is_answered(world: World) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from threads.schema import api_requests
 from threads.store.errors import RefusedRecord
 from threads.store.statements import inserted
+
+_FORGOTTEN = ""
+"""Stands for the digest of content that is not kept any longer: whatever comes with the key then is a repetition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ def done_before(conn: Connection, key: str, digest: str) -> DoneRequest | None:
     row = conn.execute(select(api_requests).where(api_requests.c.key == key)).one_or_none()
     if row is None:
         return None
-    if row.digest != digest:
+    if row.digest not in (digest, _FORGOTTEN):
         raise RefusedRecord(
             "That Idempotency-Key belongs to a request with other content; nothing is done. Use a new key for new content."
         )
@@ -38,3 +41,8 @@ def note_done(
     """Write down what a request has made, in the transaction that makes it; False where another one was first."""
     values = {"key": key, "digest": digest, "thread_id": thread_id, "task": task, "at": at}
     return inserted(conn, api_requests, values)
+
+
+def forget_content(conn: Connection, thread_id: int) -> None:
+    """Keep of the requests about a thread that they were done, and no more: repeated, they must not be done anew."""
+    conn.execute(update(api_requests).where(api_requests.c.thread_id == thread_id).values(digest=_FORGOTTEN))

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Integer, Text, column, exists, or_, select, t
 
 from threads.model import Disposition, EntryKind, Mark, State
 from threads.schema import messages, organisations, threads
+from threads.store.api_requests import forget_content
 from threads.store.audit import record_act
 from threads.store.belonging import mail_on_legal_hold, on_legal_hold
 from threads.store.erasure import COPIES_AT_ONCE, EMPTIED, erasable, overwrite_deleted, remove_copies
@@ -77,7 +78,10 @@ def empty_thread(
     )
     if remove_copies(conn, conn.execute(query.limit(at_once)).all()) == at_once:
         return False
-    delete_referring(conn, references_of(conn), "threads", [thread_id], frozenset({"messages"}))
+    forget_content(conn, thread_id)
+    delete_referring(
+        conn, references_of(conn), "threads", [thread_id], frozenset({"messages", "api_requests"})
+    )
     told = "The content of this thread was removed: its customer's content is not kept longer."
     append(conn, thread_id, now, EntryKind.NOTE, actor=by, mark=Mark.AUTOMATION, text=told)
     conn.execute(update(threads).where(threads.c.id == thread_id).values(title=EMPTIED, emptied_at=now))
