@@ -81,8 +81,15 @@ def due_reminders(conn: Connection, rules: ReminderRules, now: datetime) -> tupl
     found = []
     for row in rows:
         rounds, last = steps[row.id]
+        try:
+            thread = thread_of(row)
+        except (
+            ValueError
+        ):  # a damaged word: whoever takes its step fails and tells, and the others are reminded
+            found.append((row.since, row.id))
+            continue
         waiting = Waiting(
-            thread_of(row),
+            thread,
             row.wait,
             row.since,
             rounds=rounds + row.calls,

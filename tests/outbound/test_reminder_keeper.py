@@ -14,7 +14,7 @@ from outbound.reminders import ReminderRules
 from outbound.store import list_orders
 from tests.outbound.conftest import NOW
 from threads.model import Severity, State
-from threads.schema import contacts
+from threads.schema import contacts, threads
 from threads.store.people import add_contact, add_organisation
 from threads.store.thread import open_incident, set_state
 
@@ -44,14 +44,20 @@ def test_two_nodes_that_look_at_once_order_one_reminder(world, record, monkeypat
     assert woken == [1]
 
 
-def test_a_damaged_row_keeps_no_other_customer_from_being_reminded(world, record):
-    """The one whose contact cannot be read waits longest, and so is the first to be looked at."""
+@pytest.mark.parametrize("table", ["contacts", "threads"])
+def test_a_damaged_row_keeps_no_other_customer_from_being_reminded(world, record, table):
+    """The one whose row cannot be read waits longest, and so is the first to be looked at."""
     with record.database.writing() as conn:
         other = add_organisation(conn, "Fabrikam", NOW)
         add_contact(conn, other.id, "eve@fabrikam.test", "Eve", NOW)
         theirs = open_incident(conn, other.id, "Another", NOW)
-        conn.execute(contacts.update().where(contacts.c.organisation_id != other.id).values(kind="broken"))
         set_state(conn, record.incident.id, State.AWAITING_CUSTOMER, NOW, actor="Ana")
+        if table == "contacts":
+            conn.execute(
+                contacts.update().where(contacts.c.organisation_id != other.id).values(kind="broken")
+            )
+        else:
+            conn.execute(threads.update().where(threads.c.id == record.incident.id).values(severity="broken"))
         set_state(conn, theirs.id, State.AWAITING_CUSTOMER, NOW + timedelta(minutes=1), actor="Ana")
     world.clock.now = NOW + timedelta(days=2)
     keeper = ReminderKeeper(
