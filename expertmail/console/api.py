@@ -16,7 +16,14 @@ from starlette.routing import Route
 from expertmail.console import api_incidents as incidents
 from expertmail.console.api_access import Access
 from expertmail.console.api_body import read_form
-from expertmail.console.api_forms import IncidentChange, NewIncident, NewNotification, NewTask, TaskChange
+from expertmail.console.api_forms import (
+    IncidentChange,
+    NewCustomerNotification,
+    NewIncident,
+    NewNotification,
+    NewTask,
+    TaskChange,
+)
 from expertmail.console.api_notifications import Asked, Notifications, Outgoing, show
 from expertmail.console.api_work import Places, idempotency_key
 from expertmail.metrics import Metrics
@@ -56,6 +63,7 @@ class Api:
             self._route("POST", "/incidents/{reference}/tasks", self._add_task, "add-task"),
             self._route("PATCH", "/incidents/{reference}/tasks/{task}", self._set_task, "set-task"),
             self._route("POST", "/incidents/{reference}/notifications", self._send, "send-notification"),
+            self._route("POST", "/notifications", self._send_to_customer, "send-customer-notification"),
             self._route("GET", "/notifications/{number}", self._sent, "show-notification"),
         ]
 
@@ -122,8 +130,16 @@ class Api:
         parts = self._parts()
         token = await self._access.admitted(request, parts, Scope.SEND_NOTIFICATIONS)
         form, reference = await read_form(request, NewNotification), request.path_params["reference"]
-        asked = Asked(token, reference, form, parts.clock())
-        if form.dry_run:
+        return await self._written(request, parts, Asked(token, reference, form, parts.clock()))
+
+    async def _send_to_customer(self, request: Request) -> Response:
+        parts = self._parts()
+        token = await self._access.admitted(request, parts, Scope.SEND_NOTIFICATIONS)
+        form = await read_form(request, NewCustomerNotification)
+        return await self._written(request, parts, Asked(token, "", form, parts.clock()))
+
+    async def _written(self, request: Request, parts: ApiParts, asked: Asked) -> Response:
+        if asked.form.dry_run:
             return _answer(await self._notifications.preview(parts.database, parts.outgoing, asked))
         key = idempotency_key(request)
         told, again = await self._notifications.send(parts.database, parts.outgoing, asked, key)

@@ -162,3 +162,24 @@ class NewNotification(_Form):
     send_after: Moment | None = None
     send_before: Moment | None = None
     dry_run: bool = False
+
+
+class NewCustomerNotification(NewNotification):
+    """A mail to write to contacts of a customer, about no incident.
+
+    It takes what a mail about an incident takes; ``outside`` is refused, for such a mail goes to the customer's contacts only.
+    """
+
+    organisation: Line
+
+    @model_validator(mode="after")
+    def _about_no_incident(self) -> NewCustomerNotification:
+        if self.kind.needs_thread:
+            raise ValueError(
+                f"a {self.kind.value} mail is about an incident; post it to /api/v1/incidents/REFERENCE/notifications"
+            )
+        if self.outside is not None:
+            raise ValueError(
+                "without an incident mail goes to contacts of the customer only; leave out 'outside'"
+            )
+        return self

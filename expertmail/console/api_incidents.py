@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from expertmail.console.api_forms import IncidentChange, NewIncident, NewTask, TaskChange
-from expertmail.console.api_work import content_digest, incident_of, key_digest
+from expertmail.console.api_work import content_digest, customer_of, incident_of, key_digest
 from outbound.quiet import CLOCKS_DIFFER
 from outbound.store.quiet import mark_quiet
 from threads.api_token import ApiToken
@@ -16,8 +16,7 @@ from threads.store import Connection
 from threads.store.api_requests import done_before, note_done
 from threads.store.audit import record_act
 from threads.store.engine import Database
-from threads.store.errors import RefusedRecord, UnknownRecord
-from threads.store.people import find_organisation
+from threads.store.errors import RefusedRecord
 from threads.store.tasks import add_task, list_tasks, set_task, task
 from threads.store.thread import open_incident, set_state, thread_by_id, timeline_of
 from threads.store.thread_changes import change_thread
@@ -57,9 +56,7 @@ def open_(database: Database, token: ApiToken, form: NewIncident, *, key: str, n
             if before is not None:
                 thread = thread_by_id(conn, before.thread_id)
                 return _brief(*incident_of(conn, thread.reference, token)), True
-            customer = find_organisation(conn, form.organisation)
-            if customer is None or not token.may_touch(customer.id):
-                raise UnknownRecord("There is no such customer.")
+            customer = customer_of(conn, form.organisation, token)
             at, by = _opening(form, now), token.name
             thread = open_incident(
                 conn,

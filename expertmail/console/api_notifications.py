@@ -10,8 +10,8 @@ from datetime import datetime
 from email import message_from_bytes, policy
 from typing import Any
 
-from expertmail.console.api_forms import WRITTEN, NewNotification
-from expertmail.console.api_work import Places, incident_of, key_digest
+from expertmail.console.api_forms import WRITTEN, NewCustomerNotification, NewNotification
+from expertmail.console.api_work import Places, customer_of, incident_of, key_digest
 from expertmail.letters import Composed, Letter, Posted, PostedMail, compose_letter, post_letter
 from expertmail.world import World
 from outbound.dispatch import SelfChecker
@@ -35,12 +35,17 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asks for what, about which incident, and when."""
+    """Who asks for what, and when. ``reference`` names the incident; empty: it is about none, and the form names the customer."""
 
     token: ApiToken
     reference: str
     form: NewNotification
     now: datetime
+
+    @property
+    def organisation(self) -> str:
+        """The customer's name where there is no incident, otherwise empty."""
+        return self.form.organisation if isinstance(self.form, NewCustomerNotification) else ""
 
 
 class Notifications:
@@ -79,7 +84,8 @@ class Notifications:
         key: str,
     ) -> tuple[Json, bool]:
         """Queue a mail for each address; what is answered, and whether the same request had it before."""
-        kept = key_digest(asked.token, "notification", key)
+        operation = "customer-notification" if asked.organisation else "notification"
+        kept = key_digest(asked.token, operation, key)
         letter, loop = _letter(asked, kept), asyncio.get_running_loop()
 
         async def check(raw: bytes) -> SelfCheck:
@@ -183,11 +189,15 @@ def _letter(asked: Asked, key: str | None) -> Letter:
         language=form.language,
         not_before=form.send_after,
         not_after=form.send_before,
+        organisation=asked.organisation,
         customers=asked.token.organisations,
     )
 
 
 def _require(database: Database, asked: Asked) -> None:
-    """See that the token may write about that incident: UnknownRecord."""
+    """See that the token may write about that incident, or to that customer: UnknownRecord."""
     with database.reading() as conn:
-        incident_of(conn, asked.reference, asked.token)
+        if asked.organisation:
+            customer_of(conn, asked.organisation, asked.token)
+        else:
+            incident_of(conn, asked.reference, asked.token)

@@ -6,7 +6,14 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from expertmail.console.api_forms import IncidentChange, NewIncident, NewNotification, NewTask, TaskChange
+from expertmail.console.api_forms import (
+    IncidentChange,
+    NewCustomerNotification,
+    NewIncident,
+    NewNotification,
+    NewTask,
+    TaskChange,
+)
 from expertmail.console.api_work import MAX_KEY
 from outbound.model import DeliveryState, Failure, MailKind, TlsLevel
 from threads.api_token import Scope
@@ -27,7 +34,10 @@ _FORMS: Final[tuple[type[BaseModel], ...]] = (
     NewTask,
     TaskChange,
     NewNotification,
+    NewCustomerNotification,
 )
+_PREVIEWED: Final = frozenset({"NewNotification", "NewCustomerNotification"})
+"""The forms that may ask for a preview, which needs no key."""
 _TEXT: Final[Json] = {"type": "string"}
 _TEXT_OR_NULL: Final[Json] = {"type": ["string", "null"]}
 _FLAG: Final[Json] = {"type": "boolean"}
@@ -216,6 +226,21 @@ def api_paths() -> Json:
                 more=(409,),
             )
         },
+        "/api/v1/notifications": {
+            "post": _operation(
+                "sendCustomerNotification",
+                "Write to contacts of a customer about no incident: contact-added, test-notification and service-review. "
+                "All else is as for an incident; there is no `outside`.",
+                Scope.SEND_NOTIFICATIONS,
+                {
+                    "200": ("What would be sent (`dry_run`).", "Preview"),
+                    "202": ("It is queued: a mail for each address.", "Queued"),
+                },
+                form="NewCustomerNotification",
+                key=True,
+                more=(404, 409),
+            )
+        },
         "/api/v1/notifications/{number}": {
             "get": _operation(
                 "showNotification",
@@ -272,7 +297,7 @@ def _operation(
             {
                 "name": "Idempotency-Key",
                 "in": "header",
-                "required": name != "sendNotification",  # which may be a preview
+                "required": form not in _PREVIEWED,
                 "description": "The same for the same request, which is then done once.",
                 "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY},
             }

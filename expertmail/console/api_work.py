@@ -85,6 +85,14 @@ def incident_of(conn: Connection, reference: str, token: ApiToken) -> tuple[Thre
     return thread, customer
 
 
+def customer_of(conn: Connection, name: str, token: ApiToken) -> Organisation:
+    """The customer of that name that a token may touch; UnknownRecord alike for one that is none, is another's, or was erased."""
+    customer = find_organisation(conn, name)
+    if customer is None or not token.may_touch(customer.id):
+        raise UnknownRecord("There is no such customer.")
+    return customer
+
+
 def idempotency_key(request: Request) -> str:
     """The key of a request that may come again (HTTPException 400): whoever does not hear our answer sends it again."""
     fields = request.headers.getlist("idempotency-key")

@@ -407,6 +407,7 @@ def test_a_mail_that_cannot_be_written_is_refused_in_words_and_queues_nothing(
     assert [one["kind"] for one in timeline] == ["state"]
 
 
+ADDED = {"organisation": "Contoso", "kind": "contact-added", "to": ["ana@contoso.test"]}
 SCOPED = [
     ("POST", "/incidents", {"organisation": "Contoso", "title": "T"}, "incidents:write", 201),
     ("GET", "/incidents/INC-000001", None, "incidents:read", 200),
@@ -414,6 +415,7 @@ SCOPED = [
     ("POST", "/incidents/INC-000001/tasks", {"title": "T"}, "incidents:write", 201),
     ("PATCH", "/incidents/INC-000001/tasks/1", {"status": "open"}, "incidents:write", 200),
     ("POST", "/incidents/INC-000001/notifications", {**STEPS, "dry_run": True, "words": {"summary": "S", "completed": ["All"]}}, "notifications:send", 200),
+    ("POST", "/notifications", {**ADDED, "dry_run": True}, "notifications:send", 200),
     ("GET", "/notifications/1", None, "incidents:read", 200),
     ("POST", "/verify", b"From: a@b.test\r\n\r\nHi", "verify", 200),
 ]  # fmt: skip
@@ -457,6 +459,7 @@ def test_answers_are_as_they_are_described(portal: Portal) -> None:
             202,
         )
     )
+    asked.append(("POST", "/notifications", ADDED, "", 202))
     for method, path, form, _, status in asked:
         said = portal.ask(method, path, form, key=f"described {path}")
         told = described["paths"][f"/api/v1{PLACES.get(path, path)}"][method.lower()]
@@ -524,6 +527,10 @@ def test_a_token_for_one_customer_sees_nothing_of_another(
         (
             ("POST", f"/incidents/{theirs}/notifications", note),
             ("POST", "/incidents/none/notifications", note),
+        ),
+        (
+            ("POST", "/notifications", {**ADDED, "organisation": "Fabrikam", "to": note["to"]}),
+            ("POST", "/notifications", {**ADDED, "organisation": "Nobody", "to": note["to"]}),
         ),
         (("GET", f"/notifications/{number}", None), ("GET", "/notifications/99999999999999999999", None)),
         (

@@ -35,7 +35,7 @@ def test_the_tour_opens_an_incident_and_its_mail_arrives(
     program("curl")
     page = (DOCS / "api.md").read_text(encoding="utf-8")
     blocks = {one["name"]: one["text"] for one in _BLOCK.finditer(page)}
-    assert list(blocks) == ["token", "incident", "notification", "follow"]
+    assert list(blocks) == ["token", "incident", "notification", "follow", "customer"]
     assert len(blocks) == page.count("<!-- run:")
     served = serve()
     served.start()
@@ -47,7 +47,7 @@ def test_the_tour_opens_an_incident_and_its_mail_arrives(
     (programs / "expertmail").chmod(0o755)
     script = "\n".join(
         [blocks["token"].replace("expertmail orgs", ">&2 expertmail orgs").replace("expertmail contacts", ">&2 expertmail contacts")]
-        + [blocks[name] for name in ("incident", "notification", "follow")]
+        + [blocks[name] for name in ("incident", "notification", "follow", "customer")]
     ).replace("127.0.0.1:8025", f"127.0.0.1:{served.console_port}")  # fmt: skip
     done = subprocess.run(
         ["sh", "-euc", script],
@@ -55,8 +55,9 @@ def test_the_tour_opens_an_incident_and_its_mail_arrives(
         env=served.environment | {"PATH": f"{programs}:{os.environ['PATH']}"},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    opened, first, second, completed, preview, queued, sent, changed, shown = printed(done.stdout)
+    opened, first, second, completed, preview, queued, sent, changed, shown, added = printed(done.stdout)
     assert opened["reference"] == shown["reference"] == "INC-000001"
+    assert added["mails"][0]["verdict"] == "genuine"
     assert (first["number"], second["number"], completed["status"]) == (1, 2, "completed")
     assert "Isolate HOST-7" in preview["mails"][0]["text"]
     assert [one["verdict"] for one in queued["mails"]] == ["genuine"]
