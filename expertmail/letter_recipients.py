@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from expertmail.letter_values import Letter, LetterRefused, RefusalKind
 from outbound.compose import OutsideAddress
@@ -18,11 +18,12 @@ from threads.store.people import find_contacts, organisation
 
 
 def recipient(
-    conn: Connection, address: str, customer: Organisation, letter: Letter
+    conn: Connection, address: str, customer: Organisation, letter: Letter, ours: Collection[str]
 ) -> Contact | OutsideAddress:
     """The contact with that address at the letter's customer, or the address itself where the letter says why.
 
-    LetterRefused for one outside without a reason, and for one that gets no such mail.
+    ``ours`` are our own domains, in A-labels. LetterRefused for one outside without a reason, for one that is in them or below,
+    and for one that gets no such mail.
     """
     found = _contacts_at(conn, address)
     mine = [one for one in found if one.organisation_id == customer.id]
@@ -31,6 +32,13 @@ def recipient(
         chosen = min(mine, key=lambda one: one.kind is not _addressed(letter))
         _refuse(conn, letter, address, customer, (chosen,))
         return chosen
+    if _is_ours(address, ours):
+        # It would come back to the gateway, as mail of nobody's; or it was meant to be a test, and would be none.
+        raise LetterRefused(
+            f"{address} is an address of ours and no contact of {customer.name}; to see the mail there, name the contact in "
+            "--to and the address of ours in --test-to (over HTTP: test_to).",
+            RefusalKind.BAD_DATA,
+        )
     if not letter.reference:
         raise LetterRefused(
             f"{address} is no contact of {customer.name}, and a mail on no thread goes to contacts only; add it first "
@@ -72,6 +80,12 @@ def of_others(
                 for whose in [whose for whose in known if letter.may_tell_of(whose)][:1]
             ]
     return tuple(told)
+
+
+def _is_ours(address: str, ours: Collection[str]) -> bool:
+    """Whether an address is in one of the domains or below, however its own domain is written."""
+    written = (form.rpartition("@")[2].lower().rstrip(".") for form in spellings(address))
+    return any(domain == one or domain.endswith(f".{one}") for domain in written for one in ours)
 
 
 def _contacts_at(conn: Connection, address: str) -> tuple[Contact, ...]:

@@ -61,13 +61,15 @@ __all__ = [
 def compose_letter(world: World, database: Database, letter: Letter, now: datetime) -> Composed:
     """The mails of a letter as they would be before signing; LetterRefused for one that would not be sent."""
     _refuse_odd(world.settings, letter)
+    mail = world.settings.mail
+    ours = (*mail.domains, mail.reply_domain)
     if (closed := odd_window(_terms(world.settings, letter), now)) is not None:
         raise LetterRefused(closed, RefusalKind.BAD_DATA)
     office = office_of(world)
     try:
         with database.reading() as conn:
             thread, customer = _subject(conn, letter)
-            recipients = tuple(recipient(conn, address, customer, letter) for address in letter.to)
+            recipients = tuple(recipient(conn, address, customer, letter, ours) for address in letter.to)
             abroad = of_others(conn, letter, recipients)
             words = _words(conn, letter, office, thread, customer)
             entries = () if thread is None else timeline_of(conn, thread.id)

@@ -282,6 +282,8 @@ def test_a_mail_waits_for_its_send_window(gateway: Served, portal: Portal) -> No
         ({"outside": "a\r\nBcc: b@c.test"}, "'outside'"),
         ({"outside": "x", "to": ["no address"]}, "address"),
         ({"outside": "x", "to": ["a@b.test\u2028"]}, "'to.0'"),
+        ({"outside": "x", "to": ["ana@experts.test"]}, "test_to"),
+        ({"outside": "x", "to": ["ana@a.reply.experts.test"]}, "test_to"),
         ({"outside": "x", "language": ""}, "'language'"),
         ({"outside": "x", "language": "en\n"}, "'language'"),
         ({"outside": "x", "language": "../en"}, "'language'"),

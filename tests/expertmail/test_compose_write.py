@@ -208,6 +208,37 @@ def test_an_address_outside_needs_a_reason_which_is_kept(desk) -> None:
     assert "Code of this mail" not in text_of(desk, 2), "there is no contact whom its code could be told"
 
 
+@pytest.mark.parametrize(
+    "at",
+    [
+        "experts.test",
+        "EXPERTS.Test",
+        "mx.experts.test",
+        "reply.experts.test",
+        "a.reply.experts.test",
+        "experts.test.",
+        "ｅxperts.test",
+        "bücher.test",
+        "xn--bcher-kva.test",
+    ],
+)
+@pytest.mark.parametrize("more", [(), REASON, (*REASON, "--preview")])
+def test_no_mail_goes_outside_to_an_address_of_ours(desk, monkeypatch, at, more) -> None:
+    monkeypatch.setenv("EXPERTMAIL_MAIL__DOMAINS", "experts.test, bücher.test")
+    refused = desk(*HELLO, "--to", CONTACTS["en"], "--to", f"ana@{at}", *more)
+    assert refused.code == 65, refused.out
+    assert "is an address of ours" in refused.err
+    assert "--test-to" in refused.err
+    assert "test_to" in refused.err
+    assert desk("outbox", "list", "--json").json == []
+
+
+def test_a_domain_that_only_ends_like_ours_is_outside_and_a_contact_in_ours_is_a_contact(desk) -> None:
+    assert desk(*HELLO, "--to", "ana@myexperts.test", *REASON).code == 0
+    assert desk("contacts", "add", "pat@experts.test", "--name", "Pat", "--org", "Contoso").code == 0
+    assert desk(*HELLO, "--to", "pat@experts.test").code == 0
+
+
 def test_an_address_outside_is_read_in_the_language_that_was_named(desk) -> None:
     shown = desk(*HELLO, "--to", OUTSIDE, *REASON, "--language", "ja", "--preview")
     assert "お電話でのお問い合わせ" in shown.out
