@@ -16,11 +16,13 @@ import socket
 import time
 from collections import Counter
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import select as choose
 
 from outbound.delivery import Tls, smarthost
+from outbound.disclosure import UNRULED
 from outbound.model import DeliveryState, MailKind, Rendered, SelfCheck, Signed
 from outbound.schema import deliveries
 from outbound.store import LEASE, queue_outgoing, work_waits
@@ -53,7 +55,8 @@ def send_what_is_due(url: str, port: int, now, tries: int) -> None:
     async def work() -> None:
         nonlocal worker
         worker = OutboundWorker(
-            writer=writer, database=database, office=None, signer=None, check=None, clock=lambda: now,
+            writer=writer, database=database, office=SimpleNamespace(disclosure=UNRULED),
+            signer=None, check=None, clock=lambda: now,
             transport=smarthost("127.0.0.1", port, tls=Tls.NONE, hostname="mx.experts.test"),
             observe=observe, concurrent=1,
         )  # fmt: skip
