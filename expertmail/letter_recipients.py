@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from expertmail.letter_values import Letter, LetterRefused, RefusalKind
 from outbound.compose import OutsideAddress
-from outbound.header import spellings
+from outbound.header import spellings, wire_key
 from outbound.model import MailKind
 from outbound.store.suppression import refuse_suppressed
 from outbound.store.untrusted import refuse_untrusted
@@ -59,7 +59,7 @@ def outside_of(conn: Connection, letter: Letter, customer: Organisation) -> tupl
     """The addresses of a letter that are no contact of its customer."""
     return tuple(
         address
-        for address in {one.strip().lower(): one for one in letter.to}.values()
+        for address in {wire_key(one): one.strip() for one in letter.to}.values()
         if all(one.organisation_id != customer.id for one in _contacts_at(conn, address))
     )
 

@@ -29,6 +29,7 @@ from outbound.approval import OWN_WORD, Terms, odd_window, request_digest
 from outbound.compose import Office, OutsideAddress, compose, stamp
 from outbound.dispatch import Ready, SelfChecker, prepare
 from outbound.errors import ComposeError, SigningError
+from outbound.header import wire_key
 from outbound.model import MailKind, Rendered, Value
 from outbound.store import queue_outgoing, show_outbox
 from outbound.store.approvals import claim_request, mails_of_request, request_prefix
@@ -80,7 +81,7 @@ def compose_letter(world: World, database: Database, letter: Letter, now: dateti
     except ComposeError as error:
         raise LetterRefused(str(error), RefusalKind.BAD_DATA) from error
     written = written_in(office.templates.get(letter.kind, DEFAULT_LANGUAGE).variables, words)
-    languages = {one.address.lower(): one.language for one in recipients}
+    languages = {wire_key(one.address): one.language for one in recipients}
     return Composed(mails, (*abroad, *lint(mails, languages, written)))
 
 

@@ -12,6 +12,7 @@ from expertmail.desk import AsJson, By, Config, acted, actor, now, open_desk
 from expertmail.outbox_code_command import code
 from expertmail.tables import moment, plain, say, show_facts, show_json, show_table
 from outbound import store
+from outbound.header import spellings
 from outbound.model import DeliveryState, OrderState
 from outbound.store.approvals import send_window
 from threads.model.relayed import RelayedMessage
@@ -286,7 +287,7 @@ def suppressed(as_json: AsJson = False, config: Config = None) -> None:
 
 def _organisation(conn: Connection, address: str) -> int | None:
     """Whose contact an address is, so that the act is erased with the customer; None where that is not plain."""
-    found = {one.organisation_id for one in find_contacts(conn, address)}
+    found = {one.organisation_id for form in spellings(address) for one in find_contacts(conn, form)}
     return found.pop() if len(found) == 1 else None
 
 

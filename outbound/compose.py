@@ -17,6 +17,7 @@ from outbound.disclosure import (
     disclosure_to,
 )
 from outbound.errors import ComposeError
+from outbound.header import wire_key
 from outbound.mail_code import MailCode, MailCodes
 from outbound.model import (
     AutomaticOrder,
@@ -110,7 +111,7 @@ def compose(
         raise ComposeError(f"A mail goes to at most {MAX_RECIPIENTS} contacts at a time.")
     first: dict[str, Contact | OutsideAddress] = {}
     for contact in contacts:
-        first.setdefault(contact.address.lower(), contact)
+        first.setdefault(wire_key(contact.address), contact)
     once = tuple(first.values())
     if len(stamps) < len(once):
         raise ComposeError("Each recipient's mail needs a Message-ID of its own.")

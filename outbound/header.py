@@ -83,6 +83,17 @@ def spellings(address: str) -> tuple[str, ...]:
         return (address,)
 
 
+def wire_key(address: str) -> str:
+    """The form in which the addresses that we send to are compared: the domain in A-labels, all in lower case.
+
+    What is no address stays as it is, in lower case.
+    """
+    try:
+        return mailbox(address.strip()).lower()
+    except (HeaderError, UnicodeError):
+        return address.strip().lower()
+
+
 @lru_cache(maxsize=1_024)  # our own domains and those of the customers of the day: each mail names three
 def _a_labels(domain: str) -> str:
     return idna.encode(domain, uts46=True, std3_rules=True).decode("ascii").lower()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, not_, null, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, literal, not_, null, or_, select
 
+from outbound.header import spellings
 from outbound.schema import automatic_orders, outgoing, suppressed
 from outbound.store.untrusted import to_organisation
 from threads.schema import contacts
@@ -38,12 +39,30 @@ def erase_outgoing(conn: Connection, organisation_id: int) -> int:
     delete_rows(conn, references, "automatic_orders", "id", conn.execute(orders).scalars().all())
     mails = conn.execute(select(outgoing.c.id).where(_mail(organisation_id))).scalars().all()
     delete_rows(conn, references, "outgoing", "id", mails)
-    theirs = select(contacts.c.address_key).where(contacts.c.organisation_id == organisation_id)
-    key = suppressed.c.address_key
-    of_its_own = or_(key.in_(theirs), to_organisation(organisation_id, null(), key))
-    theirs_too = contact_of_another(organisation_id, key)  # who would get mail again that nobody reads
-    conn.execute(delete(suppressed).where(of_its_own, not_(theirs_too), not_(on_legal_hold(key))))
+    _erase_suppressed(conn, organisation_id)
     return len(mails)
+
+
+def _erase_suppressed(conn: Connection, organisation_id: int) -> None:
+    """Take the organisation's people off the list, however an address's domain is written there and on record.
+
+    None who is a contact of another one, and would get mail again that nobody reads, or whom another one's legal hold covers.
+    """
+    key = suppressed.c.address_key
+    theirs = select(contacts.c.address_key).where(contacts.c.organisation_id == organisation_id)
+    also = [
+        form.lower()
+        for address in conn.execute(theirs).scalars()
+        for form in spellings(address)
+        if form != address
+    ]
+    of_its_own = or_(key.in_(theirs), key.in_(also), to_organisation(organisation_id, null(), key))
+    for found in conn.execute(select(key).where(of_its_own)).scalars().all():
+        stays = [
+            or_(contact_of_another(organisation_id, literal(form)), on_legal_hold(literal(form)))
+            for form in spellings(found)
+        ]
+        conn.execute(delete(suppressed).where(key == found, not_(or_(*stays))))
 
 
 def _mail(organisation_id: int) -> ColumnElement[bool]:

@@ -2,6 +2,9 @@
 
 A mail to one of them is closed when its turn to be sent has come, and its thread says so. What is relayed is somebody
 else's mail and asks nobody here.
+
+Mail goes to a domain's A-labels (RFC 5890), so an address is kept by them, and found by each spelling of its domain. Rows from
+before that was so may have U-labels.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, select, update
 
 from outbound.hard_bounce import no_mailbox
+from outbound.header import spellings, wire_key
 from outbound.model import DeliveryState, SuppressedAddress
 from outbound.schema import deliveries, suppressed
 from outbound.store.rows import LIST_LIMIT, change, note, outgoing_row
@@ -24,13 +28,15 @@ AUTOMATION = "automation"
 
 
 def suppress(conn: Connection, address: str, reason: str, now: datetime, *, actor: str) -> None:
-    """Put an address on the list; one that is on it stays as it is."""
+    """Put an address on the list; one that is on it, in whatever spelling, stays as it is."""
     stored = storable(address.strip(), MAX_PATH)
+    if suppressed_among(conn, (stored,)):
+        return
     insert_or_keep(
         conn,
         suppressed,
         {
-            "address_key": stored.lower(),
+            "address_key": wire_key(stored),
             "address": stored,
             "since": now,
             "reason": storable(reason, MAX_LINE),
@@ -41,7 +47,7 @@ def suppress(conn: Connection, address: str, reason: str, now: datetime, *, acto
 
 def allow_again(conn: Connection, address: str) -> None:
     """Take an address off the list; UnknownRecord when it is not on it."""
-    gone = conn.execute(delete(suppressed).where(suppressed.c.address_key == address.strip().lower()))
+    gone = conn.execute(delete(suppressed).where(suppressed.c.address_key.in_(_keys(address))))
     if not gone.rowcount:
         raise UnknownRecord(f"{address} is not suppressed; see `expertmail outbox suppressed`.")
 
@@ -56,11 +62,16 @@ def list_suppressed(conn: Connection, limit: int = LIST_LIMIT) -> tuple[Suppress
 
 def suppressed_among(conn: Connection, addresses: Iterable[str]) -> frozenset[str]:
     """Which of the addresses are on the list, in every spelling that was given."""
-    given = frozenset(addresses)
-    wanted = sorted({address.lower() for address in given})
+    given = {address: _keys(address) for address in addresses}
+    wanted = sorted(frozenset().union(*given.values()))
     found = conn.execute(select(suppressed.c.address_key).where(suppressed.c.address_key.in_(wanted)))
     keys = set(found.scalars())
-    return frozenset(address for address in given if address.lower() in keys)
+    return frozenset(address for address, its in given.items() if not keys.isdisjoint(its))
+
+
+def _keys(address: str) -> frozenset[str]:
+    """What an address may be kept by."""
+    return frozenset(form.lower() for form in spellings(address))
 
 
 def refuse_suppressed(conn: Connection, address: str) -> None:
@@ -76,7 +87,7 @@ def close_suppressed(conn: Connection, outgoing_id: int, now: datetime) -> None:
     """Close a leased mail whose recipient is on the list, and tell the experts. No try was made, and none is counted."""
     mail = outgoing_row(conn, outgoing_id)
     why = conn.execute(
-        select(suppressed.c.reason).where(suppressed.c.address_key == mail.rcpt_to.lower())
+        select(suppressed.c.reason).where(suppressed.c.address_key.in_(_keys(mail.rcpt_to))).limit(1)
     ).scalar()
     reason = storable(f"the address is suppressed: {why or 'it was'}", MAX_LINE)
     change(
@@ -106,7 +117,7 @@ def close_bounced(
         .where(deliveries.c.outgoing_id == outgoing_id, deliveries.c.state == DeliveryState.DELIVERED.value)
         .values(state=DeliveryState.BOUNCED.value, last_reply=reason, updated_at=at)
     )
-    theirs = recipient is not None and recipient.lower() == mail.rcpt_to.lower()
+    theirs = recipient is not None and wire_key(recipient) == wire_key(mail.rcpt_to)
     if theirs and no_mailbox(status) and not suppressed_among(conn, (mail.rcpt_to,)):
         suppress(conn, mail.rcpt_to, f"mail {outgoing_id} came back: {status}", at, actor=AUTOMATION)
         note(conn, mail, at, f"{mail.rcpt_to} is suppressed: mail to it came back with {status}.")

@@ -290,6 +290,20 @@ def test_who_may_not_hear_of_all_still_hears_of_its_own_customer(
 SPELT = ("mo@b\u00fccher.test", "MO@xn--bcher-kva.TEST", "Mo@B\u00dcCHER.test")
 
 
+def test_two_spellings_of_one_address_are_one_mail_and_are_named_once(office: Office) -> None:
+    for to in (SPELT, (ALICE, *SPELT, ALICE.upper())):
+        letter = replace(HELLO, to=to, outside="they asked")
+        composed = compose_letter(office.world, office.database, letter, datetime.now(UTC))
+        assert len(composed.mails) == (1 if to == SPELT else 2)
+        office.post(letter)
+    assert office.queued() == 3
+    with office.database.reading() as conn:
+        entries = timeline_of(conn, thread_by_reference(conn, "INC-000001").id)
+    notes = [entry.text for entry in entries if entry.text is not None and "they asked" in entry.text]
+    assert len(notes) == 2
+    assert all(note.count("@") == 1 for note in notes)
+
+
 @pytest.mark.parametrize("written", SPELT)
 @pytest.mark.parametrize("stored", SPELT)
 def test_an_address_is_the_same_however_its_domain_is_written(

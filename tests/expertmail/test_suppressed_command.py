@@ -24,5 +24,14 @@ def test_an_address_goes_on_the_list_and_off_it_again(world: Command) -> None:
     assert "is not suppressed" in again.err
 
 
+def test_a_domain_is_one_however_it_is_written(world: Command) -> None:
+    assert world("outbox", "suppress", "mo@b\u00fccher.test", "--reason", "left").code == 0
+    assert world("outbox", "suppress", "MO@xn--bcher-kva.test", "--reason", "again").code == 0
+    assert [one["reason"] for one in world("outbox", "suppressed", "--json").json] == ["left"]
+    assert world("outbox", "allow", "Mo@xn--bcher-kva.test").code == 0
+    assert world("outbox", "suppressed", "--json").json == []
+    assert world("outbox", "allow", "mo@b\u00fccher.test").code == 66
+
+
 def test_a_reason_is_asked_for(world: Command) -> None:
     assert world("outbox", "suppress", "alice@contoso.test").code == 64

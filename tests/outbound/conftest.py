@@ -166,12 +166,12 @@ def world(record, office, signer):
             with record.database.writing() as conn:
                 return function(conn, *args, **kwargs)
 
-        def queue(self, token="t1"):
+        def queue(self, token="t1", contact=None):
             (mail,) = compose(
                 MailKind.REQUEST_FOR_CONTEXT,
                 office=office,
                 thread=record.incident,
-                contacts=[record.contact],
+                contacts=[contact or record.contact],
                 variables=REQUEST,
                 stamps=[stamp(token, "experts.test", NOW)],
             )

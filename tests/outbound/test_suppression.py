@@ -3,14 +3,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from outbound.delivery import Handover
 from outbound.hard_bounce import no_mailbox
 from outbound.mail_event import MailEvent
 from outbound.model import DeliveryState, Failure, Reply
 from outbound.pace import CROWDED_WAIT, Pace, PaceLimits
-from outbound.schema import outgoing
+from outbound.schema import outgoing, suppressed
 from outbound.store import (
     LEASE,
     allow_again,
@@ -28,6 +28,7 @@ from tests.outbound.conftest import NOW, Answering
 from tests.outbound.test_relayed_mail import MAIL as RELAYED
 from threads.model import MessageKind
 from threads.store.errors import RefusedRecord, UnknownRecord
+from threads.store.people import add_contact
 
 GONE = Handover("mx", Reply(550, "5.1.1 nobody of that name"), Failure.REFUSED, begun=True)
 FULL_BOX = Handover("mx", Reply(552, "5.2.2 mailbox full"), Failure.REFUSED, begun=True)
@@ -58,8 +59,14 @@ def test_nothing_is_sent_to_a_suppressed_address_and_its_thread_says_so(world):
     world.work()
     assert world.transport.given == []
     item = world.outbox()[0]
-    assert (item.state, item.last_reply) == (DeliveryState.SUPPRESSED, "the address is suppressed: asked by telephone")
-    assert world.timeline()[-1].text == "Not sent to ana@contoso.test: the address is suppressed: asked by telephone"
+    assert (item.state, item.last_reply) == (
+        DeliveryState.SUPPRESSED,
+        "the address is suppressed: asked by telephone",
+    )
+    assert (
+        world.timeline()[-1].text
+        == "Not sent to ana@contoso.test: the address is suppressed: asked by telephone"
+    )
     assert [event.kind for event in world.events] == [EventKind.SUPPRESSED]
 
 
@@ -80,6 +87,62 @@ def test_every_spelling_of_a_suppressed_address_gets_nothing_in_one_and_the_same
     world.work()
     assert world.transport.given == []
     assert {one.state for one in world.outbox()} == {DeliveryState.SUPPRESSED}
+
+
+SPELT = ("mo@b\u00fccher.test", "MO@xn--bcher-kva.TEST", "Mo@B\u00dcCHER.test", "mo@b\u00fccher\u3002test")
+
+
+@pytest.mark.parametrize("listed", SPELT)
+@pytest.mark.parametrize("sent", SPELT)
+def test_mail_of_people_and_automatic_mail_stop_however_a_domain_is_written(world, record, listed, sent):
+    world.write(suppress, listed, "asked by telephone", NOW, actor="bob")
+    world.acknowledge(address=sent, contact_id=None)
+    contact = world.write(add_contact, record.incident.organisation_id, sent, "Mo", NOW)
+    world.queue(contact=contact)
+    world.work()
+    assert world.transport.given == []
+    told = {(one.state, one.last_reply) for one in world.outbox()}
+    assert told == {(DeliveryState.SUPPRESSED, "the address is suppressed: asked by telephone")}
+    assert len(world.outbox()) == 2
+    world.write(allow_again, sent)
+    assert world.write(list_suppressed) == ()
+    for item in world.outbox():
+        world.write(retry_now, item.outgoing_id, NOW)
+    world.work()
+    assert {one.state for one in world.outbox()} == {DeliveryState.DELIVERED}
+
+
+@pytest.mark.parametrize("old", ["mo@b\u00fccher.test", "mo@xn--bcher-kva.test"])
+def test_an_address_that_was_listed_by_another_spelling_before_stays_listed_once(world, old):
+    world.write(
+        lambda conn: conn.execute(
+            insert(suppressed).values(address_key=old, address=old, since=NOW, reason="x", actor="bob")
+        )
+    )
+    for spelt in SPELT:
+        world.write(suppress, spelt, "again", NOW, actor="bob")
+    (item,) = world.write(list_suppressed)
+    assert (item.address, item.reason) == (old, "x")
+    assert world.write(suppressed_among, (*SPELT, "mo@bucher.test")) == frozenset(SPELT)
+    world.write(allow_again, SPELT[1])
+    assert world.write(list_suppressed) == ()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "no address",
+        "mo@",
+        "mo@xn--\u00fc.test",
+        "mo@-.test",
+        "mo@a..test",
+        "\udc80@contoso.test",
+        "m\x00o@contoso.test",
+    ],
+)
+def test_what_is_no_address_goes_on_the_list_as_it_is(world, odd):
+    world.write(suppress, odd, "x", NOW, actor="bob")
+    assert len(world.write(list_suppressed)) == 1
 
 
 def test_what_was_closed_for_it_goes_out_when_the_address_is_allowed_again(world):
@@ -121,7 +184,9 @@ def test_a_refusal_that_says_that_nobody_is_there_suppresses_and_another_does_no
         (None, "5.1.1", []),
     ],
 )
-def test_a_proven_bounce_ends_a_mail_and_suppresses_its_own_recipient_only(world, record, recipient, status, listed):
+def test_a_proven_bounce_ends_a_mail_and_suppresses_its_own_recipient_only(
+    world, record, recipient, status, listed
+):
     from threads.schema import messages
 
     world.queue()
@@ -152,7 +217,9 @@ def test_a_mail_whose_worker_did_not_come_back_is_marked_when_it_is_sent_again(w
 
 def test_a_server_that_breaks_off_after_the_final_dot_leaves_a_mark_and_one_before_it_none(world):
     for number, doubt in enumerate((True, False)):
-        broke = Handover("mx", Reply(0, "the connection broke"), Failure.CONNECTION, begun=True, in_doubt=doubt)
+        broke = Handover(
+            "mx", Reply(0, "the connection broke"), Failure.CONNECTION, begun=True, in_doubt=doubt
+        )
         world.transport = Answering(broke)
         world.queue(f"t{number}")
         world.work()
@@ -166,7 +233,9 @@ def test_a_server_that_breaks_off_after_the_final_dot_leaves_a_mark_and_one_befo
 
 def test_each_try_keeps_its_dialogue(world):
     world.queue()
-    world.transport = Answering(Handover("mx", Reply(250, "taken"), begun=True, transcript="> EHLO\n< 250 mx"))
+    world.transport = Answering(
+        Handover("mx", Reply(250, "taken"), begun=True, transcript="> EHLO\n< 250 mx")
+    )
     world.work()
     assert world.write(show_outbox, 1).attempts[0].transcript == "> EHLO\n< 250 mx"
 

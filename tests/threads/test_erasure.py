@@ -452,6 +452,28 @@ def test_what_a_contact_of_two_customers_wrote_or_was_told_stays_with_the_other_
     assert store.check(world.database) == ()
 
 
+SPELT = ("mo@b\u00fccher.test", "mo@xn--bcher-kva.test")
+
+
+@pytest.mark.parametrize("listed", SPELT)
+@pytest.mark.parametrize("known", SPELT)
+@pytest.mark.parametrize("also_theirs", [False, True])
+def test_a_suppressed_address_goes_with_its_contact_however_its_domain_is_written(
+    world: World, listed: str, known: str, *, also_theirs: bool
+) -> None:
+    fabrikam, _ = second(world)
+    with world.database.writing() as conn:
+        store.add_contact(conn, world.contoso.id, known, "Mo", AT)
+        if also_theirs:
+            store.add_contact(conn, fabrikam.id, next(one for one in SPELT if one != known), "Mo", AT)
+        for address in (listed, "other@b\u00fccher.test"):
+            suppress(conn, address, "nobody there", AT, actor="gateway")
+    erase(world)
+    with world.database.reading() as conn:
+        left_there = {entry.address for entry in list_suppressed(conn)}
+    assert left_there == {"other@b\u00fccher.test"} | ({listed} if also_theirs else set())
+
+
 def test_what_another_customers_hold_covers_stays_on_the_shell_of_its_thread(world: World) -> None:
     fabrikam, _ = second(world, on_hold=True)
     mine = world.incident.id
