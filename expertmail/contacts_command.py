@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from enum import StrEnum
 from typing import Annotated
 
@@ -141,6 +142,8 @@ def add(
         say(f"{made.address} ({made.name}) is a contact of {customer.name}.")
         for one in domain or ():
             say(f"Authenticated mail from {one} may speak for {customer.name}.")
+        told = shlex.join(("--org", customer.name, "--to", made.address))
+        say(f"Tell them: expertmail compose write contact-added {told}")
 
 
 @commands.command("list")

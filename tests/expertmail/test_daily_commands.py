@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,6 +99,29 @@ def test_contacts_are_listed_and_shown_with_their_customer(world: Command) -> No
     shown = world("contacts", "show", "ALICE@contoso.test").out
     assert "contoso.test" in shown
     assert "+1 555 0100" in shown
+
+
+def test_who_adds_a_contact_hears_how_to_tell_them_by_a_command_that_runs(world: Command) -> None:
+    add = (
+        "contacts",
+        "add",
+        "o'hara+soc@nile.test",
+        "--name",
+        "Pat",
+        "--org",
+        'Nile & Sons\' "Co"',
+        "--kind",
+        "service-review",
+    )
+    last = world(*add).out.splitlines()[-1]
+    told = last.removeprefix("Tell them: ")
+    assert told.startswith("expertmail compose write contact-added --org ")
+    shown = world(*shlex.split(told)[1:], "--preview")
+    assert shown.code == 0, shown.err
+    assert "o'hara+soc@nile.test" in shown.out
+    said = world("contacts", "add", "kim@contoso.test", "--name", "Kim", "--org", "Contoso", "--json")
+    assert said.json["address"] == "kim@contoso.test"
+    assert "compose write" not in said.out + said.err
 
 
 def test_an_incident_keeps_its_notes_and_states_on_the_timeline(world: Command) -> None:
