@@ -349,9 +349,13 @@ def test_who_marks_a_customer_untrusted_while_a_reminder_is_looked_at_waits_in_n
         distrust(conn, organisation(conn, customer.id), "an intruder", NOW, by="Ana")
         worker.start()
         waits = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-        with database.reading() as watching:
-            while not watching.execute(waits).scalar():  # until the worker waits for the mark
-                time.sleep(0.01)
+        deadline = time.monotonic() + 30
+        waiting = 0
+        while not waiting and time.monotonic() < deadline:  # until the worker waits for the mark
+            time.sleep(0.01)
+            with database.reading() as watching:  # anew: a transaction sees the activity that it saw first
+                waiting = watching.execute(waits).scalar_one()
+        assert waiting
         assert withhold_waiting(conn, customer.id, NOW) == (1, 0)
     worker.join(timeout=30)
     assert found == ["it is withheld by now"], "and it does not leave"
