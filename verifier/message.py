@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from verifier.interpreter_turn import let_others_run
+
 MAX_HEADER_BYTES: Final = 1 << 20  # the largest real headers (long To lists, ARC chains) stay under 200 KB
 MAX_FIELDS: Final = 2_000  # a message that passed a hundred relays with ARC at each has about 600
 MAX_LINE: Final = 998  # RFC 5322 2.1.1, without its CRLF
@@ -164,6 +166,7 @@ def by_name(fields: Iterable[Field]) -> dict[bytes, list[Field]]:
 def _lenient_end(raw: bytes) -> tuple[int, int]:
     """Where the header ends and the body starts, whichever line ends there are; without an empty line, the end."""
     for at in range(0, len(raw), _STEP):
+        let_others_run()
         stop = at + _STEP + 2  # so that both searches see what begins before at + _STEP, and little more
         ends = [found for found in (raw.find(b"\n\n", at, stop), raw.find(b"\n\r\n", at, stop)) if found >= 0]
         if ends:
@@ -178,6 +181,7 @@ def _bare_line_ends(raw: bytes, stop: int) -> set[Defect]:
     defects: set[Defect] = set()
     at = 0
     while at < stop and len(defects) < 2:  # noqa: PLR2004 - both
+        let_others_run()
         end = min(at + _STEP, stop)
         if end < stop and raw[end - 1] == _CR and raw[end] == _LF:
             end += 1  # a line end is not cut in two

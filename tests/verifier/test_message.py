@@ -141,7 +141,7 @@ def test_an_endless_header_holds_the_interpreter_for_steps_only():
     assert raw.replace(b"\r", b"").replace(b"\n", b"\r\n") == raw  # what a step does, done to all of it
     at_once = time.thread_time() - began
     # A step takes a hundredth of that; the rest is for a busy machine, which may wake the watcher late now and then.
-    for _ in range(12):
+    for _ in range(4):
         longest, message = _longest_hold(raw)
         assert Defect.HEADER_TOO_LARGE in message.defects
         if longest < at_once / 3:
