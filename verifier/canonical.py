@@ -11,6 +11,7 @@ import re
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from verifier.interpreter_turn import let_others_run
 from verifier.message import Defect, Message
 
 CHUNK: Final = 1 << 18  # bytes of body per step: 0.2 to 1 ms of work
@@ -81,6 +82,7 @@ def hash_body(raw: bytes, start: int, method: Canonicalization, length: int | No
     size = len(raw)
     carry = b""
     for at in range(start, size, CHUNK):
+        let_others_run()
         piece = carry + raw[at : at + CHUNK]
         last = at + CHUNK >= size
         if not last:
@@ -152,6 +154,7 @@ def has_bare_line_ends(raw: bytes, start: int) -> bool:
         return piece.replace(b"\r", b"").replace(b"\n", b"\r\n") != piece
     carry = b""
     for at in range(start, len(raw), CHUNK):
+        let_others_run()
         piece = carry + raw[at : at + CHUNK]
         carry = b"\r" if piece.endswith(b"\r") else b""
         if piece.replace(b"\r", b"").replace(b"\n", b"\r\n") + carry != piece:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 import pytest
@@ -10,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from verifier import message as message_module
-from verifier.author import author_of
-from verifier.message import MAX_FIELDS, MAX_HEADER_BYTES, Defect, Message, read_message
+from verifier.message import MAX_FIELDS, MAX_HEADER_BYTES, Defect, read_message
 
 
 def _names(raw: bytes) -> list[bytes]:
@@ -110,43 +108,6 @@ def test_a_line_end_that_stands_alone_is_told_wherever_the_steps_of_the_search_a
     raw = (b"A: " + b"x" * place)[:place] + odd + b": 1\r\n" + _LONG * 10_000 + b"\r\nbody\r\n"
     told = {Defect.BARE_CR, Defect.BARE_LF}.intersection(read_message(raw).defects)
     assert told == ({defect} if defect else set())
-
-
-def _longest_hold(raw: bytes) -> tuple[float, Message]:
-    """Seconds of this thread's own time in which reading the message lets no other thread run; and the message."""
-    longest, stop, reader = 0.0, threading.Event(), time.pthread_getcpuclockid(threading.get_ident())
-
-    def watch() -> None:
-        nonlocal longest
-        before = time.clock_gettime(reader)
-        while not stop.is_set():
-            time.sleep(0.001)
-            now = time.clock_gettime(reader)
-            longest, before = max(longest, now - before), now
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        message = read_message(raw)
-        author_of(message)
-    finally:
-        stop.set()
-        watcher.join()
-    return longest, message
-
-
-def test_an_endless_header_holds_the_interpreter_for_steps_only():
-    raw = _LONG * 1_800_000  # 135 MB, and no empty line
-    began = time.thread_time()
-    assert raw.replace(b"\r", b"").replace(b"\n", b"\r\n") == raw  # what a step does, done to all of it
-    at_once = time.thread_time() - began
-    # A step takes a hundredth of that; the rest is for a busy machine, which may wake the watcher late now and then.
-    for _ in range(4):
-        longest, message = _longest_hold(raw)
-        assert Defect.HEADER_TOO_LARGE in message.defects
-        if longest < at_once / 3:
-            return
-    pytest.fail(f"held for {longest:.3f} s, where all of it by one call takes {at_once:.3f} s")
 
 
 @settings(max_examples=300, deadline=None)
