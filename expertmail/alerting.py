@@ -19,7 +19,6 @@ from outbound.alerts import AlertKind, AlertRules
 from outbound.model import OrderOutcome
 from outbound.store.alerts import is_due, look, order_alerts
 from threads.store.engine import Database
-from threads.store.errors import StoreError
 from threads.store.writer import Writer
 
 LOOK_SECONDS: Final = 5.0
@@ -66,19 +65,15 @@ class AlertKeeper:
 
     async def run(self) -> None:
         """Look, order, wait, and again, until stopped."""
-        await self._rounds.run(self._guarded)
+        await self._rounds.run(
+            self.step,
+            waits=lambda why: _log.warning("alerts wait", why=why),
+            failed=lambda: _log.exception("alerts failed"),
+        )
 
     def stop(self) -> None:
         """Begin nothing new."""
         self._rounds.stop()
-
-    async def _guarded(self) -> None:
-        try:
-            await self.step()
-        except StoreError as error:
-            _log.warning("alerts wait", why=str(error))
-        except Exception:  # noqa: BLE001 - mail goes on, the next look tries again, and it is told
-            _log.exception("alerts failed")
 
     async def step(self) -> None:
         """One look, and the mail that is due by now."""

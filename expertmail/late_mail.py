@@ -20,7 +20,6 @@ from outbound.store.late_delivery import due_alarms, raise_alarm
 from threads.model import Severity
 from threads.store import Connection
 from threads.store.engine import Database
-from threads.store.errors import StorageFull, StoreError, StoreUnavailable
 from threads.store.writer import Writer
 
 LOOK_SECONDS: Final = 30.0
@@ -63,32 +62,25 @@ class LateMailKeeper:
 
     async def run(self) -> None:
         """Look, tell, wait, and again, until stopped."""
-        await self._rounds.run(self._guarded)
+        await self._rounds.run(
+            self.step,
+            waits=lambda why: _log.warning("late mail waits to be told of", why=why),
+            failed=lambda: _log.exception("late mail failed to be told of"),
+        )
 
     def stop(self) -> None:
         """Begin nothing new."""
         self._rounds.stop()
 
-    async def _guarded(self) -> None:
-        try:
-            await self.step()
-        except StoreError as error:
-            _log.warning("late mail waits to be told of", why=str(error))
-        except Exception:  # noqa: BLE001 - mail goes on, the next look tries again, and it is told
-            _log.exception("late mail failed to be told of")
-
     async def step(self) -> None:
         """One look, and what is late by now: a transaction each, so that none holds the others' mail up."""
         rules, now = self._rules(), self._clock()
-        for outgoing_id in await asyncio.to_thread(self._due, rules, now):
-            if self._rounds.stopping:
-                return
-            try:
-                await self._tell(outgoing_id, rules, now)
-            except (StorageFull, StoreUnavailable):
-                raise
-            except Exception:  # noqa: BLE001 - a row that cannot be read keeps no other mail from being told of
-                _log.exception("late mail failed to be told of", outgoing=outgoing_id)
+        due = await asyncio.to_thread(self._due, rules, now)
+        await self._rounds.each(
+            due,
+            lambda number: self._tell(number, rules, now),
+            failed=lambda number: _log.exception("late mail failed to be told of", outgoing=number),
+        )
 
     async def _tell(self, outgoing_id: int, rules: LateRules, now: datetime) -> None:
         def work(conn: Connection) -> LateMail | None:

@@ -20,7 +20,6 @@ from outbound.store.reminders import due_reminders, take_step
 from threads.model import Severity
 from threads.store import Connection
 from threads.store.engine import Database
-from threads.store.errors import StorageFull, StoreError, StoreUnavailable
 from threads.store.writer import Writer
 
 LOOK_SECONDS: Final = 30.0
@@ -70,32 +69,25 @@ class ReminderKeeper:
 
     async def run(self) -> None:
         """Look, order, wait, and again, until stopped."""
-        await self._rounds.run(self._guarded)
+        await self._rounds.run(
+            self.step,
+            waits=lambda why: _log.warning("reminders wait", why=why),
+            failed=lambda: _log.exception("reminders failed"),
+        )
 
     def stop(self) -> None:
         """Begin nothing new."""
         self._rounds.stop()
 
-    async def _guarded(self) -> None:
-        try:
-            await self.step()
-        except StoreError as error:
-            _log.warning("reminders wait", why=str(error))
-        except Exception:  # noqa: BLE001 - mail goes on, the next look tries again, and it is told
-            _log.exception("reminders failed")
-
     async def step(self) -> None:
         """One look, and the steps that are due by now: a transaction each, so that none holds the others' mail up."""
         rules, now = self._rules(), self._clock()
-        for thread_id in await asyncio.to_thread(self._due, rules, now):
-            if self._rounds.stopping:
-                return
-            try:
-                await self._take(thread_id, rules, now)
-            except (StorageFull, StoreUnavailable):
-                raise
-            except Exception:  # noqa: BLE001 - a row that cannot be read keeps no other customer from being reminded
-                _log.exception("reminders failed", thread=thread_id)
+        due = await asyncio.to_thread(self._due, rules, now)
+        await self._rounds.each(
+            due,
+            lambda number: self._take(number, rules, now),
+            failed=lambda number: _log.exception("reminders failed", thread=number),
+        )
 
     async def _take(self, thread_id: int, rules: ReminderRules, now: datetime) -> None:
         def work(conn: Connection) -> NextStep | None:
