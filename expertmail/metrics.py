@@ -64,6 +64,12 @@ class Metrics:
             ("operation", "outcome"),
             registry=self.registry,
         )
+        self.page_requests = Counter(
+            "expertmail_page_requests",
+            "Requests for pages of the console, by the page and the answer.",
+            ("page", "outcome"),
+            registry=self.registry,
+        )
         self.expired = Counter(
             "expertmail_held_expired",
             "Messages whose content was removed because their time was over, by what they were.",

@@ -13,6 +13,7 @@ from expertmail.setting_values import (
     Address,
     Addresses,
     AlertKinds,
+    ConsoleUrl,
     Domain,
     Domains,
     LateMinutes,
@@ -182,6 +183,10 @@ class ConsoleSettings(_Section):
         description="Address to listen on. Keep it on loopback: it speaks no TLS, and whoever reaches it sees health and metrics. Programs elsewhere need a token (docs/api.md).",
     )
     port: Port = Field(default=8025, description="Port to listen on.")
+    url: ConsoleUrl | None = Field(
+        default=None,
+        description="Address that people use, such as `https://console.experts.example`, where a proxy before the console speaks TLS. Pages are shown to browsers that ask for this name, and otherwise on this machine only.",
+    )
     max_verify_bytes: int = Field(
         default=36_700_160,
         ge=1_024,

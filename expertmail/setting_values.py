@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
@@ -79,6 +80,15 @@ def _network(value: str) -> str:
         raise ValueError("it has to be an IP address or network, such as 192.0.2.0/24") from error
 
 
+def _console_url(value: str) -> str:
+    found = urlsplit(value.strip().rstrip("/"))
+    if found.scheme not in {"http", "https"} or not found.netloc or "@" in found.netloc:
+        raise ValueError("write it like https://console.experts.example")
+    if found.path or found.query or found.fragment:
+        raise ValueError("the console has a host name of its own; write it without a path")
+    return f"{found.scheme}://{found.netloc.lower()}"
+
+
 def _step(value: str) -> str:
     """A step of a plan of reminders."""
     try:
@@ -94,6 +104,7 @@ Line = Annotated[str, AfterValidator(_one_line)]
 Person = Annotated[str, AfterValidator(_person)]
 Server = Annotated[str, AfterValidator(_server)]
 Network = Annotated[str, AfterValidator(_network)]
+ConsoleUrl = Annotated[str, AfterValidator(_console_url)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Domains = Annotated[tuple[Domain, ...], NoDecode, BeforeValidator(_listed)]
 Servers = Annotated[tuple[Server, ...], NoDecode, BeforeValidator(_listed)]

@@ -414,3 +414,83 @@ api_requests = Table(
     Column("task", Integer),  # the number of the task that it made
     Column("at", UtcTime, nullable=False),
 )
+
+# Who signs in to the console (``threads.access``). Nothing here lets anybody in: passwords are hashed (argon2), the second
+# factor's secret is sealed by a key that is a file, and of sessions and links there are digests.
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(60), nullable=False, unique=True),
+    Column("display_name", Text, nullable=False),
+    Column("address", Text),
+    Column("password_hash", Text),
+    Column("password_set_at", UtcTime),
+    Column("totp_sealed", LargeBinary),
+    Column("totp_step", BigInteger),  # the last one that was used: each counts once (RFC 6238 5.2)
+    Column("created_at", UtcTime, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("disabled_at", UtcTime),
+    Column("disabled_by", Text),
+)
+
+account_grants = Table(
+    "account_grants",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("role", String(20), nullable=False),
+    Column("organisation_id", ForeignKey("organisations.id"), index=True),  # NULL: for all
+    Column("granted_at", UtcTime, nullable=False),
+    Column("granted_by", Text, nullable=False),
+)
+
+# Who an account is to somebody else who signs people in (OpenID Connect Core 2: only both together name a person).
+account_subjects = Table(
+    "account_subjects",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("issuer", String(512), nullable=False),
+    Column("subject", String(255), nullable=False),
+    UniqueConstraint("issuer", "subject"),
+)
+
+account_sessions = Table(
+    "account_sessions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),  # SHA-256 of the cookie
+    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("began_at", UtcTime, nullable=False),
+    Column("seen_at", UtcTime, nullable=False),
+    Column("ends_at", UtcTime, nullable=False, index=True),
+    Column("ended_at", UtcTime),
+    Column("ended_by", Text),
+    Column("way", String(20), nullable=False),  # how it was begun: password, password-totp, oidc, link
+    Column("client_ip", String(45), nullable=False),
+    Column("user_agent", Text, nullable=False),
+)
+
+# Links that are good once: to set a password at the first start, for a new account, or after it was lost.
+account_links = Table(
+    "account_links",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("account_id", ForeignKey("accounts.id"), index=True),  # NULL: makes the first account
+    Column("made_at", UtcTime, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("ends_at", UtcTime, nullable=False),
+    Column("used_at", UtcTime),
+)
+
+# Each stands in for the second factor once.
+account_recovery_codes = Table(
+    "account_recovery_codes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("digest", String(64), nullable=False),
+    Column("used_at", UtcTime),
+)

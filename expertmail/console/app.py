@@ -17,6 +17,8 @@ from starlette.routing import Route
 from expertmail.console.api import HEADERS, Api, ApiParts
 from expertmail.console.api_access import Access, is_near
 from expertmail.console.openapi import document
+from expertmail.console.pages.catalogue import PAGES
+from expertmail.console.pages.door import Door
 from expertmail.metrics import CONTENT_TYPE, Metrics
 from smtp_gateway.judging import Busy
 from threads.api_token import Scope
@@ -56,6 +58,7 @@ class Console:
         self.replace(parts)
         self._access = Access()
         self._api = Api(lambda: self._parts.api, lambda: self._parts.metrics, self._access)
+        self._door = Door(lambda: self._parts)
 
     def replace(self, parts: ConsoleParts) -> None:
         """Work with other parts from the next request on."""
@@ -72,8 +75,9 @@ class Console:
                 Route("/api/v1/verify", self.verify, methods=["POST"]),
                 Route("/api/v1/openapi.json", self.openapi, methods=["GET"]),
                 *self._api.routes(),
+                *self._door.routes(PAGES),
             ],
-            exception_handlers={HTTPException: _told, Exception: _fault},
+            exception_handlers={HTTPException: self._told, Exception: self._fault},
         )
 
     async def healthz(self, request: Request) -> Response:
@@ -126,6 +130,26 @@ class Console:
             self._present -= 1
         return JSONResponse(dict(verdict), headers=HEADERS)
 
+    async def _told(self, request: Request, error: Exception) -> Response:
+        """An expected refusal in plain words."""
+        if not isinstance(error, HTTPException):  # pragma: no cover - registered for HTTPException only
+            raise error
+        if not _is_for_programs(request):
+            return await self._door.refused(request, error.status_code, error.detail)
+        text = {404: "There is nothing here; see /api/v1/openapi.json.", 405: "Use another method here."}
+        sentence = text.get(error.status_code, error.detail)
+        return JSONResponse(
+            {"error": sentence}, error.status_code, headers={**HEADERS, **(error.headers or {})}
+        )
+
+    async def _fault(self, request: Request, error: Exception) -> Response:
+        """A fault of ours: logged with its kind, answered without it."""
+        _log.error("console fault", path=request.url.path, fault=type(error).__name__)
+        sentence = "Something went wrong here; the log says more."
+        if not _is_for_programs(request):
+            return await self._door.refused(request, 500, sentence)
+        return JSONResponse({"error": sentence}, 500, headers=HEADERS)
+
     async def _let_in(self, request: Request) -> None:
         """This machine may ask as it is; who is elsewhere, or sends a token, needs a good one."""
         if not is_near(request) or "authorization" in request.headers:
@@ -163,17 +187,5 @@ def _refuse_other_types(request: Request) -> None:
         raise HTTPException(415, "Send the message uncompressed.")
 
 
-async def _told(request: Request, error: Exception) -> Response:
-    """An expected refusal in plain words."""
-    del request
-    if not isinstance(error, HTTPException):  # pragma: no cover - registered for HTTPException only
-        raise error
-    text = {404: "There is nothing here; see /api/v1/openapi.json.", 405: "Use another method here."}
-    sentence = text.get(error.status_code, error.detail)
-    return JSONResponse({"error": sentence}, error.status_code, headers={**HEADERS, **(error.headers or {})})
-
-
-async def _fault(request: Request, error: Exception) -> Response:
-    """A fault of ours: logged with its kind, answered without it."""
-    _log.error("console fault", path=request.url.path, fault=type(error).__name__)
-    return JSONResponse({"error": "Something went wrong here; the log says more."}, 500, headers=HEADERS)
+def _is_for_programs(request: Request) -> bool:
+    return request.url.path.startswith(("/api/", "/metrics", "/healthz", "/readyz"))

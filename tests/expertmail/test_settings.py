@@ -73,7 +73,7 @@ def test_a_list_in_a_variable_is_written_with_commas(monkeypatch: pytest.MonkeyP
     [
         ("[smtp]\nprot = 1\n", "no setting smtp.prot"),
         ("[smpt]\nport = 1\n", "did you mean smtp.port?"),
-        ("colour = 1\n", "docs/settings.md lists all"),
+        ("weather = 1\n", "docs/settings.md lists all"),
         ("smtp = 3\n", "has to be a table"),
         ("[smtp]\nport = 'x'\n", "smtp.port"),
         ("[smtp]\nport = 99999\n", "at most 65535"),

@@ -14,7 +14,7 @@ from threads.store.errors import StoreError
 
 # The newest revision in threads/migrations/versions. Written here too, so that a command that finds a
 # current database need not load alembic; a test keeps the two equal.
-HEAD = "0018"
+HEAD = "0019"
 KNOWN = (
     "0001",
     "0002",
@@ -33,6 +33,7 @@ KNOWN = (
     "0015",
     "0016",
     "0017",
+    "0018",
     HEAD,
 )
 """All revisions, oldest first."""

@@ -1,0 +1,118 @@
+"""Templates. Whatever is put in is escaped; what came by mail also shows the characters that nobody would see."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from expertmail.console.pages.static_files import address
+from threads.access import Permission
+from threads.session import form_token
+
+if TYPE_CHECKING:
+    from expertmail.console.pages.page import Viewer
+
+_KIB: Final = 1024
+_SEEN_AS_NOTHING: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
+_LINES: Final = frozenset("\n\t")
+
+
+def rendered(template: str, values: Mapping[str, Any]) -> str:
+    """A page as text."""
+    return _environment().get_template(template).render(values)
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("expertmail.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(foreign=foreign, moment=moment, day=day, octets=octets, ago=ago)
+    made.globals.update(navigation=navigation, form_token=form_token, Permission=Permission, static=address)
+    return made
+
+
+def foreign(text: object) -> Markup:
+    """Text that somebody else wrote: isolated (HTML bdi), and each character that shows as nothing or turns text round is written out."""
+    parts = [Markup("<bdi>")]
+    plain: list[str] = []
+    for one in str(text):
+        if one in _LINES or unicodedata.category(one) not in _SEEN_AS_NOTHING:
+            plain.append(one)
+            continue
+        parts.append(escape("".join(plain)))
+        plain.clear()
+        parts.append(Markup('<span class="odd">{}</span>').format(f"U+{ord(one):04X}"))
+    parts.append(escape("".join(plain)))
+    parts.append(Markup("</bdi>"))
+    return Markup("").join(parts)
+
+
+def moment(at: datetime | None) -> Markup:
+    """A time in UTC, to the minute; programs and scripts find it to the second."""
+    if at is None:
+        return Markup("")
+    utc = at.astimezone(UTC)
+    return Markup('<time datetime="{}">{}</time>').format(
+        utc.strftime("%Y-%m-%dT%H:%M:%SZ"), utc.strftime("%Y-%m-%d %H:%M UTC")
+    )
+
+
+def day(at: datetime | None) -> Markup:
+    """A day in UTC."""
+    if at is None:
+        return Markup("")
+    utc = at.astimezone(UTC)
+    return Markup('<time datetime="{0}">{0}</time>').format(utc.strftime("%Y-%m-%d"))
+
+
+def ago(at: datetime | None, now: datetime) -> str:
+    """How long ago, in words: the largest unit that fits."""
+    if at is None:
+        return ""
+    seconds = max(0, int((now - at).total_seconds()))
+    for size, word in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            number = seconds // size
+            return f"{number} {word}{'' if number == 1 else 's'} ago"
+    return "just now"
+
+
+def octets(number: int) -> str:
+    """A size for people."""
+    size = float(number)
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if size < _KIB or unit == "GB":
+            return f"{size:.0f} {unit}" if unit == "bytes" or size >= 10 else f"{size:.1f} {unit}"  # noqa: PLR2004
+        size /= _KIB
+    raise AssertionError(number)
+
+
+_NAVIGATION: Final[tuple[tuple[str, str, Permission], ...]] = (
+    ("Verify", "/verify", Permission.VERIFY),
+    ("Incidents", "/incidents", Permission.READ),
+    ("Held", "/held", Permission.READ),
+    ("Outbox", "/outbox", Permission.READ),
+    ("Contacts", "/contacts", Permission.READ),
+    ("Identities", "/identities", Permission.READ),
+    ("Reports", "/reports", Permission.READ),
+    ("Audit", "/audit", Permission.READ_AUDIT),
+    ("Accounts", "/accounts", Permission.KEEP_ACCOUNTS),
+)
+
+
+def navigation(viewer: Viewer | None) -> list[tuple[str, str]]:
+    """The pages that somebody finds in the head of each page."""
+    if viewer is None:
+        return []
+    return [(label, path) for label, path, needs in _NAVIGATION if viewer.account.may_anywhere(needs)]
