@@ -29,6 +29,9 @@ from threads.store.turn import begin_in_turn
 BUSY_TIMEOUT_MS = 5_000
 # Of a new database file. A large message is written page by page, twice: half as many cost a fifth less.
 PAGE_OCTETS = 8_192
+# Of each connection. SQLite's own 2 MB hold the upper pages of the indexes of some hundred thousand messages; with these a
+# million cost 4 reads a message instead of 6.
+CACHE_KIB = 8_192
 # Pages in the log before it is copied back (16 MB): large enough that a burst of mail does not stall on it.
 WAL_CHECKPOINT_PAGES = 2_000
 # Mail of customers: nobody else on the machine reads it.
@@ -163,6 +166,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     cursor.execute(f"PRAGMA page_size = {PAGE_OCTETS}")  # says nothing to a file that is there
+    cursor.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
