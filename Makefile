@@ -17,7 +17,7 @@ export MAILAUTH ?= $(CURDIR)/bench
 # The benchmark kit's messages and client, made once.
 export KIT_BUILD ?= $(CURDIR)/build/kit
 
-.PHONY: all check test test-compiled demo bench fuzz clean
+.PHONY: all check test test-compiled demo bench fuzz screenshots clean
 
 all: check test
 
@@ -58,6 +58,10 @@ fuzz: $(STAMP)
 	$(BIN)/pytest tests/fuzz
 	-$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt atheris
 	$(BIN)/python -m tests.fuzz.guided
+
+# Every page of the console on a phone and on a desk, light and dark, for somebody to look at (needs Debian's chromium).
+screenshots: $(STAMP)
+	$(BIN)/python -m tests.console.screenshots build/screenshots
 
 clean:
 	rm -rf $(VENV) build ./*.egg-info var
