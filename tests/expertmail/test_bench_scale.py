@@ -58,6 +58,7 @@ def test_a_run_measures_every_kind_and_tells_its_goals(
         "SHORT_RUN": (120, 60),
         "MATCHES": 20,
         "TURNS": 2,
+        "FIRST": 5,
         "WARM_UP": 1,
         "SEARCHES": 1,
     }.items():
@@ -69,6 +70,7 @@ def test_a_run_measures_every_kind_and_tells_its_goals(
     assert len(goals) == 3
     assert "SQLite, 120 messages" in said
     assert "a phrase" in said
+    assert "the first 5 after the start" in said
 
 
 @pytest.mark.parametrize(
@@ -81,6 +83,6 @@ def test_a_run_measures_every_kind_and_tells_its_goals(
 )
 def test_a_goal_is_met_or_missed(large: float, small: float, searching: float, met: list[bool]) -> None:
     def size(seconds: float) -> Size:
-        return Size(1, 1.0, 1.0, (Times((seconds,)),), {"x": Times((searching,))})
+        return Size(1, 1.0, 1.0, Times((seconds,)), (Times((seconds,)),), {"x": Times((searching,))})
 
     assert [is_met for _, is_met in Scale("SQLite", size(large), size(small)).goals()] == met
