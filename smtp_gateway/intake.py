@@ -15,7 +15,6 @@ import structlog
 
 from outbound.model import AutomaticCaps
 from smtp_gateway import replies
-from smtp_gateway.attachment_listing import FileLister
 from smtp_gateway.authentication_results import forged_fields, write_field
 from smtp_gateway.envelope import Envelope, copy_id
 from smtp_gateway.gateway_settings import GatewaySettings
@@ -28,7 +27,6 @@ from smtp_gateway.relay import Relay, Rule
 from smtp_gateway.replies import SmtpRefusal, SmtpReply
 from smtp_gateway.route_policy import Action, Treatment, treatment
 from smtp_gateway.routes import RouteKind
-from threads.attachments import AttachedFile, has_files
 from threads.machine_mail import machine_mail
 from threads.match import thread_keys
 from threads.message_kind import kind_of
@@ -102,13 +100,11 @@ class MailIntake:
         self._caps = caps or AutomaticCaps()
         self._seconds = settings.limits.judging_seconds
         self._other_way = other_way
-        self._lister = FileLister()
         self._judge = Judge(resolver, opinion, budget or Budget(seconds=min(20.0, self._seconds)))
 
     def close(self) -> None:
         """End the judging threads."""
         self._judge.close()
-        self._lister.close()
 
     async def take(self, envelope: Envelope) -> SmtpReply:
         """Judge and store; positive only after the commit. Never raises: every fault is a reply and a log entry."""
@@ -120,13 +116,10 @@ class MailIntake:
             # Let the messages that came together be judged one after the other: the same code on each while it is at
             # hand in the processor's caches saves a twelfth of a message's time.
             await asyncio.sleep(0)
-            files: tuple[AttachedFile, ...] = ()
-            if has_files(judged.parts):
-                files = await self._files(envelope, judged)
-            treated = self._treated(envelope, judged, files)
+            treated = self._treated(envelope, judged)
             recorded = await self._passed_on(envelope, judged, treated, log)
             if recorded is None:
-                recorded = await self._recorded(envelope, judged, treated, files, log)
+                recorded = await self._recorded(envelope, judged, treated, log)
         except SmtpRefusal as refused:
             log.info("not accepted", reply=str(refused.reply), cause=refused.cause)
             self._count(refused.reply)
@@ -157,8 +150,13 @@ class MailIntake:
             receiver=self._settings.hostname,
             suffixes=self._suffixes,
         )
+        # Of mail that is only relayed the files are described where the route has a rule for them.
+        route = envelope.recipients[0].route
+        files = route.next_hop is None or route.policy.about_files
         # The budget of DNS, and as much again for a busy machine.
-        judged = await self._judge.judged(envelope.raw, context, self._seconds * 2, self._records)
+        judged = await self._judge.judged(
+            envelope.raw, context, self._seconds * 2, self._records, files=files
+        )
         if looping(judged.message, self._settings.limits.received_fields):
             raise SmtpRefusal(replies.LOOP, "too many Received fields")
         return judged
@@ -173,22 +171,15 @@ class MailIntake:
         if route.kind is RouteKind.BOUNCE and not envelope.mail_from.empty:
             raise SmtpRefusal(replies.BOUNCES_ONLY, "no returned mail")
 
-    async def _files(self, envelope: Envelope, judged: Judged) -> tuple[AttachedFile, ...]:
-        """What is attached; of mail that is only relayed it is asked where the route has a rule for it."""
-        route = envelope.recipients[0].route
-        if route.next_hop is not None and not route.policy.about_files:
-            return ()
-        return await self._lister.files(judged.message, judged.parts)
-
     @staticmethod
-    def _treated(envelope: Envelope, judged: Judged, files: tuple[AttachedFile, ...]) -> Treatment:
+    def _treated(envelope: Envelope, judged: Judged) -> Treatment:
         """What the route does with the message; raises SmtpRefusal where it does not take it."""
         route = envelope.recipients[0].route
         treated = treatment(
             judged.report,
             route.policy,
             judged.parts,
-            files,
+            judged.files,
             bounce=envelope.mail_from.empty,
             relays=route.next_hop is not None,
         )
@@ -210,7 +201,8 @@ class MailIntake:
         if self._relay is None:
             raise RuntimeError("a route relays, and nothing does")
         self._tell_forged(judged, log)
-        intake = self._intake(envelope, judged, treated)
+        # Nothing of it is kept here, so its files are not listed either.
+        intake = self._intake(envelope, replace(judged, files=()), treated)
         await self._relay.send(
             envelope, judged, intake, hop, Rule(treated.action is Action.TAG, treated.cause)
         )
@@ -229,11 +221,10 @@ class MailIntake:
         envelope: Envelope,
         judged: Judged,
         treated: Treatment,
-        files: tuple[AttachedFile, ...],
         log: structlog.typing.FilteringBoundLogger,
     ) -> tuple[Recorded, ...]:
         self._tell_forged(judged, log)
-        intake = self._intake(envelope, judged, treated, files)
+        intake = self._intake(envelope, judged, treated)
         size = len(envelope.raw) + ROW_OVERHEAD
         return await self._writer.submit(partial(record, intake=intake, caps=self._caps), size_hint=size)
 
@@ -242,7 +233,6 @@ class MailIntake:
         envelope: Envelope,
         judged: Judged,
         treated: Treatment,
-        files: tuple[AttachedFile, ...] = (),
     ) -> Intake:
         reading, report = judged.reading, judged.report
         kind, told = reading.kind, reading.bounce
@@ -303,7 +293,7 @@ class MailIntake:
             signatures=passing_signatures(report.dkim),
             keys=published_keys(report.dkim, judged.evidence),
             machine=machine,
-            files=files,
+            files=judged.files,
             other_way=self._other_way,
         )
 

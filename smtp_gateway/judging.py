@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 from smtp_gateway.turns import Turn, Turns
+from threads.attachments import AttachedFile, attached_files, has_files
 from threads.reading import Reading, read_parsed
 from verifier.driver import Budget, HasOpinion, HasRecords, Resolves, Runs, drive, here
 from verifier.evaluate import Context, judge
-from verifier.evidence import Answer, Evidence, Opinion, Question
+from verifier.evidence import Answer, Check, Evidence, Opinion, Question
 from verifier.message import Message, read_message
 from verifier.own_records import OwnRecords, RecordsQuestion
 from verifier.parts import Part, walk
@@ -50,6 +50,18 @@ class Judged:
     evidence: Evidence
     reading: Reading
     parts: tuple[Part, ...] = ()
+    files: tuple[AttachedFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """What the work on a message makes."""
+
+    message: Message
+    parts: tuple[Part, ...]
+    report: Report
+    reading: Reading
+    files: tuple[AttachedFile, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +89,10 @@ class Judge:
         context: Context,
         seconds: float | None = None,
         records: HasRecords | None = None,
+        *,
+        files: bool = False,
     ) -> Judged:
-        """Read and judge ``raw`` in the given context; ``records`` tell what we know of earlier mail.
+        """Read and judge ``raw`` in the given context; ``records`` tell what we know of earlier mail. ``files``: describe them.
 
         Raises TimeoutError when the work itself takes longer than ``seconds``, and Busy when a large message had
         to wait too long for its turn: what others cost does not count against it.
@@ -86,7 +100,7 @@ class Judge:
         if len(raw) <= ON_THE_LOOP:
             async with asyncio.timeout(seconds):
                 asks = _Asks(self._resolver, self._opinion, records)
-                return await self._judged(*_parsed(raw), context, asks, here)
+                return await self._judged(raw, _worked(raw, context, files=files), context, asks, here)
         turn = Turn(self._turns, len(raw))
         try:
             async with asyncio.timeout(WAIT_SECONDS):
@@ -95,8 +109,8 @@ class Judge:
             raise Busy from None
         with turn:
             async with asyncio.timeout(seconds):
-                message, parts = await turn.run(partial(_parsed, raw))
-                return await self._judged(message, parts, context, self._asks(turn, records), turn.run)
+                work = _worked(raw, context, files=files)
+                return await self._judged(raw, work, context, self._asks(turn, records), turn.run)
 
     def _asks(self, turn: Turn, records: HasRecords | None) -> _Asks:
         return _Asks(
@@ -106,29 +120,33 @@ class Judge:
         )
 
     async def _judged(
-        self, message: Message, parts: tuple[Part, ...], context: Context, asks: _Asks, run: Runs
+        self, raw: bytes, work: Check[_Whole], context: Context, asks: _Asks, run: Runs
     ) -> Judged:
-        report, evidence = await drive(
-            judge(message, context, parts),
+        done, evidence = await drive(
+            work,
             Evidence(at=context.at),
             asks.resolver,
             asks.opinion,
-            raw=message.raw,
+            raw=raw,
             budget=self._budget,
             records=asks.records,
             run=run,
         )
-        reading = await run(partial(read_parsed, message, parts, attachments=False))
-        return Judged(message, report, evidence, reading, parts)
+        return Judged(done.message, done.report, evidence, done.reading, done.parts, done.files)
 
     def close(self) -> None:
         """End the threads."""
         self._turns.close()
 
 
-def _parsed(raw: bytes) -> tuple[Message, tuple[Part, ...]]:
+def _worked(raw: bytes, context: Context, *, files: bool) -> Check[_Whole]:
+    """All the work on a message as one check: its first step reads, its last one reads for people. Each step is a change of threads."""
     message = read_message(raw)
-    return message, walk(message)  # once, for the verdict and for the reading
+    parts = walk(message)  # once, for the verdict and for the reading
+    report = yield from judge(message, context, parts)
+    reading = read_parsed(message, parts, attachments=False)
+    listed = attached_files(message, parts) if files and has_files(parts) else ()
+    return _Whole(message, parts, report, reading, listed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,6 @@ SHELLS = {
     "outbound.smtp_replies",
     "outbound.template_files",
     "outbound.worker",
-    "smtp_gateway.attachment_listing",
     "smtp_gateway.commands",
     "smtp_gateway.connection",
     "smtp_gateway.greeting",

@@ -108,7 +108,7 @@ async def drive(
     loop = asyncio.get_running_loop()
     deadline = loop.time() + budget.seconds
     left = budget.questions
-    asked = await run(partial(_step, check, None))
+    asked = await run(partial(_begun, check, evidence))
     while not isinstance(asked, _Done):
         missing = sorted(
             (q for q in asked if isinstance(q, Question) and evidence.get(q) is None),
@@ -144,10 +144,19 @@ class _Done(Generic[T]):
         self.result = result
 
 
-def _step(check: Check[T], evidence: Evidence | None) -> frozenset[Ask] | _Done[T]:
+def _begun(check: Check[T], evidence: Evidence) -> frozenset[Ask] | _Done[T]:
+    """Run a check to its first questions: what it yields to receive the first evidence is seldom one."""
+    try:
+        asked = next(check)
+    except StopIteration as done:
+        return _Done(done.value)
+    return asked or _step(check, evidence)
+
+
+def _step(check: Check[T], evidence: Evidence) -> frozenset[Ask] | _Done[T]:
     """Run a check to its next questions, or to its end."""
     try:
-        return next(check) if evidence is None else check.send(evidence)
+        return check.send(evidence)
     except StopIteration as done:
         return _Done(done.value)
 
