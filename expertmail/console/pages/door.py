@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SIGN_IN: Final = "/sign-in"
 TOKEN_FIELD: Final = "token"
 """Of every form of somebody who is signed in."""
+_BUSY: Final = 503
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _SENTENCES: Final = {
     404: "There is no such page, or nothing that you may see.",
@@ -76,10 +77,17 @@ class Door:
             outcome = str(answer.status_code)
         except HTTPException as error:
             outcome = str(error.status_code)
-            answer = await self.refused(request, error.status_code, error.detail)
-            answer.headers.update(error.headers or {})
+            answer = await self._told(request, error)
         finally:
             self._parts().metrics.page_requests.labels(page=page.name, outcome=outcome).inc()
+        return answer
+
+    async def _told(self, request: Request, error: HTTPException) -> Response:
+        if error.status_code == _BUSY:  # a page would wait for what all others are waiting for
+            answer = Response(error.detail, _BUSY, headers=dict(PAGE_HEADERS), media_type="text/plain")
+        else:
+            answer = await self.refused(request, error.status_code, error.detail)
+        answer.headers.update(error.headers or {})
         return answer
 
     async def _let_in(self, page: Page, request: Request) -> Response:
@@ -92,6 +100,8 @@ class Door:
             )
         if request.method not in _SAFE:
             _refuse_other_origins(request, place, host)
+        if page.same_for_all:
+            return await page.work(Visit(request, parts, self._places, place, now, None))
         viewer = await self._viewer(request, parts.api.database, place, now)
         if page.needs is not Open.ANYBODY:
             if viewer is None:

@@ -157,7 +157,10 @@ Work = Callable[[Visit], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One method of one path. ``takes`` bounds its form, in octets; ``files``: how many may come with it."""
+    """One method of one path. ``takes`` bounds its form, in octets; ``files``: how many may come with it.
+
+    ``same_for_all``: nobody is asked who they are, since all get the same octets.
+    """
 
     method: str
     path: str
@@ -166,3 +169,4 @@ class Page:
     work: Work
     takes: int = MAX_FORM
     files: int = 0
+    same_for_all: bool = False

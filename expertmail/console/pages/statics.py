@@ -26,4 +26,4 @@ async def show(visit: Visit) -> Response:
     return Response(contents()[name], headers=dict(_HEADERS), media_type=TYPES[name])
 
 
-PAGES: Final = (Page("GET", "/static/{version}/{name}", "static", Open.ANYBODY, show),)
+PAGES: Final = (Page("GET", "/static/{version}/{name}", "static", Open.ANYBODY, show, same_for_all=True),)
