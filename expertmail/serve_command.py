@@ -11,8 +11,9 @@ from pathlib import Path
 import typer
 
 from expertmail import logs
+from expertmail.console.invitations import console_url, first_link
 from expertmail.console.server import listening
-from expertmail.desk import Config, opened
+from expertmail.desk import Config, now, opened
 from expertmail.faults import ExitCode, FaultError
 from expertmail.privileges import drop_privileges
 from expertmail.reload import refuse_another_gateway
@@ -45,7 +46,7 @@ def serve_(config: Config = None) -> None:
         with opened(settings) as database:
             start = Start(world, database, sockets, lambda: _reread(config, settings), forked)
             asyncio.run(
-                serve(start, lambda smtp, console: _announce(world, sockets.smtp.host, smtp, console))
+                serve(start, lambda smtp, console: _announce(start, sockets.smtp.host, smtp, console))
             )
 
 
@@ -87,14 +88,18 @@ def _sockets(settings: Settings) -> Iterator[Sockets]:
         yield Sockets(smtp, console)
 
 
-def _announce(world: World, smtp_host: str, smtp_port: int, console_port: int) -> None:
+def _announce(start: Start, smtp_host: str, smtp_port: int, console_port: int) -> None:
     """What listens where, and what to do next."""
+    world = start.world
     settings = world.settings
     for made in world.made:
         say(f"Made the {made}.")
     tls = "with STARTTLS" if settings.smtp.tls_certificate else "without STARTTLS (no certificate is set)"
     say(f"SMTP     {smtp_host}:{smtp_port}, {tls}, for {', '.join(settings.mail.domains)}")
-    say(f"Console  http://{settings.console.host}:{console_port}/readyz, /metrics, POST /api/v1/verify")
+    say(f"Console  {console_url(settings, console_port)}; for programs /readyz, /metrics and /api/v1")
+    link = first_link(start.database, settings, now(), console_port)
+    if link is not None:
+        say(f"         Nobody has an account yet. Make the first one, once and within a day, at\n         {link}")
     ways = {
         "files": f"files in {world.outbox}; nobody is mailed",
         "smarthost": f"through {settings.delivery.smarthost}:{settings.delivery.smarthost_port}",

@@ -19,6 +19,8 @@ from expertmail.setting_values import (
     LateMinutes,
     Line,
     Networks,
+    OidcIssuer,
+    OidcRoles,
     People,
     Port,
     ReminderSteps,
@@ -186,6 +188,23 @@ class ConsoleSettings(_Section):
     url: ConsoleUrl | None = Field(
         default=None,
         description="Address that people use, such as `https://console.experts.example`, where a proxy before the console speaks TLS. Pages are shown to browsers that ask for this name, and otherwise on this machine only.",
+    )
+    oidc_issuer: OidcIssuer | None = Field(
+        default=None,
+        description="Who else signs people in, by OpenID Connect: the issuer's address, such as `https://login.experts.example/tenant`. Needs console.oidc_client_id and console.oidc_client_secret.",
+    )
+    oidc_client_id: Line = Field(default="", description="What the issuer calls this console.")
+    oidc_client_secret: SecretStr | None = Field(
+        default=None,
+        description="What this console proves itself to the issuer by. Best given as the environment variable `EXPERTMAIL_CONSOLE__OIDC_CLIENT_SECRET`, or in a settings file of mode 0600.",
+    )
+    oidc_name: Line = Field(default="Sign in with your organisation", description="What the button says.")
+    oidc_roles_claim: Line = Field(
+        default="groups", description="The claim of the ID token whose values console.oidc_roles looks at."
+    )
+    oidc_roles: OidcRoles = Field(
+        default=(),
+        description='Which roles those values give, such as `["soc-experts: expert", "contoso-sec: analyst@Contoso"]`; who has one of them gets an account at the first sign-in, and the roles anew at each. Without it an account has to be there whose address the issuer has verified.',
     )
     max_verify_bytes: int = Field(
         default=36_700_160,

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from outbound.reminders import MAX_STEPS, step_of
+from threads.access import Role
 
 
 def _listed(value: object) -> object:
@@ -89,6 +90,23 @@ def _console_url(value: str) -> str:
     return f"{found.scheme}://{found.netloc.lower()}"
 
 
+def _oidc_issuer(value: str) -> str:
+    found = urlsplit(value)
+    near = found.scheme == "http" and found.hostname in {"127.0.0.1", "::1", "localhost"}
+    if not (found.scheme == "https" or near) or not found.netloc or "@" in found.netloc:
+        raise ValueError("an issuer's address begins with https://")
+    if found.query or found.fragment:
+        raise ValueError("an issuer's address has no query and no fragment (OpenID Connect Discovery 3)")
+    return value
+
+
+def _oidc_role(value: str) -> str:
+    claimed, colon, role = value.rpartition(":")
+    if not colon or not claimed.strip() or role.strip().partition("@")[0] not in {one.value for one in Role}:
+        raise ValueError("write it like soc-experts: expert, or contoso-sec: analyst@Contoso")
+    return value
+
+
 def _step(value: str) -> str:
     """A step of a plan of reminders."""
     try:
@@ -104,6 +122,10 @@ Line = Annotated[str, AfterValidator(_one_line)]
 Person = Annotated[str, AfterValidator(_person)]
 Server = Annotated[str, AfterValidator(_server)]
 Network = Annotated[str, AfterValidator(_network)]
+OidcIssuer = Annotated[str, AfterValidator(_oidc_issuer)]
+OidcRoles = Annotated[
+    tuple[Annotated[str, AfterValidator(_oidc_role)], ...], NoDecode, BeforeValidator(_listed)
+]
 ConsoleUrl = Annotated[str, AfterValidator(_console_url)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Domains = Annotated[tuple[Domain, ...], NoDecode, BeforeValidator(_listed)]

@@ -29,6 +29,7 @@ SAMPLE_CUSTOMER = "contoso.test"
 _PRIVATE_FOLDER = 0o700
 _PRIVATE_FILE = 0o600
 _REPLY_SECRET_BYTES = 32
+_CONSOLE_SECRET_BYTES = 32
 _MAX_SECRETS_BYTES = 10_000
 
 
@@ -42,6 +43,9 @@ class World:
     replies: ReplyAddresses = field(repr=False)
     identities: tuple[Identity, ...]
     zone: Zone | None
+    console_key: bytes = field(
+        default=b"", repr=False
+    )  # seals what browsers keep for the console, and second factors
     second: SecondKey | None = None  # makes the second signature, where there is such a key
     made: tuple[str, ...] = ()  # what this start has made, in words for a person
 
@@ -84,7 +88,8 @@ def open_world(settings: Settings) -> World:
     second = _second_key(settings, keys)
     replies = _reply_addresses(settings, made)
     zone = _zone(settings, key, second, made)
-    world = World(settings, key, keys, replies, identities, zone, second, tuple(made))
+    sealing = _console_key(settings, made)
+    world = World(settings, key, keys, replies, identities, zone, sealing, second, tuple(made))
     if settings.delivery.mode == "files":
         _make_folder(world.outbox)
     return world
@@ -154,6 +159,19 @@ def _reply_addresses(settings: Settings, made: list[str]) -> ReplyAddresses:
             f"{source} needs at least one secret, and each has to have at least {MIN_KEY_BYTES} characters.",
             ExitCode.CONFIG,
         ) from None
+
+
+def _console_key(settings: Settings, made: list[str]) -> bytes:
+    path = settings.data_dir / "console.key"
+    if not path.exists():
+        write_private(path, secrets.token_hex(_CONSOLE_SECRET_BYTES) + "\n")
+        made.append(f"secret of the console {path}")
+    found = read_private(path).strip().encode()
+    if len(found) < 2 * _CONSOLE_SECRET_BYTES:
+        raise FaultError(
+            f"{path} needs one secret of at least {2 * _CONSOLE_SECRET_BYTES} characters.", ExitCode.CONFIG
+        )
+    return found
 
 
 def _zone(settings: Settings, key: SigningKey, second: SecondKey | None, made: list[str]) -> Zone | None:

@@ -28,11 +28,11 @@ class Failures:
 
     def may_try(self, address: str, public_id: str | None, now: float) -> bool:
         """Whether a token is looked at."""
-        return public_id in self._proven or self._recent(_network(address), now) < MAX_FAILURES
+        return public_id in self._proven or self._recent(network_of(address), now) < MAX_FAILURES
 
     def failed(self, address: str, now: float) -> bool:
         """Count a failure; whether it is the last one that is let through."""
-        key = _network(address)
+        key = network_of(address)
         recent = self._recent(key, now)
         self._at.setdefault(key, deque(maxlen=MAX_FAILURES)).append(now)
         self._at.move_to_end(key)
@@ -56,7 +56,7 @@ class Failures:
         return sum(at > now - WINDOW_SECONDS for at in self._at.get(key, ()))
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """What is counted as one: an IPv4 address, or the /64 that one IPv6 client has to itself."""
     try:
         ip = ip_address(address)

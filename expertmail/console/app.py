@@ -144,7 +144,9 @@ class Console:
 
     async def _fault(self, request: Request, error: Exception) -> Response:
         """A fault of ours: logged with its kind, answered without it."""
-        _log.error("console fault", path=request.url.path, fault=type(error).__name__)
+        route = request.scope.get("route")  # a path may hold a secret
+        where = route.path if isinstance(route, Route) else ""
+        _log.error("console fault", path=where, fault=type(error).__name__)
         sentence = "Something went wrong here; the log says more."
         if not _is_for_programs(request):
             return await self._door.refused(request, 500, sentence)

@@ -128,7 +128,10 @@ class Place:
             sent_headers = {name: value for name, value in fields.items() if value is not None}
             connection.request(method, path, body, sent_headers)
             answer = connection.getresponse()
-            return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+            told: dict[str, str] = {}
+            for name, value in answer.getheaders():
+                told[name.lower()] = ", ".join(filter(None, (told.get(name.lower()), value)))
+            return Answer(answer.status, told, answer.read())
         finally:
             connection.close()
 

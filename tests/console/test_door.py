@@ -76,7 +76,9 @@ def test_who_comes_when_too_many_are_there_is_told_so_at_once(place: Place) -> N
             waiting[-1].sendall(head.encode())
         answer = place.ask("GET", "/", person=person)
         deadline = time.monotonic() + 20
-        while answer.status != 503 and time.monotonic() < deadline:  # they have all come in by now, or very soon
+        while (
+            answer.status != 503 and time.monotonic() < deadline
+        ):  # they have all come in by now, or very soon
             answer = place.ask("GET", "/", person=person)
         assert answer.status == 503
         assert answer.headers["retry-after"] == "1"

@@ -99,7 +99,7 @@ class Door:
                 421, "The console does not go by that name; set console.url to the address people use."
             )
         if request.method not in _SAFE:
-            _refuse_other_origins(request, place, host)
+            _refuse_other_origins(page, request, place, host)
         if page.same_for_all:
             return await page.work(Visit(request, parts, self._places, place, now, None))
         viewer = await self._viewer(request, parts.api.database, place, now)
@@ -145,11 +145,11 @@ def _looked_up(database: Database, secret: str, now: datetime) -> Viewer | None:
     return Viewer(account, session, secret)
 
 
-def _refuse_other_origins(request: Request, place: Place, host: str) -> None:
+def _refuse_other_origins(page: Page, request: Request, place: Place, host: str) -> None:
     """A browser says where a form stands (Fetch 3.2), whatever that page wants; what says nothing is no browser."""
     origins = request.headers.getlist("origin")
     if len(origins) != 1 or not place.is_origin(origins[0], host):
-        _log.warning("form from elsewhere refused", path=request.url.path)
+        _log.warning("form from elsewhere refused", page=page.name)  # a path may hold a secret
         raise HTTPException(403, "This form was not sent from the console.")
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         raise HTTPException(403, "This form was not sent from the console.")

@@ -1,0 +1,223 @@
+"""From the link that ``serve`` printed to a session with a second factor, in the browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+import pyotp
+import pytest
+from sqlalchemy import select, update
+
+from expertmail.console.invitations import new_link
+from expertmail.console.passwords import hash_password
+from tests.console.browsing import PHONE, Window
+from tests.console.place import Place, now
+from threads.access import Grant, Role
+from threads.schema import account_links, account_sessions, accounts
+from threads.session import form_token
+from threads.store.account_secrets import set_password
+from threads.store.accounts import add_account, any_account, find_account
+from threads.store.audit import list_audit
+
+PASSWORD = "correct horse battery"
+
+
+def printed_link(place: Place) -> str:
+    found = re.search(r"http://\S+/set-up/[0-9a-f]{64}", place.served.log.read_text())
+    assert found is not None
+    return found[0]
+
+
+def sign_in(page, name: str, password: str) -> None:
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("Password", exact=True).fill(password)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+
+
+def ready(place: Place, name: str, *roles: Role) -> None:
+    """An account with a password."""
+    with place.database.writing() as conn:
+        if not any_account(conn):
+            add_account(conn, "keeper", "", [Grant(Role.ADMIN, None)], now(), by="test")
+        made = add_account(conn, name, name.title(), [Grant(one, None) for one in roles], now(), by="test")
+        set_password(conn, made.id, hash_password(PASSWORD), now())
+
+
+def test_from_the_printed_link_to_a_second_factor(
+    place: Place, window: Callable[..., Window], axe: str
+) -> None:
+    link = printed_link(place)
+    opened = window(size=PHONE, scheme="dark")
+    page = opened.page
+    page.goto(place.url)
+    assert "set-up link" in page.inner_text("main")
+    page.goto(link)
+    assert opened.serious_faults(axe) == []
+    for name, display, password, again, said in (
+        ("mia.lang", "Mia Lang", "short", "short", "at least 12"),
+        ("mia.lang", "Mia Lang", PASSWORD, PASSWORD + "x", "differ"),
+        ("Mia Lang!", "Mia Lang", PASSWORD, PASSWORD, "An account's name"),
+        ("mia.lang", "Mia Lang", "mia.lang-12345", "mia.lang-12345", None),
+    ):
+        page.get_by_label("Name to sign in with").fill(name)
+        page.get_by_label("Your name").fill(display)
+        page.get_by_label("Password", exact=True).fill(password)
+        page.get_by_label("Password again").fill(again)
+        page.get_by_role("button", name="Make account").click()
+        if said:
+            assert said in page.get_by_role("alert").inner_text()
+            assert page.get_by_label("Your name").input_value() == display
+    assert page.get_by_role("link", name="Mia Lang").is_visible()
+    page.goto(link)
+    assert "was used" in page.inner_text("main")
+
+    opened.go("/account")
+    assert opened.serious_faults(axe) == []
+    assert opened.wider_than_the_window() == ""
+    page.get_by_role("link", name="Set it up").click()
+    secret = page.inner_text("#secret").replace(" ", "")
+    page.get_by_label("Code").fill("000000")
+    page.get_by_role("button", name="Turn it on").click()
+    assert "not right" in page.get_by_role("alert").inner_text()
+    assert page.inner_text("#secret").replace(" ", "") == secret, "a mistyped code costs no new scan"
+    page.get_by_label("Code").fill(pyotp.TOTP(secret).at(now() - timedelta(seconds=30)))
+    page.get_by_role("button", name="Turn it on").click()
+    codes = page.inner_text("#codes").split()
+    assert len(set(codes)) == 10
+
+    page.get_by_role("link", name="I have them").click()
+    page.get_by_role("button", name="Sign out").click()
+    sign_in(page, "mia.lang", "mia.lang-12345")
+    page.get_by_label("Code").fill(pyotp.TOTP(secret).now())
+    page.get_by_role("button", name="Go on").click()
+    assert page.get_by_role("button", name="Sign out").is_visible()
+    page.get_by_role("button", name="Sign out").click()
+    sign_in(page, "MIA.lang ", "mia.lang-12345")
+    page.get_by_label("Code").fill(pyotp.TOTP(secret).now())
+    page.get_by_role("button", name="Go on").click()
+    assert "used before" in page.get_by_role("alert").inner_text(), "each code counts once"
+    page.get_by_label("Code").fill(codes[3].upper().replace("-", " "))
+    page.get_by_role("button", name="Go on").click()
+    assert page.get_by_role("button", name="Sign out").is_visible()
+    page.get_by_role("button", name="Sign out").click()
+    sign_in(page, "mia.lang", "mia.lang-12345")
+    page.get_by_label("Code").fill(codes[3])
+    page.get_by_role("button", name="Go on").click()
+    assert page.get_by_role("alert").is_visible()
+
+    log = place.served.log.read_text().replace(link, "")
+    for one in (secret, "mia.lang-12345", link.rpartition("/")[2], *codes):
+        assert one not in log
+    with place.database.reading() as conn:
+        acts = [one.act for one in list_audit(conn)]
+        row = conn.execute(select(accounts).where(accounts.c.name == "mia.lang")).one()
+    assert {"account-added", "second-factor-on"} <= set(acts)
+    assert secret.encode() not in row.totp_sealed
+
+
+def test_without_scripts_somebody_comes_to_where_they_were_going(
+    place: Place, window: Callable[..., Window]
+) -> None:
+    ready(place, "no.scripts", Role.CUSTOMER)
+    page = window(scripts=False).page
+    page.goto(f"{place.url}/account?x=1")
+    sign_in(page, "no.scripts", PASSWORD)
+    assert page.url == f"{place.url}/account?x=1"
+
+
+def test_signing_in_makes_a_new_session_and_ends_the_old_one(place: Place) -> None:
+    ready(place, "fixed", Role.CUSTOMER)
+    planted = place.person(Role.ADMIN, name="planted")
+    form = {"name": "fixed", "password": PASSWORD, "token": planted.token}
+    answer = place.ask("POST", "/sign-in", form, headers={"Cookie": planted.cookie})
+    cookie = answer.headers["set-cookie"]
+    assert answer.status == 303
+    assert planted.secret not in cookie
+    assert place.ask("GET", "/account", person=planted).status == 303, "its session is over"
+
+
+def test_cookies_are_for_this_site_and_no_script(place: Place) -> None:
+    ready(place, "cookies", Role.CUSTOMER)
+    answer = place.ask("POST", "/sign-in", {"name": "cookies", "password": PASSWORD})
+    for cookie in answer.headers["set-cookie"].split(", expertmail"):
+        assert {"HttpOnly", "SameSite=lax", "Path=/"} <= set(cookie.split("; "))
+
+
+def test_a_session_that_is_ended_elsewhere_is_over_here(place: Place, window: Callable[..., Window]) -> None:
+    ready(place, "two.browsers", Role.CUSTOMER)
+    here, there = window().page, window().page
+    for page in (here, there):
+        page.goto(f"{place.url}/account")
+        sign_in(page, "two.browsers", PASSWORD)
+    there.reload()
+    there.get_by_role("button", name="End all others").click()
+    assert "1 session ended" in there.get_by_role("status").inner_text()
+    here.reload()
+    assert "/sign-in" in here.url
+
+
+@pytest.mark.parametrize("how", ["used", "over", "disabled", "unknown", "malformed"])
+def test_a_link_that_does_not_count_says_one_thing(place: Place, how: str) -> None:
+    with place.database.writing() as conn:
+        if not any_account(conn):
+            add_account(conn, "keeper", "", [Grant(Role.ADMIN, None)], now(), by="test")
+        account = add_account(conn, f"link-{how}", "", [], now(), by="test")
+        secret = new_link(conn, account.id, now(), by="test")
+        if how == "used":
+            conn.execute(update(account_links).values(used_at=now()))
+        if how == "over":
+            conn.execute(update(account_links).values(ends_at=now() - timedelta(seconds=1)))
+        if how == "disabled":
+            conn.execute(update(accounts).where(accounts.c.id == account.id).values(disabled_at=now()))
+    path = {"unknown": "0" * 64, "malformed": "%00" * 5}.get(how, secret)
+    for method in ("GET", "POST"):
+        answer = place.ask(method, f"/set-up/{path}", {"password": PASSWORD, "again": PASSWORD})
+        assert answer.status == 410
+        assert "was used, or is over" in answer.text
+
+
+def test_a_password_that_is_changed_ends_the_other_sessions(place: Place) -> None:
+    ready(place, "changes", Role.CUSTOMER)
+    one, other = (
+        place.ask("POST", "/sign-in", {"name": "changes", "password": PASSWORD}).headers["set-cookie"]
+        for _ in range(2)
+    )
+    with place.database.reading() as conn:
+        account = find_account(conn, "changes")
+        assert account is not None
+        rows = conn.execute(
+            select(account_sessions.c.id).where(
+                account_sessions.c.account_id == account.id, account_sessions.c.ended_at.is_(None)
+            )
+        ).all()
+    assert len(rows) == 2
+    secret = one.partition("expertmail=")[2].partition(";")[0]
+    form = {"token": form_token(secret), "old": "wrong", "password": PASSWORD + "!", "again": PASSWORD + "!"}
+    cookie = {"Cookie": f"expertmail={secret}"}
+    assert place.ask("POST", "/account/password", form, headers=cookie).status == 422
+    assert place.ask("POST", "/account/password", {**form, "old": PASSWORD}, headers=cookie).status == 303
+    assert place.ask("GET", "/account", headers=cookie).status == 200
+    secret = other.partition("expertmail=")[2].partition(";")[0]
+    assert place.ask("GET", "/account", headers={"Cookie": f"expertmail={secret}"}).status == 303
+
+
+def test_a_thousand_tries_are_throttled_and_keep_nobody_out_who_was_here_before(place: Place) -> None:
+    ready(place, "victim", Role.CUSTOMER)
+    was_here = place.ask("POST", "/sign-in", {"name": "victim", "password": PASSWORD})
+    known = re.search(r"expertmail-browser=([^;]+)", was_here.headers["set-cookie"])
+    assert known is not None
+    answers = [
+        place.ask("POST", "/sign-in", {"name": "victim", "password": f"guess number {number}"}).status
+        for number in range(1_000)
+    ]
+    assert answers.count(401) <= 12
+    assert answers.count(401) + answers.count(429) == 1_000
+    right = {"name": "victim", "password": PASSWORD}
+    refused = place.ask("POST", "/sign-in", right)
+    assert refused.status == 429
+    assert int(refused.headers["retry-after"]) > 0
+    cookie = {"Cookie": f"expertmail-browser={known[1]}"}
+    assert place.ask("POST", "/sign-in", right, headers=cookie).status == 303
+    assert place.ask("POST", "/sign-in", {**right, "name": "other"}, headers=cookie).status in (401, 429)
