@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from expertmail.desk import AsJson, By, Config, acted, actor, now, open_desk
+from expertmail.incident_moves import move_one, open_beside
 from expertmail.tables import plain, say, show_json
-from outbound.store.by_thread import follow_to_thread
-from threads.model import Assignee, Severity, Thread, ThreadKind
+from threads.model import ThreadKind
 from threads.store import Connection
-from threads.store.moving import MovedMail, merge_threads, move_mail
-from threads.store.thread import open_incident, open_inquiry, open_service, thread_by_id, thread_by_reference
+from threads.store.moving import MovedMail, merge_threads
+from threads.store.thread import thread_by_id, thread_by_reference
 
 Reference = Annotated[str, typer.Argument(metavar="REF", help="Such as INC-000001.")]
 Mails = Annotated[
@@ -51,7 +51,9 @@ def move(
         with desk.database.writing() as conn:
             target = thread_by_reference(conn, to)
             origin = None if source is None else thread_by_reference(conn, source)
-            moved = [_moved(conn, one, target, origin, by, across=across) for one in mail]
+            moved = [
+                move_one(conn, one, target, now(), by=actor(by), source=origin, across=across) for one in mail
+            ]
             _told(conn, "mail-moved", by, moved)
         _show(moved, as_json=as_json)
 
@@ -100,35 +102,13 @@ def split(
     with open_desk(config) as desk:
         with desk.database.writing() as conn:
             source = thread_by_reference(conn, reference)
-            made = _opened(conn, source, title, kind or source.kind, by)
-            moved = [_moved(conn, one, made, source, by, across=False) for one in mail]
+            made = open_beside(conn, source, title, kind or source.kind, now(), by=actor(by))
+            moved = [move_one(conn, one, made, now(), by=actor(by), source=source) for one in mail]
             _told(conn, "thread-split", by, moved)
             made = thread_by_id(conn, made.id)
         if not as_json:
             say(f"Opened {made.reference}: {made.title}")
         _show(moved, as_json=as_json)
-
-
-def _opened(conn: Connection, source: Thread, title: str, kind: ThreadKind, by: str | None) -> Thread:
-    if kind is ThreadKind.INCIDENT:
-        return open_incident(
-            conn,
-            source.organisation_id,
-            title,
-            now(),
-            severity=source.severity or Severity.MEDIUM,
-            assigned_to=Assignee.DEFENDER_EXPERTS,
-            actor=actor(by),
-        )
-    open_thread = open_inquiry if kind is ThreadKind.INQUIRY else open_service
-    return open_thread(conn, source.organisation_id, title, now(), actor=actor(by))
-
-
-def _moved(
-    conn: Connection, name: str, target: Thread, source: Thread | None, by: str | None, *, across: bool
-) -> MovedMail:
-    renamed = follow_to_thread(conn, name, target.id)
-    return move_mail(conn, name, target, now(), by=actor(by), source=source, across=across, also=renamed)
 
 
 def _told(conn: Connection, act: str, by: str | None, moved: list[MovedMail]) -> None:

@@ -152,6 +152,8 @@ threads = Table(
     Column("classification", String(40)),
     Column("about_id", Integer),  # the incident that an inquiry is about
     Column("emptied_at", UtcTime),  # when its content was removed
+    Index(None, "updated_at", "id"),
+    Index(None, "organisation_id", "updated_at", "id"),
 )
 
 tasks = Table(

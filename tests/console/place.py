@@ -16,9 +16,10 @@ from expertmail.world import World, open_world
 from tests.proofs.served import Served
 from threads import store
 from threads.access import Account, Grant, Role
-from threads.model import Contact, Organisation, Thread
+from threads.model import Contact, Disposition, Organisation, Thread
 from threads.session import SECRET_BYTES, Way, form_token, secret_text
 from threads.store.accounts import add_account, any_account
+from threads.store.read import list_copies
 from threads.store.sessions import begin_session
 
 SECONDS = 60
@@ -71,6 +72,7 @@ class Place:
     incident: Thread
     other_incident: Thread
     people: dict[str, Person] = field(default_factory=dict)
+    made: dict[str, str] = field(default_factory=dict)  # what examples have made, by its name
 
     @property
     def url(self) -> str:
@@ -134,6 +136,16 @@ class Place:
             return Answer(answer.status, told, answer.read())
         finally:
             connection.close()
+
+    def message(self) -> str:
+        """The id of a stored message on Contoso's incident; one is sent where there is none."""
+        for _ in range(2):
+            with self.database.reading() as conn:
+                copies = list_copies(conn, thread_id=self.incident.id, disposition=Disposition.FILED)
+            if copies:
+                return copies[0].id
+            self.answer(self.incident, self.alice, "It was not me.")
+        raise AssertionError("an answer is not on record")
 
     def mail(self, raw: bytes, *, mail_from: str, to: str) -> None:
         """Send a message to the gateway, as from a host on this machine."""

@@ -111,6 +111,7 @@ def test_hostile_text_stays_text_on_every_page(
         assert answer.status < 400, (page.name, answer.status)
         if not answer.headers.get("content-type", "").startswith("text/html"):
             continue
+        framed = "sandbox" in answer.headers["content-security-policy"]  # mail, in which no script runs
         seen = nobody if anybody else known
         seen.go(path)
         if wide := seen.wider_than_the_window():
@@ -119,7 +120,7 @@ def test_hostile_text_stays_text_on_every_page(
             "[...document.querySelectorAll('*')].flatMap(e => e.getAttributeNames().filter(n => n.startsWith('on') || n === 'style'))"
             ".concat([...document.querySelectorAll('script:not([src]), style, base, object, embed')].map(e => e.tagName))"
         )
-        faults += [f"{page.name} has {one}" for one in inline]
+        faults += [f"{page.name} has {one}" for one in inline if not framed or one != "STYLE"]
         faults += [f"{page.name}: {one}" for one in seen.strange]
         seen.strange.clear()
     assert faults == []

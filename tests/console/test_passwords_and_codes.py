@@ -51,7 +51,9 @@ def test_a_hash_knows_its_password_and_nobody_has_one() -> None:
     assert not is_outdated(stored)
 
 
-@pytest.mark.parametrize(("seconds", "counts"), [(-60, False), (-30, True), (0, True), (30, True), (60, False)])
+@pytest.mark.parametrize(
+    ("seconds", "counts"), [(-60, False), (-30, True), (0, True), (30, True), (60, False)]
+)
 def test_a_code_counts_for_a_step_either_way(seconds: int, *, counts: bool) -> None:
     secret = codes.new_secret()
     code = pyotp.TOTP(secret).at(NOW + timedelta(seconds=seconds))

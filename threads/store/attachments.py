@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -73,6 +73,20 @@ def files_of(conn: Connection, copy_id: str) -> tuple[AttachedFile, ...]:
         return tuple(map(_file_of, rows))
     message = read_message(raw_message(conn, copy_id))
     return attached_files(message, walk(message))
+
+
+def files_on(conn: Connection, copy_ids: Collection[str]) -> Mapping[str, tuple[AttachedFile, ...]]:
+    """The files of several stored messages by their ids, as their lists have them."""
+    rows = conn.execute(
+        select(messages.c.id.label("copy_id"), attachments)
+        .join(messages, messages.c.sha256 == attachments.c.raw_sha256)
+        .where(messages.c.id.in_(list(copy_ids)))
+        .order_by(messages.c.id, attachments.c.number)
+    )
+    found: dict[str, list[AttachedFile]] = {}
+    for row in rows:
+        found.setdefault(row.copy_id, []).append(_file_of(row))
+    return {copy_id: tuple(files) for copy_id, files in found.items()}
 
 
 def octets_of_file(conn: Connection, copy_id: str, number: int) -> bytes:

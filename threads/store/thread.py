@@ -288,11 +288,16 @@ def list_threads(
 
 
 def timeline_of(
-    conn: Connection, thread_id: int, *, latest: int | None = None, without: Collection[EntryKind] = ()
+    conn: Connection,
+    thread_id: int,
+    *,
+    latest: int | None = None,
+    before: int | None = None,
+    without: Collection[EntryKind] = (),
 ) -> tuple[TimelineEntry, ...]:
     """What happened on a thread, in the order in which it was recorded: all of it, or the ``latest`` entries.
 
-    Entries of the kinds in ``without`` are left out, and not counted.
+    ``before``: only those before the entry of that number. Entries of the kinds in ``without`` are left out, and not counted.
     """
     query = (
         select(timeline, messages.c.verdict)
@@ -301,6 +306,8 @@ def timeline_of(
         .order_by(timeline.c.id.desc())
         .limit(latest)
     )
+    if before is not None:
+        query = query.where(timeline.c.id < before)
     if without:
         query = query.where(timeline.c.kind.not_in([one.value for one in without]))
     rows = reversed(conn.execute(query).all())

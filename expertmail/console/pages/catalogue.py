@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from expertmail.console.pages import account, home, set_up, sign_in, statics
+from expertmail.console.pages import (
+    account,
+    customer_mode,
+    home,
+    incident,
+    incident_acts,
+    incident_moves,
+    incidents,
+    message,
+    new_incident,
+    set_up,
+    sign_in,
+    statics,
+)
 from expertmail.console.pages.page import Page
 
 PAGES: Final[tuple[Page, ...]] = (
@@ -12,5 +25,12 @@ PAGES: Final[tuple[Page, ...]] = (
     *sign_in.PAGES,
     *set_up.PAGES,
     *account.PAGES,
+    *incidents.PAGES,
+    *new_incident.PAGES,
+    *incident.PAGES,
+    *incident_acts.PAGES,
+    *incident_moves.PAGES,
+    *customer_mode.PAGES,
+    *message.PAGES,
     *statics.PAGES,
 )

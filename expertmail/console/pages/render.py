@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 
 from expertmail.console.pages.static_files import address
 from threads.access import Permission
+from threads.search_snippet import Snippet
 from threads.session import form_token
 
 if TYPE_CHECKING:
@@ -37,8 +38,12 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(foreign=foreign, moment=moment, day=day, octets=octets, ago=ago)
-    made.globals.update(navigation=navigation, form_token=form_token, Permission=Permission, static=address)
+    made.filters.update(
+        foreign=foreign, moment=moment, day=day, octets=octets, ago=ago, cut=cut, marked=marked
+    )
+    made.globals.update(
+        navigation=navigation, form_token=form_token, Permission=Permission, static=address, options=options
+    )
     return made
 
 
@@ -56,6 +61,28 @@ def foreign(text: object) -> Markup:
     parts.append(escape("".join(plain)))
     parts.append(Markup("</bdi>"))
     return Markup("").join(parts)
+
+
+def cut(text: str, most: int = 160) -> str:
+    """A text for a line of a list; what is longer ends in an ellipsis."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def marked(found: Snippet) -> Markup:
+    """Words around a hit, which is marked."""
+    parts, at = [], 0
+    for begin, end in found.hits:
+        parts += [
+            foreign(found.text[at:begin]),
+            Markup("<mark>{}</mark>").format(foreign(found.text[begin:end])),
+        ]
+        at = end
+    return Markup("").join([*parts, foreign(found.text[at:])])
+
+
+def options(names: Mapping[int, str]) -> list[tuple[str, str]]:
+    """Customers for a choice."""
+    return [(str(number), name) for number, name in names.items()]
 
 
 def moment(at: datetime | None) -> Markup:
