@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from email import message_from_bytes, policy
 from pathlib import Path
-from typing import Literal
 
 import typer
 
 from expertmail.desk import Desk, now
 from expertmail.faults import ExitCode, FaultError
 from expertmail.letters import Letter, LetterRefused, Posted, RefusalKind, compose_letter, post_letter
+from expertmail.own_mail import html_of, text_of
 from expertmail.tables import say, show_json
 from outbound.model import DeliveryState, Rendered
 
@@ -99,7 +98,7 @@ def _tell(posted: Posted, *, as_json: bool) -> None:
 def _show(mails: Sequence[Rendered], sight: Sight, *, as_json: bool) -> None:
     if sight.html is not None:
         try:
-            sight.html.write_text(_text(mails[0], "html"), encoding="utf-8")
+            sight.html.write_text(html_of(mails[0].raw) or "", encoding="utf-8")
         except OSError as error:
             raise FaultError(
                 f"{sight.html} cannot be written ({error.strerror}).", ExitCode.CANNOT_CREATE
@@ -116,7 +115,7 @@ def _show(mails: Sequence[Rendered], sight: Sight, *, as_json: bool) -> None:
                 {
                     "to": m.rcpt_to,
                     "subject": m.subject,
-                    "text": _text(m),
+                    "text": text_of(m.raw),
                     "raw": m.raw.decode(),
                     "disclosure": m.disclosure.words,
                 }
@@ -126,10 +125,4 @@ def _show(mails: Sequence[Rendered], sight: Sight, *, as_json: bool) -> None:
         return
     for mail in mails:
         say(f"To:      {mail.rcpt_to}\nSubject: {mail.subject}\n({mail.disclosure.words})\n")
-        say(_text(mail))
-
-
-def _text(mail: Rendered, kind: Literal["plain", "html"] = "plain") -> str:
-    """The text part of our own mail, or its HTML part."""
-    body = message_from_bytes(mail.raw, policy=policy.default).get_body((kind,))
-    return "" if body is None else str(body.get_content())
+        say(text_of(mail.raw))

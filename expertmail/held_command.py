@@ -10,24 +10,21 @@ import typer
 from expertmail import held_expire_command
 from expertmail.conversation_view import match_json, say_signals
 from expertmail.desk import AsJson, By, Config, Desk, acted, actor, now, open_desk
-from expertmail.faults import FaultError
-from expertmail.gateway import mailboxes
 from expertmail.held_listing import KEPT, damaged_json, expired_json, held_json, list_expired, list_held
+from expertmail.held_release import asks_second, release_one
 from expertmail.held_time import retention_of
-from expertmail.relaying import border_of, route_of
 from expertmail.tables import moment, say, show_facts, show_json
-from smtp_gateway.relay_fields import UnfitError
-from smtp_gateway.relay_release import release_to_next_hop
 from threads.mailbox_name import forwarded_for
 from threads.model import Disposition, ExpiredMessage, HeldItem
 from threads.store import Connection, held
 from threads.store.attachments import files_of
 from threads.store.errors import undecodable
 from threads.store.expiry import find_expired
+from threads.store.held_requests import Wish, ask_release, decide_request
 from threads.store.match_records import match_record, references_to
 from threads.store.people import organisation_named
 from threads.store.read import judgements
-from threads.store.thread import open_inquiry, thread_by_id, thread_by_reference
+from threads.store.thread import thread_by_id, thread_by_reference
 
 commands = typer.Typer(no_args_is_help=True, help="Show, release or discard mail that waits for an expert.")
 
@@ -178,52 +175,46 @@ def release(
     if to is not None and org is not None:
         raise typer.BadParameter("--to and --org exclude each other.")
     with open_desk(config) as desk:
-        if to is None and org is None and add_contact is None:
-            passed_on = _pass_on(desk, identifier, actor(by))
-            if passed_on is not None:
-                if as_json:
-                    show_json(_as_json(desk, passed_on))
-                    return
-                say(f"Queued for {passed_on.copy.rcpt_to}; see `expertmail outbox list`.")
-                return
         with desk.database.writing() as conn:
-            thread_id = None if to is None else thread_by_reference(conn, to).id
-            if org is not None:
-                customer = organisation_named(conn, org)
-                title = held.held_item(conn, identifier).copy.subject
-                thread_id = open_inquiry(conn, customer.id, title, now(), actor=actor(by)).id
-            if add_contact is None:
-                held.release(conn, identifier, now(), by=actor(by), thread_id=thread_id)
+            wish = Wish(
+                identifier,
+                None if to is None else thread_by_reference(conn, to).id,
+                None if org is None else organisation_named(conn, org).id,
+                add_contact,
+            )
+            if asks_second(desk.settings, held.held_item(conn, identifier)):
+                ask_release(conn, wish, now(), by=actor(by))
+                said = "Asked for; another person has to consent: expertmail held consent"
+                acted(conn, "release-asked", by, identifier)
             else:
-                held.release_with_contact(
-                    conn, identifier, add_contact, now(), by=actor(by), thread_id=thread_id
-                )
+                said = release_one(conn, desk.world, wish, now(), by=actor(by))
             item = held.held_item(conn, identifier)
-            filed = thread_by_id(conn, item.copy.thread_id or 0)
-            made = "" if add_contact is None else f"; {item.copy.author} made a contact"
-            told = f"filed on {filed.reference}{made}"
-            acted(conn, "mail-released", by, identifier, told, organisation_id=filed.organisation_id)
         if as_json:
             show_json(_as_json(desk, item))
             return
-        say(f"Filed on {filed.reference} as unverified.")
-        if add_contact is not None:
-            say(f"{item.copy.author} is a contact from now on.")
+        say(said)
 
 
-def _pass_on(desk: Desk, identifier: str, by: str) -> HeldItem | None:
-    """Queue a held copy whose route relays for its next hop; None for any other copy."""
-    with desk.database.writing() as conn:
-        item = held.held_item(conn, identifier)
-        route = route_of(mailboxes(desk.world).resolve, item.copy.rcpt_to)
-        if route is None or route.next_hop is None:
-            return None
-        try:
-            release_to_next_hop(conn, identifier, route.next_hop, border_of(desk.world), now(), by=by)
-        except UnfitError as error:
-            raise FaultError(f"{identifier} cannot be passed on: {error}.") from error
-        acted(conn, "mail-released", by, identifier, f"to {route.next_hop}")
-        return held.held_item(conn, identifier)
+@commands.command()
+def consent(identifier: Identifier, by: By = None, config: Config = None) -> None:
+    """Consent to a release that another person asked for; it is done as it was asked for."""
+    with open_desk(config) as desk:
+        with desk.database.writing() as conn:
+            found = decide_request(conn, identifier, now(), consents=True, by=actor(by))
+            said = release_one(
+                conn, desk.world, found.wish, now(), by=actor(by), detail=f", asked for by {found.asked_by}"
+            )
+        say(said)
+
+
+@commands.command()
+def refuse(identifier: Identifier, by: By = None, config: Config = None) -> None:
+    """Refuse a release that another person asked for; the message waits on."""
+    with open_desk(config) as desk:
+        with desk.database.writing() as conn:
+            found = decide_request(conn, identifier, now(), consents=False, by=actor(by))
+            acted(conn, "release-refused", by, identifier, f"asked for by {found.asked_by}")
+        say(f"{identifier} waits on.")
 
 
 @commands.command()

@@ -441,6 +441,10 @@ class HeldSettings(_Section):
         le=365,
         description="Days before that in which the log says once a day how much is about to expire, and `/metrics` counts it (`expertmail_held_expiring`). A week has working days in it.",
     )
+    second_person: Literal["never", "claims", "always"] = Field(
+        default="never",
+        description="Whose release is only a request until another person consents: `claims`: of messages that say they are from the experts and are not proven to be; `always`: of all.",
+    )
 
 
 class AlertSettings(_Section):

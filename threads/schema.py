@@ -496,3 +496,19 @@ account_recovery_codes = Table(
     Column("digest", String(64), nullable=False),
     Column("used_at", UtcTime),
 )
+
+# Releases of held mail that a second person is asked about.
+held_requests = Table(
+    "held_requests",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("copy_id", ForeignKey("messages.id"), nullable=False, index=True),
+    Column("thread_id", ForeignKey("threads.id"), index=True),  # where it is to be filed
+    Column("organisation_id", ForeignKey("organisations.id"), index=True),  # on a new inquiry of theirs
+    Column("contact_name", Text),  # its author is to be a contact of that name
+    Column("asked_at", UtcTime, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("decided_at", UtcTime),
+    Column("decided_by", Text),
+    Column("decision", String(20)),  # consented, refused, replaced
+)

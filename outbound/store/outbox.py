@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from outbound.model import (
     Attempt,
@@ -62,19 +62,29 @@ def list_outbox(
     limit: int = LIST_LIMIT,
 ) -> tuple[OutboxItem, ...]:
     """Outgoing mail, the newest first; a mail whose row is damaged is shown as unreadable."""
+    query = outbox_query(state).limit(limit)
+    if thread_id is not None:
+        query = query.where(outgoing.c.thread_id == thread_id)
+    return read_items(conn, query)
+
+
+def outbox_query(state: DeliveryState | None = None) -> Select[Any]:
+    """Asks for outgoing mail, the newest first; narrow it as you like and give it to ``read_items``."""
     query = (
         select(*_ITEM)
         .select_from(deliveries.outerjoin(outgoing, deliveries.c.outgoing_id == outgoing.c.id))
         .order_by(deliveries.c.outgoing_id.desc())
-        .limit(limit)
     )
     if state is DeliveryState.UNREADABLE:
         readable = [one.value for one in DeliveryState if one is not state]
         query = query.where(deliveries.c.state.not_in(readable))
     elif state is not None:
         query = query.where(deliveries.c.state == state.value)
-    if thread_id is not None:
-        query = query.where(outgoing.c.thread_id == thread_id)
+    return query
+
+
+def read_items(conn: Connection, query: Select[Any]) -> tuple[OutboxItem, ...]:
+    """The mails that ``outbox_query`` asks for."""
     return tuple(
         OutboxItem(one.number, None, None, "", "", "", None, DeliveryState.UNREADABLE, 0, None, one.reason)
         if isinstance(one, Unreadable)

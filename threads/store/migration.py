@@ -14,7 +14,7 @@ from threads.store.errors import StoreError
 
 # The newest revision in threads/migrations/versions. Written here too, so that a command that finds a
 # current database need not load alembic; a test keeps the two equal.
-HEAD = "0020"
+HEAD = "0021"
 KNOWN = (
     "0001",
     "0002",
@@ -35,6 +35,7 @@ KNOWN = (
     "0017",
     "0018",
     "0019",
+    "0020",
     HEAD,
 )
 """All revisions, oldest first."""

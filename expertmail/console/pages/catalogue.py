@@ -7,6 +7,8 @@ from typing import Final
 from expertmail.console.pages import (
     account,
     customer_mode,
+    held,
+    held_acts,
     home,
     incident,
     incident_acts,
@@ -14,6 +16,7 @@ from expertmail.console.pages import (
     incidents,
     message,
     new_incident,
+    outbox,
     set_up,
     sign_in,
     statics,
@@ -32,5 +35,8 @@ PAGES: Final[tuple[Page, ...]] = (
     *incident_moves.PAGES,
     *customer_mode.PAGES,
     *message.PAGES,
+    *held.PAGES,
+    *held_acts.PAGES,
+    *outbox.PAGES,
     *statics.PAGES,
 )
