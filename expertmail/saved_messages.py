@@ -46,14 +46,14 @@ def load(path: str, stdin: BinaryIO) -> Iterator[SavedMessage]:
     Raises FaultError (exit code 66) with one sentence for what cannot be read.
     """
     if path == "-":
-        yield from _messages("-", stdin.read(MAX_FILE + 1))
+        yield from messages_in("-", stdin.read(MAX_FILE + 1))
         return
     place = Path(path)
     if not place.is_dir():
-        yield from _messages(path, _bytes_of(place, path))
+        yield from messages_in(path, _bytes_of(place, path))
         return
     for inside in files_in(place, path):
-        yield from _messages(str(inside), _bytes_of(inside, str(inside)))
+        yield from messages_in(str(inside), _bytes_of(inside, str(inside)))
 
 
 def _bytes_of(place: Path, shown: str) -> bytes:
@@ -67,7 +67,8 @@ def _bytes_of(place: Path, shown: str) -> bytes:
         raise FaultError(f"Cannot read {shown}: {reason}.", ExitCode.NO_INPUT) from None
 
 
-def _messages(file: str, data: bytes) -> Iterator[SavedMessage]:
+def messages_in(file: str, data: bytes) -> Iterator[SavedMessage]:
+    """The messages of a file's octets, as ``load`` reads them; ``file`` is the name shown. Raises FaultError."""
     if data.startswith(_OLE):
         yield _from_outlook(file, data)
         return

@@ -263,4 +263,5 @@ class _Service:
             ApiParts(
                 lasting.database, Outgoing(generation.world, generation.judging.check, self.wake), now
             ),
+            partial(generation.judging.judge.whole, records=lasting.records),
         )

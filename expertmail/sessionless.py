@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from expertmail.saved_messages import NOTE_TEXT, repaired
-from smtp_gateway.judging import Judge
+from smtp_gateway.judging import Judge, Judged
 from verifier.dmarc_7489 import PublicSuffixes
 from verifier.driver import Budget, HasOpinion, HasRecords, Resolves
 from verifier.evaluate import Context
@@ -41,13 +41,17 @@ class SessionlessJudge:
 
         Mail of ours that is still to be sent is judged without ``records``: they would vouch for themselves.
         """
+        return (await self.whole(raw, records)).report
+
+    async def whole(self, raw: bytes, records: HasRecords | None = None) -> Judged:
+        """The same with the evidence that decided, and with the message as it was read."""
         context = Context(
             identities=self._identities,
             at=self._clock(),
             receiver=self._hostname,
             suffixes=self._suffixes,
         )
-        return (await self._judge.judged(raw, context, records=records)).report
+        return await self._judge.judged(raw, context, records=records)
 
     async def saved(self, data: bytes, records: HasRecords | None = None) -> Mapping[str, Any]:
         """The contract's verdict object on a message as somebody saved it; ``notes`` tells of repairs."""

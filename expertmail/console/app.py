@@ -20,7 +20,7 @@ from expertmail.console.openapi import document
 from expertmail.console.pages.catalogue import PAGES
 from expertmail.console.pages.door import Door
 from expertmail.metrics import CONTENT_TYPE, Metrics
-from smtp_gateway.judging import Busy
+from smtp_gateway.judging import Busy, Judged
 from threads.api_token import Scope
 
 MAX_JUDGING = 4  # messages judged at one time for HTTP; mail over SMTP comes first on a small machine
@@ -31,6 +31,9 @@ _MESSAGE_TYPES = frozenset({"message/rfc822", "message/global", "application/oct
 
 JudgeSaved = Callable[[bytes], Awaitable[Mapping[str, Any]]]
 """Judges a saved message and gives the contract's verdict object."""
+
+JudgeWhole = Callable[[bytes], Awaitable[Judged]]
+"""Judges the octets of a message, and gives report, evidence and the message as it was read."""
 
 CheckReady = Callable[[], Awaitable[Mapping[str, str]]]
 """Names what was checked; "ok", or a sentence that says what is wrong."""
@@ -47,6 +50,7 @@ class ConsoleParts:
     metrics: Metrics
     max_bytes: int
     api: ApiParts
+    judge_whole: JudgeWhole
 
 
 class Console:

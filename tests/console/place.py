@@ -72,6 +72,7 @@ class Place:
     incident: Thread
     other_incident: Thread
     people: dict[str, Person] = field(default_factory=dict)
+    looking: Person | None = None  # for whom an example is made, where that matters
     made: dict[str, str] = field(default_factory=dict)  # what examples have made, by its name
 
     @property

@@ -27,7 +27,7 @@ CHROMIUM = shutil.which("chromium")
 
 def take(place: Place, folder: Path) -> int:
     """Make the pictures; how many."""
-    everything = place.person(*Role)
+    everything = place.looking = place.person(*Role, name="mia.lang")
     shown = [
         page for page in PAGES if page.method == "GET" and page.name in EXAMPLES and page.name != "static"
     ]

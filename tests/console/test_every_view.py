@@ -94,6 +94,7 @@ def test_hostile_text_stays_text_on_every_page(
     place: Place, window: Callable[..., Window], tmp_path: Path, size: tuple[int, int]
 ) -> None:
     person = place.person(*Role, name="who-may-do-everything")
+    place.looking = person
     known, nobody = window(person, size=size), window(None, size=size)
     for each in (known, nobody):
         each.page.on(

@@ -76,7 +76,7 @@ class World:
             return {}
 
         api = ApiParts(database, None, self.clock)  # type: ignore[arg-type]  # nothing is written to anybody here
-        self.app = Console(ConsoleParts(judge, ready, Metrics(), 1_000, api)).application()
+        self.app = Console(ConsoleParts(judge, ready, Metrics(), 1_000, api, None)).application()
 
     def client(self, host: str = ELSEWHERE) -> TestClient:
         return TestClient(self.app, client=(host, 1), raise_server_exceptions=False)

@@ -56,7 +56,7 @@ def client(judge: Judge, checks: Mapping[str, str] | None = None, host: str = "1
         await asyncio.sleep(0)
         return checks or {"database": "ok", "smtp": "ok"}
 
-    parts = ConsoleParts(judge, ready, Metrics(), 1_000, RECORD[0])
+    parts = ConsoleParts(judge, ready, Metrics(), 1_000, RECORD[0], None)  # type: ignore[arg-type]  # no page is asked here
     return TestClient(Console(parts).application(), client=(host, 1234), raise_server_exceptions=False)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, func, select
 
 from threads.model import Disposition, Judgement, StoredCopy
-from threads.schema import evidence, expired_messages, messages, raw_messages
+from threads.schema import evidence, expired_messages, messages, raw_messages, threads
 from threads.store.errors import UnknownRecord
 from threads.store.intake import copy_of
 from threads.store.values import MAX_LINE, storable
@@ -45,6 +45,17 @@ def list_copies(
     if disposition is not None:
         query = query.where(messages.c.disposition == disposition.value)
     return tuple(map(copy_of, conn.execute(query)))
+
+
+def list_known(conn: Connection, sha256: str) -> tuple[tuple[StoredCopy, int | None], ...]:
+    """The copies of these octets, each with whose thread it is on or held for; newest first."""
+    rows = conn.execute(
+        select(messages, threads.c.organisation_id)
+        .outerjoin(threads, threads.c.id == messages.c.thread_id)
+        .where(messages.c.sha256 == sha256)
+        .order_by(messages.c.received_at.desc())
+    )
+    return tuple((copy_of(row), row.organisation_id) for row in rows)
 
 
 def count_copies(conn: Connection) -> dict[str, int]:

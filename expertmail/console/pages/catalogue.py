@@ -20,6 +20,7 @@ from expertmail.console.pages import (
     set_up,
     sign_in,
     statics,
+    verify,
 )
 from expertmail.console.pages.page import Page
 
@@ -38,5 +39,6 @@ PAGES: Final[tuple[Page, ...]] = (
     *held.PAGES,
     *held_acts.PAGES,
     *outbox.PAGES,
+    *verify.PAGES,
     *statics.PAGES,
 )

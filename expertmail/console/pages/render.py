@@ -39,7 +39,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(
-        foreign=foreign, moment=moment, day=day, octets=octets, ago=ago, cut=cut, marked=marked
+        foreign=foreign,
+        moment=moment,
+        day=day,
+        octets=octets,
+        ago=ago,
+        cut=cut,
+        marked=marked,
+        duration=duration,
     )
     made.globals.update(
         navigation=navigation, form_token=form_token, Permission=Permission, static=address, options=options
@@ -113,6 +120,19 @@ def ago(at: datetime | None, now: datetime) -> str:
             number = seconds // size
             return f"{number} {word}{'' if number == 1 else 's'} ago"
     return "just now"
+
+
+def duration(seconds: float) -> str:
+    """A time span in words: the two largest units."""
+    sign, left = ("-", int(-seconds)) if seconds < 0 else ("", int(seconds))
+    if left < 60:  # noqa: PLR2004
+        return f"{sign}{left} s"
+    minutes, left = divmod(left, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{sign}{days} d {hours} h"
+    return f"{sign}{hours} h {minutes} min" if hours else f"{sign}{minutes} min {left} s"
 
 
 def octets(number: int) -> str:

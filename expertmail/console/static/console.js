@@ -39,3 +39,18 @@ for (const live of document.querySelectorAll("[data-live]")) {
     } catch { /* the server is away: the page stays as it is, and the next round tries again */ }
   }, seconds * 1000);
 }
+
+// data-drop="NAME": files that are dropped anywhere on the page go into that form's file field, and are sent.
+for (const form of document.querySelectorAll("form[data-drop]")) {
+  const field = form.elements[form.dataset.drop];
+  const zone = field.closest(".drop");
+  document.addEventListener("dragover", event => { event.preventDefault(); zone?.classList.add("over"); });
+  document.addEventListener("dragleave", event => { if (!event.relatedTarget) zone?.classList.remove("over"); });
+  document.addEventListener("drop", event => {
+    event.preventDefault();
+    zone?.classList.remove("over");
+    if (!event.dataTransfer?.files.length) return;
+    field.files = event.dataTransfer.files;
+    form.requestSubmit();
+  });
+}

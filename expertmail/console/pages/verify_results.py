@@ -1,0 +1,79 @@
+"""Verdicts that somebody has just asked for: kept in memory for a while, for that session alone, and never on disk."""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from expertmail.console.pages.message_view import Hop, MarkedField
+from verifier.explanation import Explanation
+from verifier.report import Report
+
+LASTS: Final = timedelta(minutes=30)
+"""To read an answer, print it, and fetch what it was judged by."""
+MAX_RESULTS: Final = 200
+"""Questions in memory at one time, of all sessions, the latest ones."""
+MAX_OF_SESSION: Final = 20
+_ID_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The verdict on one message, with all that its page shows; ``earlier`` is the verdict at receipt, if it is on record."""
+
+    file: str
+    size: int
+    sha256: str
+    subject: str
+    report: Report
+    explanation: Explanation
+    inner: tuple[tuple[Report, Explanation], ...]
+    fields: tuple[MarkedField, ...]
+    hops: tuple[Hop, ...]
+    body: str
+    more_body: bool
+    notes: tuple[str, ...]
+    verdict_json: str
+    evidence_json: str
+    earlier: tuple[str, datetime, str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was asked at one time; ``refused`` are files that could not be read, in words."""
+
+    session_id: int
+    at: datetime
+    answers: tuple[Answer, ...]
+    refused: tuple[str, ...]
+
+
+class Results:
+    """Bounded, and forgetful."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Result] = OrderedDict()
+
+    def keep(self, result: Result) -> str:
+        """Keep it; the name by which it is found."""
+        name = secrets.token_hex(_ID_BYTES)
+        mine = [one for one, found in self._kept.items() if found.session_id == result.session_id]
+        for old in mine[: max(0, len(mine) - MAX_OF_SESSION + 1)]:
+            del self._kept[old]
+        self._kept[name] = result
+        while len(self._kept) > MAX_RESULTS:
+            self._kept.popitem(last=False)
+        return name
+
+    def find(self, name: str, session_id: int, now: datetime) -> Result | None:
+        """What is kept by that name for that session."""
+        found = self._kept.get(name)
+        if found is None or found.session_id != session_id:
+            return None
+        if now - found.at > LASTS:
+            del self._kept[name]
+            return None
+        return found
