@@ -7,15 +7,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from email import message_from_bytes, policy
 from typing import Any
 
 from expertmail.console.api_forms import WRITTEN, NewCustomerNotification, NewNotification
 from expertmail.console.api_work import Places, customer_of, incident_of, key_digest
-from expertmail.letters import Composed, Letter, Posted, PostedMail, compose_letter, post_letter
+from expertmail.console.posting import post
+from expertmail.letters import Composed, Letter, PostedMail, compose_letter
+from expertmail.own_mail import text_of
 from expertmail.world import World
 from outbound.dispatch import SelfChecker
-from outbound.model import Attempt, MailKind, Rendered, SelfCheck
+from outbound.model import Attempt, MailKind
 from outbound.store import organisation_of_mail, show_outbox
 from threads.api_token import ApiToken
 from threads.store.engine import Database
@@ -70,7 +71,12 @@ class Notifications:
         composed = await self._places.run(work)
         return {
             "mails": [
-                {"to": one.rcpt_to, "language": one.language, "subject": one.subject, "text": _text(one)}
+                {
+                    "to": one.rcpt_to,
+                    "language": one.language,
+                    "subject": one.subject,
+                    "text": text_of(one.raw),
+                }
                 for one in composed.mails
             ],
             "notes": list(composed.notes),
@@ -86,22 +92,12 @@ class Notifications:
         """Queue a mail for each address; what is answered, and whether the same request had it before."""
         operation = "customer-notification" if asked.organisation else "notification"
         kept = key_digest(asked.token, operation, key)
-        letter, loop = _letter(asked, kept), asyncio.get_running_loop()
-
-        async def check(raw: bytes) -> SelfCheck:
-            """Asked from a thread's own loop, judged where the server's judge is at home."""
-
-            async def judged() -> SelfCheck:
-                return await outgoing.check(raw)
-
-            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(judged(), loop))
-
-        def work() -> Posted:
-            _require(database, asked)
-            return asyncio.run(post_letter(outgoing.world, database, letter, asked.now, check))
-
+        letter = _letter(asked, kept)
+        await self._places.run(lambda: _require(database, asked))
         async with self._alone(kept):
-            posted = await self._places.run(work)
+            posted = await post(
+                self._places, database, letter, asked.now, world=outgoing.world, check=outgoing.check
+            )
         if not posted.known:
             outgoing.queued()
         return {"mails": [_mail_json(one) for one in posted.mails], "notes": list(posted.notes)}, posted.known
@@ -167,11 +163,6 @@ def _mail_json(one: PostedMail) -> Json:
         "verdict": one.verdict or None,
         "reason": one.reason or None,
     }
-
-
-def _text(mail: Rendered) -> str:
-    body = message_from_bytes(mail.raw, policy=policy.default).get_body(("plain",))
-    return "" if body is None else str(body.get_content())
 
 
 def _letter(asked: Asked, key: str | None) -> Letter:

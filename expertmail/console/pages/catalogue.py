@@ -6,6 +6,8 @@ from typing import Final
 
 from expertmail.console.pages import (
     account,
+    approvals,
+    compose,
     customer_mode,
     held,
     held_acts,
@@ -39,6 +41,8 @@ PAGES: Final[tuple[Page, ...]] = (
     *held.PAGES,
     *held_acts.PAGES,
     *outbox.PAGES,
+    *compose.PAGES,
+    *approvals.PAGES,
     *verify.PAGES,
     *statics.PAGES,
 )

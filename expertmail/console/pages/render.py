@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -49,7 +49,12 @@ def _environment() -> Environment:
         duration=duration,
     )
     made.globals.update(
-        navigation=navigation, form_token=form_token, Permission=Permission, static=address, options=options
+        navigation=navigation,
+        form_token=form_token,
+        Permission=Permission,
+        static=address,
+        options=options,
+        pairs=pairs,
     )
     return made
 
@@ -90,6 +95,11 @@ def marked(found: Snippet) -> Markup:
 def options(names: Mapping[int, str]) -> list[tuple[str, str]]:
     """Customers for a choice."""
     return [(str(number), name) for number, name in names.items()]
+
+
+def pairs(words: Sequence[str], may_be_none: bool) -> list[tuple[str, str]]:
+    """Words for a choice, with an empty one first where nothing may be chosen."""
+    return [*([("", "–")] if may_be_none else []), *((word, word) for word in words)]
 
 
 def moment(at: datetime | None) -> Markup:
