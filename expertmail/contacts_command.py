@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from expertmail.contact_changes import what_changed
 from expertmail.desk import AsJson, By, Config, acted, actor, now, open_desk
 from expertmail.faults import ExitCode, FaultError
 from expertmail.tables import moment, plain, say, show_facts, show_json, show_table
@@ -298,20 +299,13 @@ def change(
             if details is not None:
                 after = allow_details(conn, after, Permission(now(), actor(by)) if details else None)
             _acted_on_details(conn, before, after, by)
-            old, new = _told(before), _told(after)
-            told = "; ".join(f"{key}: {old[key]} -> {new[key]}" for key in new if new[key] != old[key])
+            told = what_changed(before, after)
             if told:
                 acted(conn, "contact-changed", by, after.address, told, organisation_id=after.organisation_id)
         if as_json:
             show_json(after)
         else:
             say(f"{after.address}: {told or 'nothing changed'}.")
-
-
-def _told(one: Contact) -> dict[str, str | None]:
-    """What a change is told of."""
-    tlp = TlpWord.DEFAULT if one.tlp is None else one.tlp
-    return {**plain(one), "tlp": tlp.value, "details_allowed": "no" if one.details_allowed is None else "yes"}
 
 
 @commands.command()

@@ -10,12 +10,12 @@ import typer
 from expertmail.desk import AsJson, Config, Desk, open_desk
 from expertmail.faults import ExitCode, FaultError
 from expertmail.keys_rotate_command import commands as rotate_commands
-from expertmail.signing_keys import key_file, selectors_with_files
+from expertmail.signing_keys import key_file, key_state, selectors_with_files
 from expertmail.tables import say, show_json, show_table
 from expertmail.world import add_to_trial_zone
 from outbound.errors import SigningError
 from outbound.key_files import generate_key, load_key
-from outbound.key_rotation import ED25519_SUFFIX, KeysInForce, plain_selector
+from outbound.key_rotation import ED25519_SUFFIX, plain_selector
 from outbound.sign import SigningKey, zone_line
 
 commands = typer.Typer(no_args_is_help=True, help="List, make and rotate DKIM keys.")
@@ -47,7 +47,7 @@ def list_(as_json: AsJson = False, config: Config = None) -> None:
                     "domain": domain,
                     "algorithm": key.algorithm.decode(),
                     "signs": selector in keys.signs.selectors,
-                    "state": _state(selector, keys),
+                    "state": key_state(selector, keys),
                     "file": str(path),
                 }
                 for selector, path, key in found
@@ -57,21 +57,11 @@ def list_(as_json: AsJson = False, config: Config = None) -> None:
     show_table(
         ("SELECTOR", "DOMAIN", "ALGORITHM", "STATE", "FILE"),
         [
-            (selector, domain, key.algorithm.decode(), _state(selector, keys), str(path))
+            (selector, domain, key.algorithm.decode(), key_state(selector, keys), str(path))
             for selector, path, key in found
         ],
         "There is no key.",
     )
-
-
-def _state(selector: str, keys: KeysInForce) -> str:
-    """What a key does."""
-    if selector in keys.signs.selectors:
-        return "signs"
-    if keys.next is not None and selector in keys.next.selectors:
-        return "next"
-    since = next((one.since for one in keys.retiring if selector in one.pair.selectors), None)
-    return "unused" if since is None else f"signed until {since:%Y-%m-%d %H:%M} UTC"
 
 
 @commands.command()

@@ -81,3 +81,13 @@ def readable_keys(settings: Settings) -> dict[str, SigningKey]:
         except SigningError:
             continue
     return found
+
+
+def key_state(selector: str, keys: KeysInForce) -> str:
+    """What a key does."""
+    if selector in keys.signs.selectors:
+        return "signs"
+    if keys.next is not None and selector in keys.next.selectors:
+        return "next"
+    since = next((one.since for one in keys.retiring if selector in one.pair.selectors), None)
+    return "unused" if since is None else f"signed until {since:%Y-%m-%d %H:%M} UTC"

@@ -8,7 +8,7 @@ fork on either. What comes in by mail writes no row of its own: the timeline has
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -95,6 +95,28 @@ def list_audit(
         query = query.where(audit.c.organisation_id == organisation_id)
     if act is not None:
         query = query.where(audit.c.act == act)
+    return tuple(map(row_of, conn.execute(query)))
+
+
+def audit_page(
+    conn: Connection,
+    organisations: Collection[int] | None,
+    *,
+    organisation_id: int | None = None,
+    act: str | None = None,
+    before: int | None = None,
+    limit: int = 100,
+) -> tuple[AuditRow, ...]:
+    """Rows before a number, the newest first. ``organisations``: only what was done about them; None: all of it."""
+    query = select(audit).order_by(audit.c.number.desc()).limit(limit)
+    if organisations is not None:
+        query = query.where(audit.c.organisation_id.in_(sorted(organisations)))
+    if organisation_id is not None:
+        query = query.where(audit.c.organisation_id == organisation_id)
+    if act is not None:
+        query = query.where(audit.c.act == storable(act, MAX_LINE))
+    if before is not None:
+        query = query.where(audit.c.number < before)
     return tuple(map(row_of, conn.execute(query)))
 
 

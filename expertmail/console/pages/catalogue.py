@@ -6,12 +6,17 @@ from typing import Final
 
 from expertmail.console.pages import (
     account,
+    accounts,
     approvals,
+    audit,
+    codes,
     compose,
+    contacts,
     customer_mode,
     held,
     held_acts,
     home,
+    identities,
     incident,
     incident_acts,
     incident_moves,
@@ -22,6 +27,7 @@ from expertmail.console.pages import (
     set_up,
     sign_in,
     statics,
+    tokens,
     verify,
 )
 from expertmail.console.pages.page import Page
@@ -43,6 +49,12 @@ PAGES: Final[tuple[Page, ...]] = (
     *outbox.PAGES,
     *compose.PAGES,
     *approvals.PAGES,
+    *contacts.PAGES,
+    *identities.PAGES,
+    *audit.PAGES,
+    *codes.PAGES,
+    *accounts.PAGES,
+    *tokens.PAGES,
     *verify.PAGES,
     *statics.PAGES,
 )

@@ -157,6 +157,7 @@ def octets(number: int) -> str:
 
 _NAVIGATION: Final[tuple[tuple[str, str, Permission], ...]] = (
     ("Verify", "/verify", Permission.VERIFY),
+    ("Code", "/codes", Permission.VERIFY),
     ("Incidents", "/incidents", Permission.READ),
     ("Held", "/held", Permission.READ),
     ("Outbox", "/outbox", Permission.READ),
