@@ -21,6 +21,7 @@ class Example:
     path: Callable[[Place], str]
     whose: str
     form: Callable[[Place], Mapping[str, str | list[str]]] = field(default=lambda _: {})
+    off: bool = False  # not there (404) where the settings do not name it
 
 
 def permitted(permission: Permission) -> Role:

@@ -27,6 +27,8 @@ EXAMPLES: tuple[Example, ...] = (
     Example("account-roles", kept("/roles"), "contoso"),
     Example("account-state", kept("/state"), "contoso"),
     Example("account-link", kept("/link"), "contoso"),
+    Example("oidc", lambda _: "/sign-in/oidc", "all", off=True),
+    Example("oidc-answer", lambda _: "/sign-in/oidc/answer", "all", off=True),
     Example("tokens", lambda _: "/tokens", "all"),
     Example("token-add", lambda _: "/tokens", "all", lambda _: {"name": "x y", "scope": "verify"}),
     Example("token-revoke", lambda _: "/tokens/revoke", "all", lambda _: {"name": "none"}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import secrets
 import smtplib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -172,9 +172,10 @@ class Place:
         self.mail(raw, mail_from=contact.address, to=self.reply_address(incident, contact))
 
 
-def make_place(folder: Path, extra: str = "") -> Place:
-    """Start it; ``served.stop()`` ends it, ``database.close()`` as well."""
+def make_place(folder: Path, extra: str = "", prepare: Callable[[Served], None] = lambda _: None) -> Place:
+    """Start it; ``served.stop()`` ends it, ``database.close()`` as well. ``prepare`` is called before the start."""
     served = Served(folder, extra)
+    prepare(served)
     served.start()
     world = open_world(load(served.config))
     database = store.open_database(f"sqlite:///{served.database}")

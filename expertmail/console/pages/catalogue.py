@@ -23,6 +23,7 @@ from expertmail.console.pages import (
     incidents,
     message,
     new_incident,
+    oidc_sign_in,
     outbox,
     set_up,
     sign_in,
@@ -34,6 +35,7 @@ from expertmail.console.pages.page import Page
 
 PAGES: Final[tuple[Page, ...]] = (
     *home.PAGES,
+    *oidc_sign_in.PAGES,
     *sign_in.PAGES,
     *set_up.PAGES,
     *account.PAGES,
