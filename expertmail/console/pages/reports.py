@@ -1,0 +1,172 @@
+"""Reports: how much came in and how it was judged, who imitates us, and how our own mail fared."""
+
+from __future__ import annotations
+
+import csv
+import io
+import statistics
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from expertmail.console.pages.charts import Series, by_day, legend, stacked_bars
+from expertmail.console.pages.message import saved
+from expertmail.console.pages.outbox import WORDS
+from expertmail.console.pages.page import Page, Visit
+from expertmail.console.pages.reading import looked_up, names_of, number_of
+from outbound.model import DeliveryState
+from outbound.store.report_counts import Sent, delivery_seconds, sent_since
+from threads.access import Permission
+from threads.store import Connection
+from threads.store.report_counts import FORGED, DayCount, Source, counts_by_day, forged_from
+
+PERIODS: Final = {"7": "a week", "30": "30 days", "90": "90 days"}
+"""What is counted at once. A longer look back takes a copy of the database."""
+_VERDICTS: Final = {
+    "genuine": "good",
+    "authentic-unpinned": "warn",
+    "unproven": "odd-look",
+    "forged": "bad",
+    "no-claim": "calm",
+}
+_WHERE: Final = {"filed": "good", "held": "warn", "triage": "odd-look", "discarded": "bad", "relayed": "calm"}
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is counted of a period."""
+
+    days: tuple[str, ...]
+    counts: tuple[DayCount, ...]
+    sources: tuple[Source, ...]
+    sent: tuple[Sent, ...]
+    seconds: tuple[float, ...]
+
+
+async def show(visit: Visit) -> Response:
+    """The charts, each with its table."""
+    period, customer = _asked(visit)
+    found = await looked_up(visit, lambda conn: find(conn, visit, period, customer))
+    names = await looked_up(visit, lambda conn: dict(names_of(conn, visit)))
+    verdicts = _series(found, lambda one: one.verdict, _VERDICTS)
+    wheres = _series(found, lambda one: one.disposition, _WHERE)
+    forged = tuple(one for one in verdicts if one.name == FORGED)
+    return await visit.page(
+        "reports.html",
+        periods=PERIODS,
+        period=period,
+        customer=customer,
+        names=names,
+        days=found.days,
+        charts=[
+            _chart("Messages by verdict", found.days, verdicts),
+            _chart("Messages by what became of them", found.days, wheres),
+            _chart("Imitations: forged messages", found.days, forged),
+        ],
+        total=sum(one.number for one in found.counts),
+        machines=sum(one.number for one in found.counts if one.kind != "human"),
+        sources=found.sources,
+        sent=_sent_table(found.sent),
+        times=_times(found.seconds),
+        query=f"period={period}&customer={customer}",
+    )
+
+
+async def table(visit: Visit) -> Response:
+    """The numbers by day, for a spreadsheet."""
+    period, customer = _asked(visit)
+    found = await looked_up(visit, lambda conn: find(conn, visit, period, customer))
+    out = io.StringIO()
+    write = csv.writer(out)
+    write.writerow(("day", "verdict", "disposition", "kind", "messages"))
+    for one in found.counts:
+        write.writerow((one.day, _plain(one.verdict), _plain(one.disposition), _plain(one.kind), one.number))
+    answer = saved(out.getvalue().encode(), "messages.csv")
+    answer.headers["Content-Type"] = "text/csv; charset=utf-8"
+    return answer
+
+
+def find(conn: Connection, visit: Visit, period: str, customer: str) -> Found:
+    """Count; only what belongs to customers that the viewer may see."""
+    reach = visit.signed_in.account.reach(Permission.READ)
+    if customer:
+        number = number_of(customer)
+        visit.require(Permission.READ, number)
+        reach = frozenset({number})
+    days = days_until(visit.now, int(period))
+    since = visit.now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=int(period) - 1)
+    return Found(
+        days,
+        counts_by_day(conn, since, reach),
+        forged_from(conn, since, reach),
+        sent_since(conn, since, reach),
+        delivery_seconds(conn, since, reach),
+    )
+
+
+def days_until(now: datetime, number: int) -> tuple[str, ...]:
+    """The last days (UTC), today the last of them."""
+    return tuple((now - timedelta(days=back)).strftime("%Y-%m-%d") for back in reversed(range(number)))
+
+
+def _asked(visit: Visit) -> tuple[str, str]:
+    period = visit.query("period") or "30"
+    if period not in PERIODS:
+        raise HTTPException(404)
+    return period, visit.query("customer")
+
+
+def _series(found: Found, name_of: Callable[[DayCount], str], looks: Mapping[str, str]) -> tuple[Series, ...]:
+    numbers: Counter[tuple[str, str]] = Counter()
+    for one in found.counts:
+        numbers[one.day, name_of(one)] += one.number
+    return by_day(found.days, numbers, looks)
+
+
+def _chart(title: str, days: Sequence[str], series: tuple[Series, ...]) -> dict[str, object]:
+    rows = [(day, [one.numbers[at] for one in series]) for at, day in enumerate(days)]
+    return {
+        "title": title,
+        "svg": stacked_bars(title, days, series) if series else "",
+        "legend": legend(series),
+        "names": [one.name for one in series],
+        "rows": [(day, numbers) for day, numbers in rows if any(numbers)],
+    }
+
+
+def _sent_table(sent: Sequence[Sent]) -> list[tuple[str, list[tuple[str, str, int]]]]:
+    kinds: dict[str, list[tuple[str, str, int]]] = {}
+    for one in sent:
+        known = one.state in {state.value for state in DeliveryState}
+        words, look = WORDS[DeliveryState(one.state)] if known else (one.state, "calm")
+        kinds.setdefault(one.kind, []).append((words, look, one.number))
+    return list(kinds.items())
+
+
+def _times(seconds: Sequence[float]) -> dict[str, float] | None:
+    if not seconds:
+        return None
+    at = min(len(seconds) - 1, int(0.95 * len(seconds)))
+    return {
+        "number": len(seconds),
+        "median": statistics.median(seconds),
+        "p95": seconds[at],
+        "longest": seconds[-1],
+    }
+
+
+def _plain(text: str) -> str:
+    """No spreadsheet takes it for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+PAGES: Final = (
+    Page("GET", "/reports", "reports", Permission.READ, show),
+    Page("GET", "/reports/messages.csv", "reports-table", Permission.READ, table),
+)
