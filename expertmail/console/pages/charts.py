@@ -39,7 +39,7 @@ def stacked_bars(title: str, days: Sequence[str], series: Sequence[Series]) -> M
         parts.append(
             Markup('<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(_LEFT, WIDTH, y, y)
         )
-        if share != 0.5 or top > 1:  # noqa: PLR2004 -- half of one thing is no number
+        if share != 0.5 or top % 2 == 0:  # noqa: PLR2004 -- there is no half of a thing
             parts.append(
                 Markup('<text class="axis" x="{}" y="{:.1f}" text-anchor="end">{}</text>').format(
                     _LEFT - 6, y + 4, f"{top * share:,.0f}"
