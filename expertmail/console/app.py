@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -66,8 +66,17 @@ class Console:
 
     def replace(self, parts: ConsoleParts) -> None:
         """Work with other parts from the next request on."""
-        self._parts = parts
+        self._parts = replace(parts, judge_whole=self._in_turn(parts.judge_whole))
         self._description = document(parts.max_bytes)
+
+    def _in_turn(self, judge: JudgeWhole) -> JudgeWhole:
+        """Pages and programs share the places where messages are judged."""
+
+        async def judged(raw: bytes) -> Judged:
+            async with self._places:
+                return await judge(raw)
+
+        return judged
 
     def application(self) -> Starlette:
         """The ASGI application."""

@@ -10,6 +10,7 @@ from threads.store.accounts import add_account, find_account
 
 def kept(rest: str = ""):
     def path(place: Place) -> str:
+        place.person(Role.ADMIN)  # somebody has to be
         with place.database.writing() as conn:
             if find_account(conn, "kept.one") is None:
                 add_account(

@@ -13,6 +13,7 @@ from threads.store.accounts import add_account
 
 def set_up_path(place: Place) -> str:
     """A link for an account of its own."""
+    place.person(Role.ADMIN)  # somebody has to be
     with place.database.writing() as conn:
         one = add_account(
             conn, f"new-{secrets.token_hex(4)}", "", [Grant(Role.CUSTOMER, None)], now(), by="test"

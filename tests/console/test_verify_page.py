@@ -8,14 +8,19 @@ import os
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from expertmail.console.pages.message_view import marked_fields
+from expertmail.console.pages.verify_results import LASTS, MAX_OCTETS, MAX_OF_SESSION, Answer, Result, Results
 from tests.console.browsing import PHONE, Window
-from tests.console.place import Place
+from tests.console.place import Place, now
 from threads.access import Grant, Role
 from verifier.evidence_file import read_evidence
+from verifier.message import read_message
+from verifier.report import AuthResult, DkimResult
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "samples"
@@ -108,7 +113,8 @@ def test_a_customer_is_told_what_to_believe_and_no_more(place: Place) -> None:
     assert "You may act on it" in page.text
     assert "Checks" not in page.text
     assert "Received" not in page.text
-    assert place.ask("GET", f"{answer.headers['location']}/1/evidence.json", person=customer).status == 403
+    for rest in ("evidence", "verdict"):
+        assert place.ask("GET", f"{answer.headers['location']}/1/{rest}.json", person=customer).status == 403
 
 
 def test_the_verdict_at_receipt_stands_beside_that_of_now_for_who_may_see_the_message(place: Place) -> None:
@@ -205,3 +211,42 @@ def test_a_message_of_25_mb_that_claims_nothing_is_judged_at_once(place: Place) 
     assert (
         min(took) < 10 * LARGE_SECONDS
     )  # the goal itself is in bench/; this guards against another order of time
+
+
+def signature(domain: str = "experts.test", **more: bool) -> DkimResult:
+    held = {"aligned": True, "acceptable": True, **more}
+    return DkimResult(1, AuthResult.PASS, None, domain, "s", "rsa-sha256", ("from", "subject"), **held)
+
+
+@pytest.mark.parametrize("above", [0, 3, 299, 500])
+def test_a_field_above_the_signed_one_is_not_marked_however_many_stand_between(above: int) -> None:
+    raw = b"Subject: FORGED\r\n" + b"X: y\r\n" * above + b"Subject: true\r\nFrom: a@experts.test\r\n\r\nx\r\n"
+    shown = marked_fields(read_message(raw), (signature(),))
+    assert shown[0].value == "FORGED"
+    assert shown[0].by == ()
+    assert len(shown) == min(300, above + 3)
+    if above < 297:
+        assert shown[-2].by == (("experts.test", True),)
+
+
+@pytest.mark.parametrize("how", [{"aligned": False}, {"acceptable": False}])
+def test_a_signature_that_proves_nothing_is_not_shown_as_proof(how: dict[str, bool]) -> None:
+    shown = marked_fields(read_message(b"From: a@b.test\r\n\r\nx\r\n"), (signature("evil.test", **how),))
+    assert shown[0].by == (("evil.test", False),)
+
+
+def answer_of_size(octets: int) -> Answer:
+    nothing = {field.name: () for field in fields(Answer)}
+    return Answer(**{**nothing, "body": "x" * (octets // 4), "verdict_json": "", "evidence_json": ""})  # type: ignore[arg-type]
+
+
+def test_what_is_kept_is_bounded_in_number_octets_and_time() -> None:
+    kept = Results()
+    names = [kept.keep(Result(7, now(), (answer_of_size(1_000_000),), ())) for _ in range(MAX_OF_SESSION + 5)]
+    assert [kept.find(one, 7, now()) is None for one in names] == [True] * 5 + [False] * MAX_OF_SESSION
+    assert kept.find(names[-1], 8, now()) is None, "it is another session's"
+    for session in range(100):
+        kept.keep(Result(session, now(), (answer_of_size(10_000_000),), ()))
+    assert sum(one.octets for one in kept._kept.values()) <= MAX_OCTETS
+    kept.keep(Result(1, now() + 2 * LASTS, (), ()))
+    assert len(kept._kept) == 1, "what is over goes"

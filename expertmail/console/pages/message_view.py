@@ -25,12 +25,11 @@ _ODD: Final = 60.0  # seconds that clocks may differ before it is told
 
 @dataclass(frozen=True, slots=True)
 class MarkedField:
-    """A header field; ``by``: whose signature that holds covers it. ``forbidden``: one more of its kind would break a signature."""
+    """A header field; ``by``: the domains whose signature holds and covers it, and whether that is worth anything as proof."""
 
     name: str
     value: str
-    by: tuple[str, ...]
-    oversigned: bool
+    by: tuple[tuple[str, bool], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +55,18 @@ def marked_fields(message: Message, signatures: tuple[DkimResult, ...]) -> tuple
         for name in one.signed:
             left[one.position, name] = left.get((one.position, name), 0) + 1
     found: list[MarkedField] = []
-    for field in reversed(message.fields[:MAX_FIELDS]):
+    # All of them, before the first ones are shown: what stands above may repeat what a signature covers below.
+    for field in reversed(message.fields):
         name = field.lower.decode("ascii", "replace")
         by = []
         for one in holding:
             key = (one.position, name)
             if left.get(key, 0) > 0:
                 left[key] -= 1
-                by.append(one.domain or "")
-        value = field.value.decode("utf-8", "replace").strip()
-        oversigned = any(name in one.oversigned for one in holding)
-        found.append(MarkedField(field.name.decode("utf-8", "replace"), _cut(value), tuple(by), oversigned))
-    return tuple(reversed(found))
+                by.append((one.domain or "", one.aligned and one.acceptable))
+        value = field.value[: MAX_VALUE * 4].decode("utf-8", "replace").strip()
+        found.append(MarkedField(field.name[:MAX_VALUE].decode("utf-8", "replace"), _cut(value), tuple(by)))
+    return tuple(reversed(found))[:MAX_FIELDS]
 
 
 def hops(message: Message) -> tuple[Hop, ...]:

@@ -173,7 +173,7 @@ PAGES: Final = (
     Page("POST", "/verify", "verify-do", Permission.VERIFY, verify, takes=MAX_TAKEN, files=MAX_FILES),
     Page("GET", "/verify/{name}", "verify-answer", Permission.VERIFY, show_answer),
     Page(
-        "GET", "/verify/{name}/{number}/verdict.json", "verify-verdict", Permission.VERIFY, download_verdict
+        "GET", "/verify/{name}/{number}/verdict.json", "verify-verdict", Permission.READ, download_verdict
     ),
     Page(
         "GET", "/verify/{name}/{number}/evidence.json", "verify-evidence", Permission.READ, download_evidence

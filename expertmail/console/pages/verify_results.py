@@ -17,6 +17,8 @@ LASTS: Final = timedelta(minutes=30)
 MAX_RESULTS: Final = 200
 """Questions in memory at one time, of all sessions, the latest ones."""
 MAX_OF_SESSION: Final = 20
+MAX_OCTETS: Final = 64 * 1024 * 1024
+"""Of all that is kept; the oldest goes first."""
 _ID_BYTES: Final = 16
 
 
@@ -40,6 +42,12 @@ class Answer:
     evidence_json: str
     earlier: tuple[str, datetime, str, str] | None
 
+    @property
+    def octets(self) -> int:
+        """About how much memory it takes: characters may take four octets each."""
+        fields = sum(len(one.name) + len(one.value) for one in self.fields)
+        return 4 * (fields + len(self.body)) + 2 * (len(self.verdict_json) + len(self.evidence_json))
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -49,6 +57,11 @@ class Result:
     at: datetime
     answers: tuple[Answer, ...]
     refused: tuple[str, ...]
+
+    @property
+    def octets(self) -> int:
+        """About how much memory it takes."""
+        return sum(one.octets for one in self.answers)
 
 
 class Results:
@@ -60,12 +73,15 @@ class Results:
     def keep(self, result: Result) -> str:
         """Keep it; the name by which it is found."""
         name = secrets.token_hex(_ID_BYTES)
+        for old in [one for one, found in self._kept.items() if result.at - found.at > LASTS]:
+            del self._kept[old]
         mine = [one for one, found in self._kept.items() if found.session_id == result.session_id]
         for old in mine[: max(0, len(mine) - MAX_OF_SESSION + 1)]:
             del self._kept[old]
         self._kept[name] = result
-        while len(self._kept) > MAX_RESULTS:
-            self._kept.popitem(last=False)
+        held = sum(one.octets for one in self._kept.values())
+        while len(self._kept) > 1 and (len(self._kept) > MAX_RESULTS or held > MAX_OCTETS):
+            held -= self._kept.popitem(last=False)[1].octets
         return name
 
     def find(self, name: str, session_id: int, now: datetime) -> Result | None:
