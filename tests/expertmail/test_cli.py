@@ -34,6 +34,7 @@ CONTRACT = [
     "db",
     "audit",
     "tokens",
+    "accounts",
     "replay",
     "bench",
 ]
