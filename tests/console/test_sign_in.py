@@ -11,13 +11,14 @@ import pytest
 from sqlalchemy import select, update
 
 from expertmail.console.invitations import new_link
+from expertmail.console.one_time_codes import new_secret, sealed
 from expertmail.console.passwords import hash_password
 from tests.console.browsing import PHONE, Window
-from tests.console.place import Place, now
+from tests.console.place import Answer, Place, now
 from threads.access import Grant, Role
 from threads.schema import account_links, account_sessions, accounts
 from threads.session import form_token
-from threads.store.account_secrets import set_password
+from threads.store.account_secrets import set_password, set_second_factor
 from threads.store.accounts import add_account, any_account, find_account
 from threads.store.audit import list_audit
 
@@ -221,3 +222,54 @@ def test_a_thousand_tries_are_throttled_and_keep_nobody_out_who_was_here_before(
     cookie = {"Cookie": f"expertmail-browser={known[1]}"}
     assert place.ask("POST", "/sign-in", right, headers=cookie).status == 303
     assert place.ask("POST", "/sign-in", {**right, "name": "other"}, headers=cookie).status in (401, 429)
+
+
+def cookie_of(answer: Answer) -> dict[str, str]:
+    found = re.search(r"expertmail=([0-9a-f]{64})", answer.headers.get("set-cookie", ""))
+    assert found is not None
+    return {"Cookie": f"expertmail={found[1]}"}
+
+
+def test_a_link_stands_for_the_password_and_not_for_the_second_factor(place: Place) -> None:
+    ready(place, "lost", Role.CUSTOMER)
+    with place.database.writing() as conn:
+        account = find_account(conn, "lost")
+        assert account is not None
+        set_second_factor(conn, account.id, sealed(new_secret(), place.world.console_key, account.id))
+        link = new_link(conn, account.id, now(), by="test")
+    form = {"password": "a new long password", "again": "a new long password"}
+    answer = place.ask("POST", f"/set-up/{link}", form)
+    assert answer.headers["location"] == "/sign-in"
+    assert "expertmail=" not in answer.headers.get("set-cookie", "")
+    answer = place.ask("POST", "/sign-in", {"name": "lost", "password": "a new long password"})
+    assert answer.headers["location"] == "/sign-in/code"
+    assert "expertmail=" not in answer.headers["set-cookie"]
+
+
+def test_a_page_that_asks_for_news_keeps_no_session_alive(place: Place) -> None:
+    ready(place, "away", Role.CUSTOMER)
+    cookie = cookie_of(place.ask("POST", "/sign-in", {"name": "away", "password": PASSWORD}))
+    with place.database.writing() as conn:
+        account = find_account(conn, "away")
+        assert account is not None
+        mine = account_sessions.c.account_id == account.id
+        before = now() - timedelta(minutes=30)
+        conn.execute(update(account_sessions).where(mine).values(seen_at=before))
+    for headers, moved in (({"X-Live": "x"}, False), ({}, True)):
+        assert place.ask("GET", "/account", headers={**cookie, **headers}).status == 200
+        with place.database.reading() as conn:
+            seen = conn.execute(select(account_sessions.c.seen_at).where(mine)).scalar_one()
+        assert (seen > before + timedelta(minutes=1)) is moved
+
+
+def test_whoever_sits_at_an_open_session_does_not_try_passwords_there(place: Place) -> None:
+    ready(place, "open.desk", Role.CUSTOMER)
+    cookie = cookie_of(place.ask("POST", "/sign-in", {"name": "open.desk", "password": PASSWORD}))
+    token = form_token(cookie["Cookie"].partition("=")[2])
+    good = {"password": "another long one", "again": "another long one", "token": token}
+    tries = [
+        place.ask("POST", "/account/password", {**good, "old": f"guess {n}"}, headers=cookie).status
+        for n in range(30)
+    ]
+    assert tries.count(422) <= 6
+    assert tries.count(429) >= 24

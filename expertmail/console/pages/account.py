@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Final, TypeVar
@@ -10,7 +11,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from expertmail.console.one_time_codes import (
-    address_of,
+    address_of as code_address_of,
+)
+from expertmail.console.one_time_codes import (
     new_recovery_codes,
     new_secret,
     opened,
@@ -19,9 +22,10 @@ from expertmail.console.one_time_codes import (
     sealed,
     step_of,
 )
+from expertmail.console.pages.client import address_of
 from expertmail.console.pages.page import Open, Page, Visit
 from expertmail.console.pages.role_words import roles_in_words
-from expertmail.console.pages.signing_in import forget, keep, key_of
+from expertmail.console.pages.signing_in import forget, keep, key_of, throttle
 from expertmail.console.passwords import hash_password, is_password, password_refusal
 from threads.access import Account
 from threads.store import Connection
@@ -156,12 +160,19 @@ async def end_one(visit: Visit) -> Response:
 async def _knows_password(visit: Visit) -> bool:
     """Whoever sits down at an open session does not get to keep the account."""
     stored, typed = visit.signed_in.account.password_hash, visit.form.text("old")
-    return await visit.run(lambda: is_password(stored, typed))
+    name, address, now = f"{visit.actor} (account)", address_of(visit), time.monotonic()
+    if throttle.wait(name, address, None, now) > 0:
+        raise HTTPException(429, "That was tried too often. Wait a minute, then try again.")
+    throttle.begun(name, address, None, now)
+    known = await visit.run(lambda: is_password(stored, typed))
+    if known:
+        throttle.succeeded(name, address, None)
+    return known
 
 
 async def _enrol(visit: Visit, secret: str, *, trouble: str = "") -> Response:
     account = visit.signed_in.account
-    address = address_of(secret, account.name)
+    address = code_address_of(secret, account.name)
     answer = await visit.page(
         "second_factor.html",
         status=_REFUSED if trouble else 200,

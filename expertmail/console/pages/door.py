@@ -125,7 +125,9 @@ class Door:
         if not is_secret(secret):
             return None
         with refusals():
-            return await asyncio.to_thread(_looked_up, database, secret, now)
+            # A page that asks for news by itself is nobody at the desk.
+            live = "x-live" in request.headers
+            return await asyncio.to_thread(_looked_up, database, secret, now, used=not live)
 
 
 def place_of(parts: ConsoleParts) -> Place:
@@ -133,13 +135,13 @@ def place_of(parts: ConsoleParts) -> Place:
     return Place(parts.api.outgoing.world.settings.console.url)
 
 
-def _looked_up(database: Database, secret: str, now: datetime) -> Viewer | None:
+def _looked_up(database: Database, secret: str, now: datetime, *, used: bool) -> Viewer | None:
     with database.reading() as conn:
         found = session_in_force(conn, secret, now)
     if found is None:
         return None
     session, account = found
-    if is_due(session, now):
+    if used and is_due(session, now):
         with database.writing() as conn:
             note_seen(conn, session, now)
     return Viewer(account, session, secret)

@@ -47,6 +47,8 @@ async def set_up(visit: Visit) -> Response:
             raise
         return await _form(visit, whose, trouble=error.detail, status=_REFUSED)
     _log.info("password set by a link", account=account.name)
+    if account.totp_sealed is not None:  # a link stands for the password, not for the second factor
+        return visit.go("/sign-in")
     return await let_in(visit, account, Way.LINK, "/")
 
 

@@ -12,12 +12,11 @@ from urllib.parse import quote
 import structlog
 from starlette.responses import Response
 
-from expertmail.console.login_throttle import LoginThrottle
 from expertmail.console.one_time_codes import opened, recovery_digest, step_of
 from expertmail.console.pages.client import address_of
 from expertmail.console.pages.page import Open, Page, Visit
 from expertmail.console.pages.security import local_path
-from expertmail.console.pages.signing_in import forget, keep, key_of, known_browser, let_in
+from expertmail.console.pages.signing_in import forget, keep, key_of, known_browser, let_in, throttle
 from expertmail.console.passwords import hash_password, is_outdated, is_password
 from threads.access import Account
 from threads.session import Way
@@ -35,7 +34,6 @@ _WRONG: Final = "Name or password is wrong."
 _WRONG_CODE: Final = "That code is not right, or was used before."
 
 _log = structlog.get_logger("expertmail")
-_throttle = LoginThrottle()
 
 
 async def show(visit: Visit) -> Response:
@@ -119,16 +117,16 @@ class _Trying:
         self._browser = known_browser(visit, name.removesuffix(" (code)"))
 
     def wait(self) -> float:
-        left = _throttle.wait(self._name, self._address, self._browser, time.monotonic())
+        left = throttle.wait(self._name, self._address, self._browser, time.monotonic())
         if left > 0:
             _log.warning("sign-in has to wait", client=self._address, seconds=math.ceil(left))
         return left
 
     def begun(self) -> None:
-        _throttle.begun(self._name, self._address, self._browser, time.monotonic())
+        throttle.begun(self._name, self._address, self._browser, time.monotonic())
 
     def succeeded(self) -> None:
-        _throttle.succeeded(self._name, self._address, self._browser)
+        throttle.succeeded(self._name, self._address, self._browser)
 
     def failed(self, what: str) -> None:
         # Not the name: people type their password there.

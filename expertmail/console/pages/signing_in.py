@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 from starlette.responses import Response
 
+from expertmail.console.login_throttle import LoginThrottle
 from expertmail.console.pages.client import address_of
 from expertmail.console.pages.page import Visit
 from threads.access import Account
@@ -21,6 +22,9 @@ KNOWN_LASTS: Final = timedelta(days=90)
 _KNOWN: Final = "known-browser"
 _KNOWN_COOKIE: Final = "expertmail-browser"
 _ID_BYTES: Final = 16
+
+throttle: Final = LoginThrottle()
+"""Of all tries at a password or a code in this process."""
 
 _log = structlog.get_logger("expertmail")
 
