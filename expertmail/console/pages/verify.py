@@ -172,9 +172,7 @@ PAGES: Final = (
     Page("GET", "/verify", "verify", Permission.VERIFY, show),
     Page("POST", "/verify", "verify-do", Permission.VERIFY, verify, takes=MAX_TAKEN, files=MAX_FILES),
     Page("GET", "/verify/{name}", "verify-answer", Permission.VERIFY, show_answer),
-    Page(
-        "GET", "/verify/{name}/{number}/verdict.json", "verify-verdict", Permission.READ, download_verdict
-    ),
+    Page("GET", "/verify/{name}/{number}/verdict.json", "verify-verdict", Permission.READ, download_verdict),
     Page(
         "GET", "/verify/{name}/{number}/evidence.json", "verify-evidence", Permission.READ, download_evidence
     ),
