@@ -293,7 +293,11 @@ def is_no_json(handler: Liar) -> None:
 
 
 @pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/keys", "/token"])
-@pytest.mark.parametrize("lie", [redirects, is_huge, drips, is_no_json, [], {}], ids=str)
+@pytest.mark.parametrize(
+    "lie",
+    [redirects, is_huge, drips, is_no_json, [], {}],
+    ids=["redirects", "huge", "drips", "html", "list", "empty"],
+)
 def test_an_answer_that_redirects_never_ends_or_is_none_is_refused_in_time(
     liar: Client, path: str, lie: Any
 ) -> None:

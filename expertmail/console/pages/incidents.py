@@ -16,6 +16,7 @@ from threads.search_query import QueryError, read_query
 from threads.store import Connection
 from threads.store.search import Filters, search
 from threads.store.search import Page as SearchPage
+from threads.store.search_index import catch_up
 from threads.store.thread_listing import ThreadPage, Wanted, list_page
 from verifier.report import Verdict
 
@@ -26,6 +27,8 @@ KINDS: Final = {
 }
 _UNRESOLVED: Final = "unresolved"
 _MAX_QUERY: Final = 300
+CATCH_UP_SECONDS: Final = 1.0
+"""For taking in what came in last; the server takes in the rest meanwhile."""
 
 
 async def show(visit: Visit) -> Response:
@@ -82,6 +85,7 @@ async def find(visit: Visit) -> Response:
             return search(conn, read_query(words), filters, cursor=visit.query("after") or None)
 
         try:
+            await visit.run(lambda: catch_up(visit.parts.api.database, CATCH_UP_SECONDS))
             found = await looked_up(visit, hits)
         except QueryError as error:
             trouble = str(error)
