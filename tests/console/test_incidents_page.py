@@ -104,7 +104,7 @@ def test_an_expert_works_on_an_incident_without_scripts_on_a_telephone(
 def test_a_form_for_what_is_no_longer_so_changes_nothing(place: Place) -> None:
     thread = opened_incident(place, "Two at once")
     person, path = place.person(Role.EXPERT), f"/incidents/{thread.reference}/stands"
-    was = "Active|Medium||Defender Experts"
+    was = f"Active|Medium||Defender Experts|{thread.title}"
     first = {"was": was, "state": "In progress", "severity": "Medium", "assigned": "Defender Experts"}
     assert place.ask("POST", path, first, person=person).status == 303
     late = place.ask("POST", path, {**first, "state": "Resolved"}, person=person)
@@ -112,6 +112,52 @@ def test_a_form_for_what_is_no_longer_so_changes_nothing(place: Place) -> None:
     assert "meanwhile" in late.text
     with place.database.reading() as conn:
         assert thread_by_id(conn, thread.id).state is State.IN_PROGRESS
+    tasks = f"/incidents/{thread.reference}/tasks"
+    assert place.ask("POST", tasks, {"title": "Look"}, person=person).status == 303
+    done = {"was": "open", "status": "completed"}
+    assert place.ask("POST", f"{tasks}/1", done, person=person).status == 303
+    late = place.ask("POST", f"{tasks}/1", {"was": "open", "status": "inProgress"}, person=person)
+    assert late.status == 409
+    assert "meanwhile" in late.text
+
+
+@pytest.mark.parametrize("mode", ["", "junk", "Trusted"])
+def test_no_other_word_ends_the_mode_of_a_compromised_customer(place: Place, mode: str) -> None:
+    person, path = place.person(Role.EXPERT), f"/customers/{place.fabrikam.id}/mode"
+    place.ask("POST", path, {"mode": "untrusted", "reason": "an intruder"}, person=person)
+    assert place.ask("POST", path, {"mode": mode, "reason": "x"}, person=person).status == 422
+    assert "untrusted since" in place.ask("GET", path, person=person).text
+    assert place.ask("POST", path, {"mode": "trusted", "reason": "x"}, person=person).status == 303
+
+
+def test_what_is_typed_into_a_note_that_is_too_long_is_not_lost(place: Place) -> None:
+    thread, text = opened_incident(place, "Long note"), "kept word " + "x" * 20_000
+    path = f"/incidents/{thread.reference}/notes"
+    answer = place.ask("POST", path, {"text": text}, person=place.person(Role.EXPERT))
+    assert answer.status == 422
+    assert "kept word" in answer.text
+
+
+def test_the_move_page_has_the_mail_it_was_asked_for_however_old(place: Place) -> None:
+    thread = opened_incident(place, "Busy")
+    answer_with_id(place, thread, "the very first mail")
+    with place.database.writing() as conn:
+        (copy,) = list_copies(conn, thread_id=thread.id)
+        for number in range(205):
+            store.add_note(conn, thread.id, f"note {number}", now(), actor="test")
+    person = place.person(Role.EXPERT)
+    assert (
+        "the very first mail"
+        in place.ask("GET", f"/incidents/{thread.reference}/move?mail={copy.id}", person=person).text
+    )
+    told = place.ask(
+        "GET", f"/incidents/{thread.reference}/merge?into={opened_incident(place).reference}", person=person
+    )
+    assert "1 mail and" in told.text
+    for into in (place.other_incident.reference, thread.reference):
+        refused = place.ask("GET", f"/incidents/{thread.reference}/merge?into={into}", person=person)
+        assert refused.status == 422
+        assert "goes on for it" not in refused.text
 
 
 @pytest.mark.parametrize(

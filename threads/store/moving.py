@@ -82,16 +82,24 @@ def merge_threads(conn: Connection, source: Thread, into: Thread, at: datetime, 
     return thread_by_id(conn, source.id)
 
 
-def _refuse_merge(source: Thread, into: Thread) -> None:
+def merge_refusal(source: Thread, into: Thread) -> str | None:
+    """Why a thread cannot be merged into another one, as a sentence; None if it can."""
     if source.id == into.id:
-        raise RefusedRecord(f"{source.reference} cannot be merged into itself.")
+        return f"{source.reference} cannot be merged into itself."
     for one in (source, into):
         if one.merged_into is not None:
-            raise RefusedRecord(f"{one.reference} was merged into another one already.")
+            return f"{one.reference} was merged into another one already."
     if source.organisation_id != into.organisation_id:
-        raise RefusedRecord(f"{source.reference} and {into.reference} are of different customers.")
+        return f"{source.reference} and {into.reference} are of different customers."
     if source.kind is ThreadKind.INCIDENT and into.kind is not ThreadKind.INCIDENT:
-        raise RefusedRecord(f"{source.reference} is an incident; merge {into.reference} into it instead.")
+        return f"{source.reference} is an incident; merge {into.reference} into it instead."
+    return None
+
+
+def _refuse_merge(source: Thread, into: Thread) -> None:
+    refused = merge_refusal(source, into)
+    if refused is not None:
+        raise RefusedRecord(refused)
 
 
 def _locked(conn: Connection, *some: Thread) -> tuple[Thread, ...]:

@@ -248,6 +248,12 @@ def thread_by_id(conn: Connection, thread_id: int) -> Thread:
     return thread_of(row)
 
 
+def thread_locked(conn: Connection, one: Thread) -> Thread:
+    """The thread as it is now, held on PostgreSQL until the transaction ends (SQLite has one writer anyway)."""
+    conn.execute(select(threads.c.id).where(threads.c.id == one.id).with_for_update())
+    return thread_by_id(conn, one.id)
+
+
 def thread_by_reference(conn: Connection, reference: str, *, as_named: bool = False) -> Thread:
     """The thread that people call ``reference`` (case aside), or the one that goes on for it; with ``as_named`` itself.
 

@@ -18,6 +18,8 @@ from threads.store.circumstances import distrust, phones, trust
 from threads.store.errors import UnknownRecord
 from threads.store.people import find_organisation, organisation
 
+_MODES: Final = frozenset({"trusted", "untrusted"})
+
 
 async def show(visit: Visit) -> Response:
     """What it does, and the form that begins or ends it."""
@@ -26,7 +28,10 @@ async def show(visit: Visit) -> Response:
 
 async def change(visit: Visit) -> Response:
     """Begin or end it, as the commands do."""
-    begins, reason = visit.form.one("mode") == "untrusted", visit.form.one("reason")
+    mode, reason = visit.form.one("mode"), visit.form.one("reason")
+    if mode not in _MODES:
+        raise HTTPException(422, "Say whether the customer's mail is trusted.")
+    begins = mode == "untrusted"
 
     def work(conn: Connection) -> str:
         one = _customer(conn, visit)

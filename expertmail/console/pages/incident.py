@@ -142,6 +142,7 @@ async def incident_page(visit: Visit, *, trouble: str = "", status: int = 200) -
         status=status,
         trouble=trouble,
         typed=visit.form,
+        acted=visit.request.url.path.rpartition("/")[2],
         f=found,
         thread=thread,
         customer=found.customer,
@@ -174,6 +175,7 @@ def standing(thread: Thread) -> str:
             thread.severity.value if thread.severity else "",
             thread.classification.value if thread.classification else "",
             thread.assigned_to.value,
+            thread.title,
         )
     )
 

@@ -26,8 +26,8 @@ from threads.model import (
 from threads.store import Connection
 from threads.store.audit import record_act
 from threads.store.errors import RefusedRecord
-from threads.store.tasks import add_task, set_task
-from threads.store.thread import add_note, append, set_state, timeline_of
+from threads.store.tasks import add_task, list_tasks, set_task, task
+from threads.store.thread import add_note, append, set_state, thread_locked, timeline_of
 from threads.store.thread_changes import change_thread
 from threads.transitions import state_refusal
 
@@ -66,6 +66,7 @@ async def stands(visit: Visit) -> Response:
     was, title = visit.form.one("was"), visit.form.one("title")
 
     def act(conn: Connection, thread: Thread) -> str:
+        thread = thread_locked(conn, thread)
         if was != standing(thread):
             raise RefusedRecord("Somebody changed it meanwhile; this is how it stands now.")
         to = state or thread.state
@@ -88,9 +89,15 @@ async def stands(visit: Visit) -> Response:
             _audit(conn, visit, "thread-changed", after, told)
         if moves:
             chosen = assigned_to if assigned_to is not thread.assigned_to else None
+            if to is State.RESOLVED and chosen is None:
+                chosen = Assignee.UNASSIGNED  # nobody has a move left
             moved = set_state(conn, thread.id, to, visit.now, actor=visit.actor, assigned_to=chosen)
             told = f"{thread.state}, {thread.assigned_to} -> {moved.state}, {moved.assigned_to}"
             _audit(conn, visit, "state-set", moved, told)
+        pending = [one for one in list_tasks(conn, thread.id) if one.status.pending]
+        if moves and to is State.RESOLVED and pending:
+            numbers = ", ".join(str(one.number) for one in pending)
+            return f"It is resolved. Still pending: task {numbers}."
         return "It is changed." if moves or after != thread else "It is so already."
 
     return await acted(visit, act)
@@ -98,10 +105,9 @@ async def stands(visit: Visit) -> Response:
 
 async def note(visit: Visit) -> Response:
     """Add a note, which customers never see."""
-    text = _text(visit)
 
     def act(conn: Connection, thread: Thread) -> str:
-        add_note(conn, thread.id, text, visit.now, actor=visit.actor)
+        add_note(conn, thread.id, _text(visit), visit.now, actor=visit.actor)
         _audit(conn, visit, "note-added", thread)
         return "The note is on the timeline."
 
@@ -110,12 +116,13 @@ async def note(visit: Visit) -> Response:
 
 async def call(visit: Visit) -> Response:
     """Record a telephone call: what was said, and by whom."""
-    text, name = _text(visit), visit.form.one("name")
+    name = visit.form.one("name")
 
     def act(conn: Connection, thread: Thread) -> str:
+        text = _text(visit)
         speaker, mark = (name, Mark.REPORTED) if name else (visit.actor, Mark.EXPERT)
         append(conn, thread.id, visit.now, EntryKind.CALL, actor=speaker, mark=mark, text=text)
-        _audit(conn, visit, "call-recorded", thread, f"of {speaker}")
+        _audit(conn, visit, "call-recorded", thread, f"of {speaker} ({mark.actor_kind})")
         return "The call is on the timeline."
 
     return await acted(visit, act)
@@ -141,11 +148,13 @@ async def new_task(visit: Visit) -> Response:
 async def task_stands(visit: Visit) -> Response:
     """Say where a task stands."""
     number = number_of(visit.request.path_params["task"])
-    status = word_of(TaskStatus, visit.form.one("status"))
+    status, was = word_of(TaskStatus, visit.form.one("status")), visit.form.one("was")
 
     def act(conn: Connection, thread: Thread) -> str:
         if status is None:
             raise RefusedRecord("Choose where the task stands.")
+        if task(conn, thread, number).status.value != was:
+            raise RefusedRecord(f"Somebody changed task {number} meanwhile; this is how it stands now.")
         after = set_task(conn, thread, number, status, visit.now, by=visit.actor)
         record_act(
             conn, "task-set", visit.now, by=visit.actor, subject=f"{thread.reference} task {number}",

@@ -15,13 +15,14 @@ from threads.access import Permission
 from threads.model import EntryKind, Organisation, Thread, TimelineEntry
 from threads.store import Connection
 from threads.store.audit import record_act
-from threads.store.errors import RefusedRecord
-from threads.store.moving import MovedMail, merge_threads
+from threads.store.errors import RefusedRecord, UnknownRecord
+from threads.store.moving import MovedMail, merge_refusal, merge_threads
 from threads.store.thread import thread_by_id, timeline_of
 
-MAX_MAILS: Final = 200
-"""Moved at one time: each leaves two entries."""
-_MAIL: Final = frozenset({EntryKind.MAIL_IN, EntryKind.MAIL_OUT})
+MAX_MAILS: Final = 100
+"""Shown and moved at one time, the latest ones: each leaves two entries."""
+_MAIL: Final = frozenset({EntryKind.MAIL_IN, EntryKind.MAIL_OUT, EntryKind.EVENT})
+_NO_MAIL: Final = frozenset(EntryKind) - _MAIL
 
 
 async def show(visit: Visit) -> Response:
@@ -45,7 +46,10 @@ async def move(visit: Visit) -> Response:
         if bool(target) == bool(title):
             raise RefusedRecord("Name the thread they belong to, or give a title for a new one.")
         if target:
-            there, _ = thread_for(conn, visit, target, Permission.WORK)
+            try:
+                there, _ = thread_for(conn, visit, target, Permission.WORK)
+            except (HTTPException, UnknownRecord) as error:
+                raise RefusedRecord(f"There is no thread {target} that you may work on.") from error
             act = "mail-moved"
         else:
             there = open_beside(conn, source, title, source.kind, visit.now, by=visit.actor)
@@ -58,11 +62,11 @@ async def move(visit: Visit) -> Response:
     try:
         there = await written(visit, work)
     except HTTPException as error:
-        if error.status_code == 404:  # noqa: PLR2004 -- the thread itself was found to show the form
-            error = HTTPException(422, f"There is no thread {target} that you may work on.")
-        if error.status_code not in {409, 422}:
+        if error.status_code not in {404, 409, 422}:
             raise
-        return await _form(visit, trouble=error.detail, status=422)
+        gone = "One of these mails is not on this thread any more."
+        told = gone if error.status_code == 404 else error.detail  # noqa: PLR2004
+        return await _form(visit, trouble=told, status=422)
     number = len(names)
     return visit.go(f"/incidents/{there.reference}", f"{number} mail{'' if number == 1 else 's'} moved here.")
 
@@ -104,7 +108,11 @@ async def _form(visit: Visit, *, trouble: str = "", status: int = 200) -> Respon
 
     def work(conn: Connection) -> tuple[Thread, Organisation, list[TimelineEntry]]:
         thread, customer = thread_for(conn, visit, reference, Permission.WORK)
-        entries = [one for one in timeline_of(conn, thread.id, latest=MAX_MAILS) if one.kind in _MAIL]
+        entries = list(timeline_of(conn, thread.id, latest=MAX_MAILS, without=_NO_MAIL))
+        named = visit.query("mail")
+        if named and named not in {one.copy_id or one.message_id for one in entries}:
+            older = timeline_of(conn, thread.id, without=_NO_MAIL)
+            entries = [one for one in older if (one.copy_id or one.message_id) == named] + entries
         return thread, customer, entries
 
     thread, customer, entries = await looked_up(visit, work)
@@ -123,20 +131,24 @@ async def _form(visit: Visit, *, trouble: str = "", status: int = 200) -> Respon
 async def _merge_form(visit: Visit, into: str, *, trouble: str = "", status: int = 200) -> Response:
     reference = visit.request.path_params["reference"]
 
-    def work(conn: Connection) -> tuple[Found, Thread | None]:
+    def work(conn: Connection) -> tuple[Found, Thread | None, int, str]:
         thread_for(conn, visit, reference, Permission.WORK)
         source = find(conn, visit, reference, None)
-        target = None
+        mails = len(timeline_of(conn, source.thread.id, without=_NO_MAIL))
+        target, refused = None, ""
         if into:
             try:
                 target, _ = thread_for(conn, visit, into, Permission.WORK)
             except HTTPException:
                 target = None
-        return source, target
+            except UnknownRecord:
+                target = None
+            refused = _NONE if target is None else merge_refusal(source.thread, target) or ""
+        return source, None if refused else target, mails, refused
 
-    source, target = await looked_up(visit, work)
-    if into and target is None:
-        trouble, status = _NONE, 422
+    source, target, mails, refused = await looked_up(visit, work)
+    if refused:
+        trouble, status = refused, 422
     return await visit.page(
         "incident_merge.html",
         status=status,
@@ -144,7 +156,7 @@ async def _merge_form(visit: Visit, into: str, *, trouble: str = "", status: int
         thread=source.thread,
         customer=source.customer,
         target=target,
-        mails=sum(one.entry.kind in _MAIL for one in source.entries),
+        mails=mails,
         tasks=len(source.tasks),
     )
 

@@ -14,8 +14,8 @@ from threads.access import Permission
 from threads.model import Assignee, Mark, Severity, Thread, ThreadKind
 from threads.store import Connection
 from threads.store.audit import record_act
-from threads.store.errors import RefusedRecord
-from threads.store.people import organisation
+from threads.store.errors import RefusedRecord, UnknownRecord
+from threads.store.people import find_organisation, organisation
 from threads.store.thread import open_incident, open_inquiry, open_service
 
 MAX_TITLE: Final = 200
@@ -36,7 +36,9 @@ async def open_(visit: Visit) -> Response:
 
     def work(conn: Connection) -> Thread:
         visit.require(Permission.WORK, customer)
-        whose = organisation(conn, customer)
+        whose = find_organisation(conn, organisation(conn, customer).name)
+        if whose is None:  # erased: a shell is left of it
+            raise UnknownRecord("There is no such customer.")
         if not title or len(title) > MAX_TITLE:
             raise RefusedRecord(f"Say what it is about in one line of at most {MAX_TITLE} characters.")
         at, by = visit.now, visit.actor
