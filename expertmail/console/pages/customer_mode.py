@@ -29,12 +29,12 @@ async def show(visit: Visit) -> Response:
 async def change(visit: Visit) -> Response:
     """Begin or end it, as the commands do."""
     mode, reason = visit.form.one("mode"), visit.form.one("reason")
-    if mode not in _MODES:
-        raise HTTPException(422, "Say whether the customer's mail is trusted.")
     begins = mode == "untrusted"
 
     def work(conn: Connection) -> str:
         one = _customer(conn, visit)
+        if mode not in _MODES:
+            raise HTTPException(422, "Say whether the customer's mail is trusted.")
         if begins:
             one = distrust(conn, one, reason, visit.now, by=visit.actor)
             mails, orders = withhold_waiting(conn, one.id, visit.now)
