@@ -16,12 +16,14 @@ from starlette.routing import Route
 
 from expertmail.console.api import HEADERS, Api, ApiParts
 from expertmail.console.api_access import Access, is_near
+from expertmail.console.api_work import refusals
 from expertmail.console.openapi import document
 from expertmail.console.pages.catalogue import PAGES
 from expertmail.console.pages.door import Door
 from expertmail.metrics import CONTENT_TYPE, Metrics
 from smtp_gateway.judging import Busy, Judged
 from threads.api_token import Scope
+from threads.store.accounts import any_account
 
 MAX_JUDGING = 4  # messages judged at one time for HTTP; mail over SMTP comes first on a small machine
 MAX_WAITING = 32  # further requests that may wait, each holding its message in memory
@@ -59,6 +61,7 @@ class Console:
     def __init__(self, parts: ConsoleParts) -> None:
         self._places = asyncio.Semaphore(MAX_JUDGING)
         self._present = 0
+        self._accounts = False
         self.replace(parts)
         self._access = Access()
         self._api = Api(lambda: self._parts.api, lambda: self._parts.metrics, self._access)
@@ -166,9 +169,21 @@ class Console:
         return JSONResponse({"error": sentence}, 500, headers=HEADERS)
 
     async def _let_in(self, request: Request) -> None:
-        """This machine may ask as it is; who is elsewhere, or sends a token, needs a good one."""
-        if not is_near(request) or "authorization" in request.headers:
+        """This machine may ask as it is until there are accounts; who is elsewhere, or sends a token, needs a good one."""
+        if "authorization" in request.headers or not is_near(request) or await self._has_accounts():
             await self._access.admitted(request, self._parts.api, Scope.VERIFY)
+
+    async def _has_accounts(self) -> bool:
+        """Whether somebody signs in here; a yes is remembered, for the last account never goes."""
+        if not self._accounts:
+
+            def work() -> bool:
+                with self._parts.api.database.reading() as conn:
+                    return any_account(conn)
+
+            with refusals():
+                self._accounts = await asyncio.to_thread(work)
+        return self._accounts
 
     async def _body(self, request: Request) -> bytes:
         """The message, read under its cap whatever the client announced."""

@@ -47,9 +47,15 @@ def suppress(conn: Connection, address: str, reason: str, now: datetime, *, acto
 
 def allow_again(conn: Connection, address: str) -> None:
     """Take an address off the list; UnknownRecord when it is not on it."""
-    gone = conn.execute(delete(suppressed).where(suppressed.c.address_key.in_(_keys(address))))
+    gone = conn.execute(delete(suppressed).where(suppressed.c.address_key.in_(keys_of(address))))
     if not gone.rowcount:
         raise UnknownRecord(f"{address} is not suppressed; see `expertmail outbox suppressed`.")
+
+
+def suppressed_as(conn: Connection, address: str) -> SuppressedAddress | None:
+    """Why an address gets no mail, in whichever form it is on the list; None: it gets it."""
+    row = conn.execute(select(suppressed).where(suppressed.c.address_key.in_(keys_of(address)))).first()
+    return None if row is None else SuppressedAddress(row.address, row.since, row.reason, row.actor)
 
 
 def list_suppressed(conn: Connection, limit: int = LIST_LIMIT) -> tuple[SuppressedAddress, ...]:
@@ -62,14 +68,14 @@ def list_suppressed(conn: Connection, limit: int = LIST_LIMIT) -> tuple[Suppress
 
 def suppressed_among(conn: Connection, addresses: Iterable[str]) -> frozenset[str]:
     """Which of the addresses are on the list, in every spelling that was given."""
-    given = {address: _keys(address) for address in addresses}
+    given = {address: keys_of(address) for address in addresses}
     wanted = sorted(frozenset().union(*given.values()))
     found = conn.execute(select(suppressed.c.address_key).where(suppressed.c.address_key.in_(wanted)))
     keys = set(found.scalars())
     return frozenset(address for address, its in given.items() if not keys.isdisjoint(its))
 
 
-def _keys(address: str) -> frozenset[str]:
+def keys_of(address: str) -> frozenset[str]:
     """What an address may be kept by."""
     return frozenset(form.lower() for form in spellings(address))
 
@@ -87,7 +93,7 @@ def close_suppressed(conn: Connection, outgoing_id: int, now: datetime) -> None:
     """Close a leased mail whose recipient is on the list, and tell the experts. No try was made, and none is counted."""
     mail = outgoing_row(conn, outgoing_id)
     why = conn.execute(
-        select(suppressed.c.reason).where(suppressed.c.address_key.in_(_keys(mail.rcpt_to))).limit(1)
+        select(suppressed.c.reason).where(suppressed.c.address_key.in_(keys_of(mail.rcpt_to))).limit(1)
     ).scalar()
     reason = storable(f"the address is suppressed: {why or 'it was'}", MAX_LINE)
     change(

@@ -8,6 +8,7 @@ import smtplib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.utils import formataddr
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -162,7 +163,7 @@ class Place:
     ) -> None:
         """A contact of Contoso answers about an incident by mail, genuinely (SPF of the trial zone)."""
         raw = (
-            f"From: {contact.name} <{contact.address}>\r\nTo: Experts <{self.reply_address(incident, contact)}>\r\n"
+            f"From: {formataddr((contact.name, contact.address))}\r\nTo: Experts <{self.reply_address(incident, contact)}>\r\n"
             f"Subject: {subject}\r\nMessage-ID: <{secrets.token_hex(8)}@contoso.test>\r\n"
             f"Date: {now():%a, %d %b %Y %H:%M:%S +0000}\r\nMIME-Version: 1.0\r\n"
             "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from expertmail.console.pages.page import Page, Visit
 from expertmail.console.pages.reading import looked_up, number_of, word_of, written
 from expertmail.contact_changes import what_changed
-from outbound.store.suppression import allow_again, list_suppressed
+from outbound.store.suppression import allow_again, keys_of, suppressed_as
 from threads.access import Permission
 from threads.model import Contact, ContactForm, ContactKind, Organisation, Tlp
 from threads.model import Permission as Consent
@@ -24,7 +24,6 @@ from threads.store.people import (
     add_organisation,
     allow_details,
     change_contact,
-    contact,
     find_organisation,
     list_contacts,
     list_domains,
@@ -41,6 +40,10 @@ Act = Callable[[Connection, Organisation], str]
 
 async def show(visit: Visit) -> Response:
     """All customers that may be seen, or those that are looked for by a name, an address or a domain."""
+    return await _list(visit)
+
+
+async def _list(visit: Visit, *, trouble: str = "") -> Response:
     reach, words = visit.signed_in.account.reach(Permission.READ), visit.query("words").lower()
 
     def work(conn: Connection) -> list[tuple[Organisation, int, list[str]]]:
@@ -66,8 +69,9 @@ async def show(visit: Visit) -> Response:
         found=found,
         words=visit.query("words"),
         may_add=visit.signed_in.may(Permission.KEEP_CONTACTS, None),
-        trouble="",
-        name="",
+        status=422 if trouble else 200,
+        trouble=trouble,
+        name=visit.form.one("name"),
     )
 
 
@@ -87,7 +91,12 @@ async def add_customer(visit: Visit) -> Response:
         )
         return made
 
-    made = await written(visit, work)
+    try:
+        made = await written(visit, work)
+    except HTTPException as error:
+        if error.status_code != 409:  # noqa: PLR2004
+            raise
+        return await _list(visit, trouble=error.detail)
     return visit.go(f"/contacts/organisations/{made.id}", f"{made.name} is a customer.")
 
 
@@ -99,11 +108,11 @@ async def show_customer(visit: Visit) -> Response:
 async def new_contact(visit: Visit) -> Response:
     """Add a contact."""
     form = visit.form
-    kind = word_of(ContactKind, form.one("kind")) or ContactKind.INCIDENT_NOTIFICATION
-    shape = word_of(ContactForm, form.one("form")) or ContactForm.PERSON
-    tlp = None if form.one("tlp") in {"", _DEFAULT} else word_of(Tlp, form.one("tlp"))
 
     def act(conn: Connection, customer: Organisation) -> str:
+        kind = word_of(ContactKind, form.one("kind")) or ContactKind.INCIDENT_NOTIFICATION
+        shape = word_of(ContactForm, form.one("form")) or ContactForm.PERSON
+        tlp = None if form.one("tlp") in {"", _DEFAULT} else word_of(Tlp, form.one("tlp"))
         made = add_contact(
             conn,
             customer.id,
@@ -130,9 +139,14 @@ async def change(visit: Visit) -> Response:
     tlp = None if form.one("tlp") in {"", _DEFAULT} else word_of(Tlp, form.one("tlp"))
 
     def act(conn: Connection, customer: Organisation) -> str:
-        before = contact(conn, number)
-        if before.organisation_id != customer.id:
-            raise UnknownRecord("There is no such contact.")
+        before = next((one for one in list_contacts(conn, customer.id) if one.id == number), None)
+        if before is None:
+            raise RefusedRecord("That is no contact of this customer any more.")
+        if (
+            not {"name", "kind", "form", "language", "phone", "tlp"} <= set(form.values)
+            and form.one("do") != "remove"
+        ):
+            raise HTTPException(422, "Send the whole form.")
         if form.one("was") != standing(before):
             raise RefusedRecord("Somebody changed this contact meanwhile; this is how it stands now.")
         if form.one("do") == "remove":
@@ -142,9 +156,9 @@ async def change(visit: Visit) -> Response:
         after = change_contact(
             conn,
             before,
-            name=form.one("name") or None,
+            name=_needed(form.one("name"), "A contact needs a name."),
             kind=kind,
-            language=form.one("language") or None,
+            language=_needed(form.one("language"), "A contact needs a language, such as en."),
             phone=form.one("phone"),
             form=shape,
             external=form.one("external") == "yes",
@@ -172,6 +186,11 @@ async def domains(visit: Visit) -> Response:
             remove_domain(conn, domain, customer.id)
             _audit(conn, visit, "domain-removed", domain, f"of {customer.name}", customer.id)
             return f"{domain} is no domain of {customer.name} any more."
+        if do not in {"add", "verify"}:
+            raise HTTPException(422, "Say what is to be done with the domain.")
+        plain = domain.strip().rstrip(".").lower()
+        if do == "add" and plain in {one.domain for one in list_domains(conn, customer.id)}:
+            raise RefusedRecord(f"{plain} is a domain of {customer.name} already.")
         verified = do == "verify"
         made = add_domain(conn, customer.id, domain, visit.now, verified=verified, by=visit.actor)
         word = "verified" if verified else "not verified"
@@ -186,13 +205,20 @@ async def allow(visit: Visit) -> Response:
     address = visit.form.one("address")
 
     def act(conn: Connection, customer: Organisation) -> str:
-        if address.lower() not in {one.address.lower() for one in list_contacts(conn, customer.id)}:
+        theirs = {form for one in list_contacts(conn, customer.id) for form in keys_of(one.address)}
+        if not keys_of(address) & theirs:
             raise UnknownRecord("That is no contact's address.")
         allow_again(conn, address)
         _audit(conn, visit, "address-allowed", address, "", customer.id)
         return f"{address} gets mail again."
 
     return await _acted(visit, act)
+
+
+def _needed(text: str, sentence: str) -> str:
+    if not text:
+        raise RefusedRecord(sentence)
+    return text
 
 
 def standing(one: Contact) -> str:
@@ -224,11 +250,11 @@ async def _acted(visit: Visit, act: Act) -> Response:
 async def _page(visit: Visit, *, trouble: str = "", status: int = 200) -> Response:
     def work(conn: Connection) -> dict[str, object]:
         one = _customer(conn, visit, Permission.READ)
-        suppressed = {each.address.lower(): each for each in list_suppressed(conn)}
         people = list_contacts(conn, one.id)
+        suppressed = {each.id: suppressed_as(conn, each.address) for each in people}
         return {
             "customer": one,
-            "contacts": [(each, standing(each), suppressed.get(each.address.lower())) for each in people],
+            "contacts": [(each, standing(each), suppressed[each.id]) for each in people],
             "domains": list_domains(conn, one.id),
             "may_keep": visit.signed_in.may(Permission.KEEP_CONTACTS, one.id),
             "may_work": visit.signed_in.may(Permission.WORK, one.id),

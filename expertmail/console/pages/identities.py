@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from expertmail.console.pages.page import Page, Visit
 from expertmail.dns_check.check import check_all
 from expertmail.dns_check.codes import Severity
-from expertmail.dns_check.finding import Finding
 from expertmail.dns_check.sources import answered, operated_of, source_of
 from expertmail.dns_check.view import zone_lines
+from expertmail.faults import FaultError
 from expertmail.signing_keys import key_state, readable_keys
 from expertmail.world import public_records
 from threads.access import Permission
 from verifier.zone import write_zone
 
+DEADLINE: Final = 60.0
+"""Seconds for all questions of a check; a person waits."""
+_one_at_a_time: Final = asyncio.Lock()
 _LOOKS: Final = {
     Severity.OK: "good", Severity.ADVICE: "warn", Severity.FAULT: "bad", Severity.UNCHECKED: "calm",
 }  # fmt: skip
@@ -35,12 +39,18 @@ async def check(visit: Visit) -> Response:
     visit.require(Permission.KEEP_IDENTITIES, None)
     settings = visit.parts.api.outgoing.world.settings
 
-    def work() -> tuple[Finding, ...]:
-        operated = operated_of(settings, visit.now, (), {})
-        source = source_of(settings, None, None)
-        return tuple(asyncio.run(answered(check_all(operated), source)))
-
-    found = await visit.run(work)
+    if _one_at_a_time.locked():
+        raise HTTPException(429, "A check is under way; wait for it, then look again.")
+    async with _one_at_a_time:
+        try:
+            operated = await visit.run(lambda: operated_of(settings, visit.now, (), {}))
+            source = await visit.run(lambda: source_of(settings, None, None))
+            async with asyncio.timeout(DEADLINE):
+                found = await answered(check_all(operated), source)
+        except FaultError as fault:
+            raise HTTPException(503, fault.sentence) from fault
+        except TimeoutError as error:
+            raise HTTPException(503, "DNS did not answer in time; try again.") from error
     return await _page(visit, sorted(found, key=lambda one: _ORDER.index(one.severity)))
 
 
