@@ -1,0 +1,42 @@
+"""Requests made up from the OpenAPI description, by the thousand: none is a fault of ours."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.console.place import Place, now
+from threads.api_token import ID_BYTES, SECRET_BYTES, Scope, token_text
+from threads.store.api_tokens import add_token
+
+EXAMPLES = "300" if os.environ.get("FULL") else "12"
+SECONDS = 1_800 if os.environ.get("FULL") else 300
+CHECKS = "not_a_server_error,response_schema_conformance,content_type_conformance"
+
+
+def test_no_request_that_fits_or_misses_the_description_is_a_fault_of_ours(
+    place: Place, tmp_path: Path
+) -> None:
+    program = Path(sys.executable).with_name("st")
+    if not program.exists():
+        pytest.skip("schemathesis is not installed (pip)")
+    token = token_text(secrets.token_bytes(ID_BYTES), secrets.token_bytes(SECRET_BYTES))
+    with place.database.writing() as conn:
+        add_token(conn, token, "schemathesis", list(Scope), now(), by="test")
+    done = subprocess.run(
+        [
+            str(program), "run", f"{place.url}/api/v1/openapi.json", "--header", f"Authorization: Bearer {token}",
+            "--checks", CHECKS, "--max-examples", EXAMPLES, "--seed", "7", "--no-color", "--generation-database", "none",
+            "--phases", "examples,coverage,fuzzing", "--request-timeout", "20",
+        ],
+        capture_output=True, text=True, cwd=tmp_path, timeout=SECONDS, check=False,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-6_000:] + done.stderr[-2_000:]
+    assert "console fault" not in place.served.log.read_text()
+    print(done.stdout[-900:])
