@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator
 from types import FrameType
 
-from bench import cases, commands, gateways, kit, mailauth, outgoing, reply_extraction, scale, whole
+from bench import cases, commands, console, gateways, kit, mailauth, outgoing, reply_extraction, scale, whole
 from bench.intake import CASES, LONG_RUN, SHORT_RUN, Intake, measure
 from bench.peer_figures import HEADINGS, cells, goals_of
 from expertmail.bench_command import show
@@ -91,6 +91,7 @@ def alone(*, full: bool) -> tuple[list[Goal], bool]:
     goals = [*(goal for row in rows if (goal := of_row(row))), *of_verdicts(verdicts), *of_commands(by_hand)]
     goals += scale.report(full=full)
     goals += outgoing.report(full=full)
+    goals += console.report(full=full)
     print()
     reply_extraction.main()
     return goals, faulty

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
 from threads.model import Assignee, Severity, State, Thread, ThreadKind
 from threads.schema import organisations, threads
@@ -18,8 +18,11 @@ from threads.store.values import storable
 
 PAGE: Final = 50
 """Threads on one page."""
+NEAR: Final = 2_000
+"""Threads among which words are looked for first."""
 MAX_WORDS: Final = 100
 """Characters that are looked for in titles."""
+_REFERENCE: Final = re.compile(r"[A-Za-z]{3}-[0-9]{1,12}", re.ASCII)
 _CURSOR: Final = re.compile(r"([0-9]{1,16})\.([0-9]{1,10})", re.ASCII)
 
 
@@ -49,6 +52,16 @@ def list_page(conn: Connection, wanted: Wanted, *, cursor: str = "", limit: int 
     """One page; shells of erased organisations and threads that another one goes on for are left out. RefusedRecord for a cursor that is none."""
     if wanted.organisations is not None and not wanted.organisations:
         return ThreadPage((), None)
+    # Words that many titles have are found among the latest threads, by the index of news; for others all titles are looked through.
+    words = storable(wanted.words.strip(), MAX_WORDS)
+    if words and not _REFERENCE.fullmatch(words):
+        latest = _page(conn, wanted, words, cursor, limit, near=True)
+        if latest.cursor is not None:
+            return latest
+    return _page(conn, wanted, words, cursor, limit, near=False)
+
+
+def _page(conn: Connection, wanted: Wanted, words: str, cursor: str, limit: int, *, near: bool) -> ThreadPage:
     query = (
         select(threads, organisations.c.name.label("customer"))
         .join(organisations, organisations.c.id == threads.c.organisation_id)
@@ -56,15 +69,19 @@ def list_page(conn: Connection, wanted: Wanted, *, cursor: str = "", limit: int 
         .order_by(threads.c.updated_at.desc(), threads.c.id.desc())
         .limit(limit + 1)
     )
+    if words:
+        query = query.where(_named(conn, words, cursor, near=near))
     if cursor:
-        at, number = _place(cursor)
-        query = query.where(
-            or_(threads.c.updated_at < at, and_(threads.c.updated_at == at, threads.c.id < number))
-        )
+        query = query.where(_after(threads, cursor))
     rows = conn.execute(query).all()
     found = tuple((thread_of(row), str(row.customer)) for row in rows[:limit])
     more = _cursor(found[-1][0]) if len(rows) > limit else None
     return ThreadPage(found, more)
+
+
+def _after(table: Any, cursor: str) -> ColumnElement[bool]:
+    at, number = _place(cursor)
+    return or_(table.c.updated_at < at, and_(table.c.updated_at == at, table.c.id < number))
 
 
 def _conditions(wanted: Wanted) -> list[ColumnElement[Any]]:
@@ -83,12 +100,28 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[Any]]:
     ):
         if word is not None:
             found.append(column == word.value)
-    words = storable(wanted.words.strip(), MAX_WORDS)
-    if words:
-        escaped = re.sub(r"([\\%_])", r"\\\1", words.lower())
-        in_title = func.lower(threads.c.title).like(f"%{escaped}%", escape="\\")
-        found.append(or_(in_title, threads.c.reference == words.upper()))
     return found
+
+
+def _named(conn: Connection, words: str, cursor: str, *, near: bool) -> ColumnElement[bool]:
+    """The thread of that reference, or those with the words in their titles; ``near``: only among the next ones by news.
+
+    All titles are looked through in one go, in the order of the table: going to each by the index takes thrice as long.
+    """
+    if _REFERENCE.fullmatch(words):
+        return threads.c.reference == words.upper()
+    pattern = "%" + re.sub(r"([\\%_])", r"\\\1", words) + "%"
+    other = threads.alias()
+    # SQLite's LIKE takes no account of case (of ASCII letters) by itself.
+    sqlite = conn.dialect.name == "sqlite"
+    title = other.c.title.like(pattern, escape="\\") if sqlite else other.c.title.ilike(pattern, escape="\\")
+    if not near:
+        return threads.c.id.in_(select(other.c.id).where(title))
+    last = threads.alias()
+    latest = select(last.c.id).order_by(last.c.updated_at.desc(), last.c.id.desc()).limit(NEAR)
+    if cursor:
+        latest = latest.where(_after(last, cursor))
+    return threads.c.id.in_(select(other.c.id).where(other.c.id.in_(latest), title))
 
 
 def _cursor(last: Thread) -> str:

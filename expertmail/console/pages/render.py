@@ -61,9 +61,12 @@ def _environment() -> Environment:
 
 def foreign(text: object) -> Markup:
     """Text that somebody else wrote: isolated (HTML bdi), and each character that shows as nothing or turns text round is written out."""
+    said = str(text)
+    if said.replace("\n", "").replace("\t", "").isprintable():  # nearly all
+        return Markup("<bdi>{}</bdi>").format(said)
     parts = [Markup("<bdi>")]
     plain: list[str] = []
-    for one in str(text):
+    for one in said:
         if one in _LINES or unicodedata.category(one) not in _SEEN_AS_NOTHING:
             plain.append(one)
             continue
