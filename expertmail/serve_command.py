@@ -96,7 +96,8 @@ def _announce(start: Start, smtp_host: str, smtp_port: int, console_port: int) -
         say(f"Made the {made}.")
     tls = "with STARTTLS" if settings.smtp.tls_certificate else "without STARTTLS (no certificate is set)"
     say(f"SMTP     {smtp_host}:{smtp_port}, {tls}, for {', '.join(settings.mail.domains)}")
-    say(f"Console  {console_url(settings, console_port)}; for programs /readyz, /metrics and /api/v1")
+    say(f"Console  http://{settings.console.host}:{console_port}/readyz, /metrics, POST /api/v1/verify")
+    say(f"Pages    {console_url(settings, console_port)}")
     link = first_link(start.database, settings, now(), console_port)
     if link is not None:
         say(f"         Nobody has an account yet. Make the first one, once and within a day, at\n         {link}")
