@@ -28,9 +28,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     made.served.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, driven by Playwright."""
+    """Debian's Chromium, driven by Playwright: for one file, since while it runs no other test of this process has an event loop."""
     if CHROMIUM is None:
         pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
     from playwright.sync_api import sync_playwright
