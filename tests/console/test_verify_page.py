@@ -79,6 +79,11 @@ def test_a_dropped_file_gets_a_verdict_with_all_reasons(
     for said in ("Who answers for it", "You may act on it", "SIGNED BY EXPERTS.TEST", "second program"):
         assert said.lower() in text.lower(), said
     assert opened.serious_faults(axe) == []
+    page.emulate_media(media="print")
+    for folded in page.locator("details:not([open]) pre").all():
+        assert (folded.bounding_box() or {"height": 0})["height"] > 0, "on paper everything is open"
+    assert not page.locator("header.top").is_visible()
+    page.emulate_media(media="screen")
     where = page.url.removeprefix(place.url)
     person = place.person(Role.ANALYST)
     verdict = json.loads(place.ask("GET", f"{where}/1/verdict.json", person=person).body)
