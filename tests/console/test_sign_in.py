@@ -16,6 +16,7 @@ from expertmail.console.passwords import hash_password
 from tests.console.browsing import PHONE, Window
 from tests.console.place import Answer, Place, now
 from threads.access import Grant, Role
+from threads.model.audit import content_of
 from threads.schema import account_links, account_sessions, accounts
 from threads.session import form_token
 from threads.store.account_secrets import set_password, set_second_factor
@@ -273,3 +274,56 @@ def test_whoever_sits_at_an_open_session_does_not_try_passwords_there(place: Pla
     ]
     assert tries.count(422) <= 6
     assert tries.count(429) >= 24
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["{mine:0>10}{rest}", "{mine:0>10}" + "0" * 5_000, "{mine:0>10}" + "9" * 20, "0{mine}"],
+)
+def test_nobody_ends_a_session_of_somebody_else_by_a_number_spelt_oddly(place: Place, spelling: str) -> None:
+    people = [place.person(Role.CUSTOMER, name=f"spelt-{number}") for number in range(12)]
+    with place.database.reading() as conn:
+        rows = conn.execute(select(account_sessions.c.id, account_sessions.c.account_id)).all()
+    numbers = {row.account_id: str(row.id) for row in rows}
+    begins = [
+        (one, other)
+        for one in people
+        for other in people
+        if one is not other and numbers[other.account.id].startswith(numbers[one.account.id])
+    ]
+    one, other = begins[0] if begins else (people[0], people[1])
+    mine = numbers[one.account.id]
+    rest = numbers[other.account.id].removeprefix(mine)
+    sent = spelling.format(mine=mine, rest=rest)
+    assert place.ask("POST", "/account/sessions", {"session": sent}, person=one).status == 404
+    assert place.ask("GET", "/account", person=one).status == 200
+    assert place.ask("GET", "/account", person=other).status == 200
+
+
+def test_ending_sessions_of_ones_own_is_on_the_audit_trail(place: Place) -> None:
+    one = place.person(Role.CUSTOMER, name="ends.others")
+    assert place.ask("POST", "/account/sessions", {"session": "others"}, person=one).status == 303
+    with place.database.reading() as conn:
+        contents = [row.content for row in list_audit(conn, act="sessions-ended")]
+    assert content_of("ends.others", "ends.others", "0") in contents
+
+
+def test_a_second_factor_in_force_is_not_replaced_without_the_password(place: Place) -> None:
+    one = place.person(Role.CUSTOMER, name="has.factor")
+    # Begun while there was none, sent after one was set up elsewhere.
+    page = place.ask("GET", "/account/second-factor", person=one)
+    shown = re.search(r'id="secret">([^<]+)<', page.text)
+    kept = re.search(r"expertmail-second-factor=([^;]+)", page.headers["set-cookie"])
+    assert shown is not None
+    assert kept is not None
+    kept_sealed = sealed(new_secret(), place.world.console_key, one.account.id)
+    with place.database.writing() as conn:
+        set_second_factor(conn, one.account.id, kept_sealed)
+    assert place.ask("GET", "/account/second-factor", person=one).status == 409
+    code = pyotp.TOTP(shown[1].replace(" ", "")).now()
+    cookies = {"Cookie": f"{one.cookie}; expertmail-second-factor={kept[1]}"}
+    answer = place.ask("POST", "/account/second-factor", {"code": code}, person=one, headers=cookies)
+    assert answer.status == 409
+    with place.database.reading() as conn:
+        row = conn.execute(select(accounts).where(accounts.c.id == one.account.id)).one()
+    assert row.totp_sealed == kept_sealed

@@ -81,13 +81,14 @@ async def change_password(visit: Visit) -> Response:
 
 async def show_second_factor(visit: Visit) -> Response:
     """A new secret, as a picture and as text; it counts once a code of it was typed."""
-    secret = new_secret()
-    return await _enrol(visit, secret)
+    _refuse_a_second_one(visit.signed_in.account)
+    return await _enrol(visit, new_secret())
 
 
 async def turn_on_second_factor(visit: Visit) -> Response:
     """The first code is right: from now on each sign-in asks for one."""
     account = visit.signed_in.account
+    _refuse_a_second_one(account)
     cookie = visit.request.cookies.get(_ENROL, "")
     said = read_ticket(key_of(visit), f"second-factor {account.id}", cookie, visit.now, ENROL_LASTS)
     secret = None if said is None else opened(bytes.fromhex(said["sealed"]), key_of(visit), account.id)
@@ -99,6 +100,7 @@ async def turn_on_second_factor(visit: Visit) -> Response:
     codes = new_recovery_codes()
 
     def work(conn: Connection) -> None:
+        _refuse_a_second_one(account_by_id(conn, account.id))
         digests = [recovery_digest(one, account.id) for one in codes]
         set_second_factor(conn, account.id, sealed(secret, key_of(visit), account.id), digests)
         use_step(conn, account.id, step)
@@ -147,11 +149,14 @@ async def end_one(visit: Visit) -> Response:
 
     def work(conn: Connection) -> int:
         if which == "others":
-            return end_sessions(conn, viewer.account.id, visit.now, by=visit.actor, but=viewer.session.id)
-        mine = {one.id for one in sessions_of(conn, viewer.account.id, visit.now)}
-        if not which.isdecimal() or int(which[:10]) not in mine:
-            raise HTTPException(404)
-        return int(end_session(conn, int(which), visit.now, by=visit.actor))
+            ended = end_sessions(conn, viewer.account.id, visit.now, by=visit.actor, but=viewer.session.id)
+        else:
+            mine = {str(one.id): one.id for one in sessions_of(conn, viewer.account.id, visit.now)}
+            if which not in mine:  # as we wrote it: no other spelling of a number can be somebody else's
+                raise HTTPException(404)
+            ended = int(end_session(conn, mine[which], visit.now, by=visit.actor))
+        _acted(conn, visit, "sessions-ended", str(ended))
+        return ended
 
     number = await _written(visit, work)
     return visit.go("/account", f"{number} session{'' if number == 1 else 's'} ended.")
@@ -212,9 +217,15 @@ async def _written(visit: Visit, work: Callable[[Connection], T]) -> T:
     return await visit.run(done)
 
 
-def _acted(conn: Connection, visit: Visit, act: str) -> None:
+def _acted(conn: Connection, visit: Visit, act: str, detail: str = "") -> None:
     account: Account = visit.signed_in.account
-    record_act(conn, act, visit.now, by=account.name, subject=account.name)
+    record_act(conn, act, visit.now, by=account.name, subject=account.name, detail=detail)
+
+
+def _refuse_a_second_one(account: Account) -> None:
+    """Another secret in place of one that is in force would need no password, as turning it off does."""
+    if account.totp_sealed is not None:
+        raise HTTPException(409, "There is a second factor already. Turn it off first, then set up another.")
 
 
 PAGES: Final = (
