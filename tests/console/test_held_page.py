@@ -13,6 +13,7 @@ from threads.access import Grant, Role
 from threads.model import Disposition
 from threads.store.audit import list_audit
 from threads.store.held import held_item
+from threads.store.held_requests import open_request
 from threads.store.people import find_contacts
 from threads.store.read import list_copies
 
@@ -43,6 +44,61 @@ def acts(place: Place, subject: str) -> list[str]:
         return [one.act for one in list_audit(conn) if subject in (one.content or "")][::-1]  # oldest first
 
 
+def request_of(place: Place, copy_id: str) -> str:
+    """The number of the request that is open."""
+    with place.database.reading() as conn:
+        found = open_request(conn, copy_id)
+    assert found is not None
+    return str(found.id)
+
+
+def stands_as(place: Place, copy_id: str) -> Disposition:
+    with place.database.reading() as conn:
+        return held_item(conn, copy_id).copy.disposition
+
+
+def test_consent_is_to_what_was_shown(place: Place) -> None:
+    copy_id = arrived(place, "Changed meanwhile")
+    asks, other = place.person(Role.EXPERT, name="asks.twice"), place.person(Role.APPROVER, name="is.shown")
+    release, consent = f"/held/{copy_id}/release", f"/held/{copy_id}/consent"
+    assert place.ask("POST", release, person=asks).status == 303
+    shown = {"word": "consent", "request": request_of(place, copy_id)}
+    elsewhere = {"where": "thread", "to": place.other_incident.reference}
+    assert place.ask("POST", release, elsewhere, person=asks).status == 303
+    for form in (shown, {"word": "consent"}, {"word": "consent", "request": "0"}):
+        assert place.ask("POST", consent, form, person=other).status == 409
+    assert stands_as(place, copy_id) is Disposition.HELD
+    page = place.ask("GET", f"/held/{copy_id}", person=other).text
+    assert f"onto {place.other_incident.reference}: Mass deletion of files (Fabrikam)" in page
+
+
+def test_who_approves_for_one_customer_files_nothing_on_anothers_thread(place: Place) -> None:
+    copy_id = arrived(place, "Across")
+    asks = place.person(Role.EXPERT, name="asks.across")
+    limited = place.person(Grant(Role.APPROVER, place.contoso.id))
+    elsewhere = {"where": "thread", "to": place.other_incident.reference}
+    assert place.ask("POST", f"/held/{copy_id}/release", elsewhere, person=asks).status == 303
+    page = place.ask("GET", f"/held/{copy_id}", person=limited).text
+    assert "of a customer that you do not see" in page
+    assert "Fabrikam" not in page
+    form = {"word": "consent", "request": request_of(place, copy_id)}
+    assert place.ask("POST", f"/held/{copy_id}/consent", form, person=limited).status == 404
+    assert stands_as(place, copy_id) is Disposition.HELD
+
+
+def test_nothing_is_asked_for_mail_that_does_not_wait(place: Place) -> None:
+    asks, other = place.person(Role.EXPERT, name="asks.late"), place.person(Role.APPROVER, name="late")
+    copy_id = arrived(place, "Put aside")
+    assert place.ask("POST", f"/held/{copy_id}/release", person=asks).status == 303
+    form = {"word": "consent", "request": request_of(place, copy_id)}
+    assert place.ask("POST", f"/held/{copy_id}/discard", {"reason": "spam"}, person=asks).status == 303
+    page = place.ask("GET", f"/held/{copy_id}", person=other).text
+    assert "A release is asked for" not in page
+    assert place.ask("POST", f"/held/{copy_id}/consent", form, person=other).status == 404
+    assert place.ask("POST", f"/held/{copy_id}/release", person=asks).status == 409
+    assert stands_as(place, copy_id) is Disposition.DISCARDED
+
+
 def test_two_people_release_a_message_and_make_its_author_a_contact(
     place: Place, window: Callable[..., Window], axe: str
 ) -> None:
@@ -59,12 +115,13 @@ def test_two_people_release_a_message_and_make_its_author_a_contact(
     assert "another person" in page.get_by_role("status").inner_text()
     assert not page.get_by_role("button", name="Consent").count(), "nobody consents to what he asked for"
     own = place.people["asks"]
-    assert place.ask("POST", f"/held/{copy_id}/consent", {"word": "consent"}, person=own).status == 409
+    mine = {"word": "consent", "request": request_of(place, copy_id)}
+    assert place.ask("POST", f"/held/{copy_id}/consent", mine, person=own).status == 409
     with place.database.reading() as conn:
         assert held_item(conn, copy_id).copy.disposition is Disposition.HELD
 
     other = window(place.person(Role.APPROVER, name="consents"), scheme="dark", scripts=False).go("/held")
-    assert other.get_by_text("release asked for").is_visible()
+    assert "release asked for" in other.get_by_role("row", name="May I speak?").inner_text()
     other.get_by_role("link", name="May I speak?").click()
     other.get_by_role("button", name="Consent").click()
     assert "Filed on INC-000001 as unverified" in other.get_by_role("status").inner_text()
@@ -84,8 +141,13 @@ def test_a_request_that_is_refused_leaves_the_message_waiting(place: Place) -> N
     asks, other = place.person(Role.EXPERT, name="asks-again"), place.person(Role.APPROVER, name="refuses")
     assert place.ask("POST", f"/held/{copy_id}/release", person=asks).status == 303
     assert place.ask("POST", f"/held/{copy_id}/release", person=asks).status == 409, "twice is once"
-    assert place.ask("POST", f"/held/{copy_id}/consent", {"word": "no"}, person=other).status == 303
-    assert place.ask("POST", f"/held/{copy_id}/consent", {"word": "consent"}, person=other).status == 404
+    shown = {"request": request_of(place, copy_id)}
+    for word in ("", "no", "Consent"):
+        answer = place.ask("POST", f"/held/{copy_id}/consent", {**shown, "word": word}, person=other)
+        assert answer.status == 409, "no other word decides"
+    for word, status in (("refuse", 303), ("consent", 404)):
+        answer = place.ask("POST", f"/held/{copy_id}/consent", {**shown, "word": word}, person=other)
+        assert answer.status == status
     with place.database.reading() as conn:
         assert held_item(conn, copy_id).copy.disposition is Disposition.HELD
     assert acts(place, copy_id) == ["release-asked", "release-refused"]

@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from threads.schema import held_requests
+from threads.schema import held_requests, messages
 from threads.store.errors import RefusedRecord, UnknownRecord
+from threads.store.held import WAITING
 from threads.store.values import MAX_LINE, storable
 
 
@@ -34,7 +35,13 @@ class HeldRequest:
 
 
 def ask_release(conn: Connection, wish: Wish, at: datetime, *, by: str) -> HeldRequest:
-    """Ask for a release; an earlier request for the same message ends. RefusedRecord where the same person asks again for the same."""
+    """Ask for a release; an earlier request for the same message ends.
+
+    RefusedRecord where the same person asks again for the same, and for a message that does not wait.
+    """
+    word = conn.execute(select(messages.c.disposition).where(messages.c.id == wish.copy_id)).scalar()
+    if word not in {one.value for one in WAITING}:
+        raise RefusedRecord(f"The message {wish.copy_id} does not wait: it is {word}.")
     before = open_request(conn, wish.copy_id)
     if before is not None:
         if before.wish == wish and before.asked_by == by:
@@ -57,9 +64,14 @@ def ask_release(conn: Connection, wish: Wish, at: datetime, *, by: str) -> HeldR
 
 def open_request(conn: Connection, copy_id: str) -> HeldRequest | None:
     """What was asked for a message and not decided."""
+    # What was decided otherwise meanwhile (put aside, say) waits for no second person any more.
     row = conn.execute(
-        select(held_requests).where(
-            held_requests.c.copy_id == storable(copy_id, MAX_LINE), held_requests.c.decided_at.is_(None)
+        select(held_requests)
+        .join(messages, messages.c.id == held_requests.c.copy_id)
+        .where(
+            held_requests.c.copy_id == storable(copy_id, MAX_LINE),
+            held_requests.c.decided_at.is_(None),
+            messages.c.disposition.in_([one.value for one in WAITING]),
         )
     ).one_or_none()
     return None if row is None else _request_of(row)
@@ -75,11 +87,18 @@ def requests_for(conn: Connection, copy_ids: list[str]) -> dict[str, HeldRequest
     return {row.copy_id: _request_of(row) for row in rows}
 
 
-def decide_request(conn: Connection, copy_id: str, at: datetime, *, consents: bool, by: str) -> HeldRequest:
-    """Note the second person's word. UnknownRecord where nothing was asked, RefusedRecord for whoever asked."""
+def decide_request(
+    conn: Connection, copy_id: str, at: datetime, *, consents: bool, by: str, shown: int | None = None
+) -> HeldRequest:
+    """Note the second person's word. UnknownRecord where nothing was asked, RefusedRecord for whoever asked.
+
+    ``shown``: the number of the request that the second person was shown; RefusedRecord where another one is open by now.
+    """
     found = open_request(conn, copy_id)
     if found is None:
         raise UnknownRecord("Nobody has asked for a release of this message.")
+    if shown is not None and shown != found.id:
+        raise RefusedRecord("Something else is asked for by now; this is what.")
     if found.asked_by == storable(by, MAX_LINE):
         raise RefusedRecord("You have asked for it yourself; another person has to decide.")
     _decide(conn, found.id, "consented" if consents else "refused", at, by)

@@ -22,6 +22,7 @@ from threads.store import Connection, held
 from threads.store.audit import record_act
 from threads.store.errors import RefusedRecord
 from threads.store.held_requests import HeldRequest, Wish, ask_release, decide_request, open_request
+from threads.store.people import organisation
 from threads.store.thread import thread_by_id
 
 MAX_AT_ONCE: Final = 100
@@ -79,14 +80,20 @@ async def discard_several(visit: Visit) -> Response:
 
 async def consent(visit: Visit) -> Response:
     """The second person's word: what was asked for is done, or the message waits on."""
-    consents = visit.form.one("word") == "consent"
+    word, shown = visit.form.one("word"), visit.form.one("request")
+    consents = word == "consent"
     world = visit.parts.api.outgoing.world
 
     def act(conn: Connection, item: HeldItem) -> str:
+        if word not in {"consent", "refuse"}:
+            raise RefusedRecord("Say whether you consent or refuse.")
         asked = open_request(conn, item.copy.id)
-        if asked is not None and asked.wish.organisation_id is not None:
-            visit.require(Permission.APPROVE, asked.wish.organisation_id)
-        found = decide_request(conn, item.copy.id, visit.now, consents=consents, by=visit.actor)
+        if asked is not None:
+            for whose in _concerned(conn, asked.wish):
+                visit.require(Permission.APPROVE, whose)
+        found = decide_request(
+            conn, item.copy.id, visit.now, consents=consents, by=visit.actor, shown=number_of(shown or "0")
+        )
         by = f", asked for by {found.asked_by}"
         if consents:
             return release_one(conn, world, found.wish, visit.now, by=visit.actor, detail=by)
@@ -94,6 +101,24 @@ async def consent(visit: Visit) -> Response:
         return "It waits on."
 
     return await _decided(visit, Permission.APPROVE, act)
+
+
+def _concerned(conn: Connection, wish: Wish) -> tuple[int, ...]:
+    """The customers on whose thread the message would stand."""
+    on = () if wish.thread_id is None else (thread_by_id(conn, wish.thread_id).organisation_id,)
+    return on if wish.organisation_id is None else (*on, wish.organisation_id)
+
+
+def _target(conn: Connection, visit: Visit, wish: Wish) -> str:
+    """Where a message would be filed, in words, for who may see that."""
+    if not all(visit.signed_in.may(Permission.READ, one) for one in _concerned(conn, wish)):
+        return "onto a thread of a customer that you do not see"
+    if wish.thread_id is not None:
+        thread = thread_by_id(conn, wish.thread_id)
+        return f"onto {thread.reference}: {thread.title} ({organisation(conn, thread.organisation_id).name})"
+    if wish.organisation_id is not None:
+        return f"onto a new inquiry of {organisation(conn, wish.organisation_id).name}"
+    return "where it was recognised to belong"
 
 
 def _wish(conn: Connection, visit: Visit, item: HeldItem) -> Wish:
@@ -138,17 +163,20 @@ async def _decided(
 async def _page(visit: Visit, *, trouble: str = "", status: int = 200) -> Response:
     world = visit.parts.api.outgoing.world
 
-    def work(conn: Connection) -> tuple[Found, HeldItem, HeldRequest | None, dict[int, str]]:
+    def work(conn: Connection) -> tuple[Found, HeldItem, HeldRequest | None, str, dict[int, str]]:
         found = find(conn, visit)
         item = held.held_item(conn, found.copy.id)
+        asked = open_request(conn, found.copy.id)
+        target = "" if asked is None else _target(conn, visit, asked.wish)
         return (
             found,
             item,
-            open_request(conn, found.copy.id),
+            asked,
+            target,
             dict(names_of(conn, visit, Permission.DECIDE_HELD)),
         )
 
-    found, item, asked, names = await looked_up(visit, work)
+    found, item, asked, target, names = await looked_up(visit, work)
     whose = None if found.thread is None else found.thread.organisation_id
     route = route_of(mailboxes(world).resolve, item.copy.rcpt_to)
     return await visit.page(
@@ -162,6 +190,7 @@ async def _page(visit: Visit, *, trouble: str = "", status: int = 200) -> Respon
         item=item,
         forwarded=forwarded_for(found.copy.mail_from) or "",
         asked=asked,
+        target=target,
         names=names,
         expires=None if item.legal_hold else retention_of(world.settings).expires(item.copy),
         waits=item.copy.disposition in held.WAITING,
