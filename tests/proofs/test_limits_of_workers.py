@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from tests.proofs.served import Served
-from tests.proofs.test_balance import open_sockets
+from tests.proofs.test_balance import open_sockets, resting
 from tests.proofs.test_operation import until, worker_processes
 
 CLIENT = "127.0.0.5"
@@ -40,13 +40,14 @@ def test_connections_of_an_address_are_counted_together_and_a_dead_workers_are_g
     served = serve(LIMITS)
     served.start()
     workers = worker_processes(served)
+    resting(workers)  # who asked whether the gateway is there is a session of one of them, and counts as its load
     idle = [open_sockets(one) for one in workers]
     with ExitStack() as stack:
         words = [connected(served, stack) for _ in range(MOST + 4)]
         assert words == ["220 mx.ex"] * MOST + ["421 4.7.0"] * 4, words
         until(lambda: sum(map(open_sockets, workers)) == sum(idle) + MOST)  # the refused have gone
         held = [open_sockets(one) - had for one, had in zip(workers, idle, strict=True)]
-        assert min(held) >= MOST // 2 - 1, f"both have their part, and nobody was refused at half the limit: {held}"
+        assert min(held) >= MOST // 2 - 2, f"both have their part, and nobody was refused at half the limit: {held}"
         os.kill(workers[0], signal.SIGKILL)
         until(lambda: len(set(worker_processes(served)) - {workers[0]}) == 2)
         words = [connected(served, stack) for _ in range(held[0] + 2)]
