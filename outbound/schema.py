@@ -251,3 +251,90 @@ late_mails = Table(
     Column("at", UtcTime, nullable=False, index=True),
     Column("note_id", ForeignKey("timeline.id"), nullable=False, index=True),  # the experts' note
 )
+
+# Programs and channels that hear of each timeline entry: webhooks, and channels in Teams. Addresses and secrets are sealed by a
+# key that is a file.
+subscribers = Table(
+    "subscribers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("name", String(60), nullable=False, unique=True),
+    Column("host", Text, nullable=False),  # of the address, for people
+    Column("address_sealed", LargeBinary, nullable=False),
+    Column("secret_sealed", LargeBinary, nullable=False),
+    Column("old_secret_sealed", LargeBinary),
+    Column("old_secret_until", UtcTime),
+    Column("all_customers", Boolean, nullable=False, server_default=false()),
+    Column("tlp", String(16)),  # how far details may go there; empty: as the settings say
+    Column("details_allowed_at", UtcTime),
+    Column("details_allowed_by", Text),
+    Column("external", Boolean, nullable=False, server_default=false()),  # people from outside the customer read it
+    Column("after_entry", Integer, nullable=False),  # what is on a timeline up to this one is not told
+    Column("created_at", UtcTime, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("paused_at", UtcTime),
+    Column("paused_by", Text),
+    Column("paused_why", Text),
+    Column("removed_at", UtcTime),
+    Column("removed_by", Text),
+)
+
+subscriber_organisations = Table(
+    "subscriber_organisations",
+    metadata,
+    Column("subscriber_id", ForeignKey("subscribers.id"), primary_key=True),
+    Column("organisation_id", ForeignKey("organisations.id"), primary_key=True, index=True),
+)
+
+UNTOLD = text("state IN ('waiting', 'leased')")
+
+# One row for each entry that one of them hears of. Those of one thread go one after the other.
+subscriber_events = Table(
+    "subscriber_events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("subscriber_id", ForeignKey("subscribers.id"), nullable=False),
+    Column("thread_id", ForeignKey("threads.id"), nullable=False, index=True),
+    Column("entry_id", ForeignKey("timeline.id"), nullable=False, index=True),
+    Column("event_id", String(40), nullable=False, unique=True),  # the same at each try
+    Column("state", String(16), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("next_at", UtcTime, nullable=False),
+    Column("lease_owner", Text),
+    Column("lease_until", UtcTime),
+    Column("made_at", UtcTime, nullable=False),
+    Column("done_at", UtcTime),
+    Column("last_answer", Text, nullable=False),
+    UniqueConstraint("subscriber_id", "entry_id"),
+    Index(
+        "ix_subscriber_events_untold",
+        "subscriber_id",
+        "thread_id",
+        "entry_id",
+        sqlite_where=UNTOLD,
+        postgresql_where=UNTOLD,
+    ),
+    Index(None, "subscriber_id", "thread_id", "entry_id"),
+)
+
+# How far timelines were looked through for what subscribers hear of.
+subscriber_progress = Table(
+    "subscriber_progress",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # one row
+    Column("seen_to", UtcTime, nullable=False),
+)
+
+# Which post in a Teams channel is which incident's.
+teams_posts = Table(
+    "teams_posts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("subscriber_id", ForeignKey("subscribers.id"), nullable=False),
+    Column("thread_id", ForeignKey("threads.id"), nullable=False, index=True),
+    Column("post_id", String(200), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    UniqueConstraint("subscriber_id", "thread_id"),
+    UniqueConstraint("subscriber_id", "post_id"),
+)

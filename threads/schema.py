@@ -125,6 +125,10 @@ contacts = Table(
     Column("tlp", String(16)),  # how far details may go; empty: as the settings say
     Column("details_allowed_at", UtcTime),  # it agreed to get details by mail whatever the way
     Column("details_allowed_by", Text),
+    Column("call_order", Integer),  # whom to telephone first: the lowest; empty: after those who have one
+    Column("time_zone", String(64)),  # an IANA name; empty: unknown
+    # It reads the portal's chat, and so gets no mail of what is said there.
+    Column("reads_chat", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("organisation_id", "address_key", "kind"),
 )
 
@@ -152,6 +156,7 @@ threads = Table(
     Column("classification", String(40)),
     Column("about_id", Integer),  # the incident that an inquiry is about
     Column("emptied_at", UtcTime),  # when its content was removed
+    Column("asked_by", String(16)),  # an inquiry: the channel that the question came by; empty: before that was recorded
     Index(None, "updated_at", "id"),
     Index(None, "organisation_id", "updated_at", "id"),
 )
@@ -511,4 +516,48 @@ held_requests = Table(
     Column("decided_at", UtcTime),
     Column("decided_by", Text),
     Column("decision", String(20)),  # consented, refused, replaced
+)
+
+# What came by a chat: by which number its sender knows it, so that it is put on the timeline once.
+chat_messages = Table(
+    "chat_messages",
+    metadata,
+    Column("entry_id", ForeignKey("timeline.id"), primary_key=True),
+    Column("source", String(80), nullable=False),  # who numbered it: a token, a Teams channel
+    Column("external_id", String(200), nullable=False),
+    Column("digest", String(64), nullable=False),  # of what was said: other words under the same number are refused
+    UniqueConstraint("source", "external_id"),
+)
+
+# Mails of ours that carry what is on the timeline already, so that nobody is shown it twice.
+carried_mails = Table(
+    "carried_mails",
+    metadata,
+    Column("message_id", Text, primary_key=True),  # without angle brackets
+    Column("entry_id", ForeignKey("timeline.id"), nullable=False, index=True),
+)
+
+# Incidents that cannot wait for an answer by mail: somebody is telephoned until one was reached.
+break_glass = Table(
+    "break_glass",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("thread_id", ForeignKey("threads.id"), nullable=False, index=True),
+    Column("at", UtcTime, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("ended_at", UtcTime),
+    Column("ended_by", Text),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("entry_id", ForeignKey("timeline.id"), nullable=False, unique=True),
+    Column("thread_id", ForeignKey("threads.id"), nullable=False, index=True),
+    Column("contact_id", ForeignKey("contacts.id"), index=True),
+    Column("at", UtcTime, nullable=False),
+    Column("outcome", String(24), nullable=False),
+    Column("by", Text, nullable=False),
 )

@@ -14,7 +14,7 @@ from threads.store.errors import StoreError
 
 # The newest revision in threads/migrations/versions. Written here too, so that a command that finds a
 # current database need not load alembic; a test keeps the two equal.
-HEAD = "0021"
+HEAD = "0022"
 KNOWN = (
     "0001",
     "0002",
@@ -36,6 +36,7 @@ KNOWN = (
     "0018",
     "0019",
     "0020",
+    "0021",
     HEAD,
 )
 """All revisions, oldest first."""
