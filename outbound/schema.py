@@ -323,7 +323,9 @@ subscriber_progress = Table(
     "subscriber_progress",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),  # one row
-    Column("seen_to", UtcTime, nullable=False),
+    Column("floor", Integer, nullable=False),  # whatever is on a timeline up to this entry was looked at
+    Column("next_floor", Integer, nullable=False),  # becomes the floor when nothing before it can still be committed
+    Column("next_floor_at", UtcTime, nullable=False),
 )
 
 # Which post in a Teams channel is which incident's.

@@ -18,7 +18,9 @@ def upgrade() -> None:
     op.create_table(
         "subscriber_progress",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("seen_to", UtcTime(), nullable=False),
+        sa.Column("floor", sa.Integer(), nullable=False),
+        sa.Column("next_floor", sa.Integer(), nullable=False),
+        sa.Column("next_floor_at", UtcTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriber_progress")),
     )
     op.create_table(
