@@ -18,14 +18,17 @@ class FileTransport:
     folder: Path
 
     async def deliver(self, delivery: Delivery) -> Handover:
-        """Write the file; a second try writes the same bytes to the same name."""
+        """Write the file; a second try writes the same bytes to the same name.
+
+        The folder is the operator's to know: what is answered here is shown to whoever sees the mail.
+        """
         path = self.folder / f"{delivery.outgoing_id}.eml"
         try:
             await asyncio.to_thread(_write, path, delivery.raw)
         except OSError as error:
-            text = f"{path} cannot be written ({error.strerror})"
+            text = f"the file {path.name} cannot be written ({error.strerror})"
             return Handover("files", Reply(0, text), Failure.LOCAL)
-        return Handover("files", Reply(250, f"written to {path}"), None, begun=True)
+        return Handover("files", Reply(250, f"kept as the file {path.name}"), None, begun=True)
 
     async def close(self) -> None:
         """Nothing stays open."""

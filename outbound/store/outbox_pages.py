@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, or_, select
 
 from outbound.model import DeliveryState, OutboxItem
 from outbound.schema import deliveries, outgoing
@@ -32,17 +32,22 @@ def outbox_page(
     *,
     state: DeliveryState | None = None,
     recipient: str = "",
+    organisation_id: int | None = None,
+    thread_id: int | None = None,
     cursor: str = "",
     limit: int = PAGE,
 ) -> OutboxPage:
-    """One page. ``organisations``: only mail on their threads or to their contacts; None: all. RefusedRecord for a cursor that is none."""
+    """One page. ``organisations``: only mail on their threads or to their contacts; None: all. RefusedRecord for a cursor that is none.
+
+    ``organisation_id`` and ``thread_id`` narrow that further.
+    """
     query = outbox_query(state).limit(limit + 1)
     if organisations is not None:
-        some = sorted(organisations)
-        theirs = select(threads.c.id).where(threads.c.organisation_id.in_(some))
-        people = select(contacts.c.id).where(contacts.c.organisation_id.in_(some))
-        on_none = outgoing.c.thread_id.is_(None) & outgoing.c.contact_id.in_(people)
-        query = query.where(or_(outgoing.c.thread_id.in_(theirs), on_none))
+        query = query.where(_of(organisations))
+    if organisation_id is not None:
+        query = query.where(_of((organisation_id,)))
+    if thread_id is not None:
+        query = query.where(outgoing.c.thread_id == thread_id)
     if recipient:
         query = query.where(outgoing.c.rcpt_to == address_key(storable(recipient, MAX_PATH)))
     if cursor:
@@ -52,3 +57,12 @@ def outbox_page(
     found = read_items(conn, query)
     more = len(found) > limit
     return OutboxPage(found[:limit], str(found[limit - 1].outgoing_id) if more else None)
+
+
+def _of(organisations: Collection[int]) -> ColumnElement[bool]:
+    """Mail is its thread's customer's; without a thread it is that of the contact who gets it."""
+    some = sorted(organisations)
+    theirs = select(threads.c.id).where(threads.c.organisation_id.in_(some))
+    people = select(contacts.c.id).where(contacts.c.organisation_id.in_(some))
+    on_none = outgoing.c.thread_id.is_(None) & outgoing.c.contact_id.in_(people)
+    return or_(outgoing.c.thread_id.in_(theirs), on_none)

@@ -45,7 +45,11 @@ class Window:
         """What axe-core finds wrong for people with a screen reader or a keyboard, of serious weight."""
         # Evaluated by the debugger, which the page's own policy does not concern.
         self.page.evaluate(axe + "; null")
-        found: Mapping[str, Any] = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        return self.weighty(self.page.evaluate("axe.run(document, {resultTypes: ['violations']})"))
+
+    @staticmethod
+    def weighty(found: Mapping[str, Any]) -> list[str]:
+        """Of what a run of axe-core has found, what is of serious weight."""
         return [
             f"{one['id']}: {one['help']}: {node['html'][:200]}"
             for one in found["violations"]

@@ -435,9 +435,12 @@ def test_a_mail_is_written_to_a_file_whole_and_private(tmp_path):
     assert path.name == "7.eml"
     assert path.read_bytes() == RAW
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert done.reply.text == "kept as the file 7.eml"
+    assert str(tmp_path) not in done.reply.text, "whoever sees the mail learns no path of the server"
 
 
 def test_a_folder_that_cannot_be_written_is_a_failure_of_ours(tmp_path):
     (tmp_path / "file").write_text("x")
     done = run(FileTransport(tmp_path / "file" / "outbox").deliver(mail()))
     assert done.failure is Failure.LOCAL
+    assert str(tmp_path) not in done.reply.text

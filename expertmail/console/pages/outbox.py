@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from expertmail.console.pages.message import saved
 from expertmail.console.pages.page import Page, Visit
-from expertmail.console.pages.reading import looked_up, number_of, word_of, written
+from expertmail.console.pages.reading import looked_up, names_of, number_of, thread_for, word_of, written
 from expertmail.console.pages.security import MAIL_FRAME_HEADERS
 from expertmail.own_mail import html_of
 from outbound import store
@@ -22,8 +22,11 @@ from outbound.store.outbox_pages import OutboxPage, outbox_page
 from threads.access import Permission
 from threads.store import Connection
 from threads.store.audit import record_act
+from threads.store.errors import UnknownRecord
 from threads.store.thread import thread_by_id
 
+MAX_REFERENCE: Final = 100
+"""Characters of what is typed for an incident; a reference has far fewer."""
 WORDS: Final = {
     DeliveryState.QUEUED: ("waits for its time", "calm"),
     DeliveryState.LEASED: ("is being sent", "calm"),
@@ -45,19 +48,40 @@ async def show(visit: Visit) -> Response:
     """A page of the list, newest first; mail on no thread is for who sees all."""
     state = word_of(DeliveryState, visit.query("state"))
     reach = visit.signed_in.account.reach(Permission.READ)
-    recipient = visit.query("to")
+    only, reference = visit.query("customer"), visit.query("incident")
+    customer = number_of(only) if only else None
 
-    def work(conn: Connection) -> OutboxPage:
-        return outbox_page(conn, reach, state=state, recipient=recipient, cursor=visit.query("after"))
+    def work(conn: Connection) -> tuple[OutboxPage, dict[int, str], str]:
+        names = dict(names_of(conn, visit))
+        thread_id = None
+        if reference:
+            try:
+                thread_id = thread_for(conn, visit, reference[:MAX_REFERENCE])[0].id
+            except (UnknownRecord, HTTPException):  # one of another customer's is told in the same words
+                return OutboxPage((), None), names, "There is no such incident."
+        found = outbox_page(
+            conn,
+            reach,
+            state=state,
+            recipient=visit.query("to"),
+            organisation_id=customer,
+            thread_id=thread_id,
+            cursor=visit.query("after"),
+        )
+        return found, names, ""
 
-    page = await looked_up(visit, work)
-    asked = {"state": visit.query("state"), "to": recipient}
+    page, names, trouble = await looked_up(visit, work)
+    asked = {name: visit.query(name) for name in ("state", "customer", "incident", "to")}
     return await visit.page(
         "outbox.html",
+        status=422 if trouble else 200,
+        trouble=trouble,
         items=page.items,
         words=WORDS,
         states=[("", "any"), *((one.value, WORDS[one][0]) for one in DeliveryState)],
+        names=names,
         asked=asked,
+        narrowed=any(asked.values()),
         later="" if page.cursor is None else f"/outbox?{urlencode({**asked, 'after': page.cursor})}",
     )
 
