@@ -19,7 +19,8 @@ from threads import store
 from threads.model import Disposition, StandingKind
 from threads.schema import evidence
 from threads.search_query import QueryError, read_query
-from threads.store import search_index
+from threads.store import search as search_module
+from threads.store import search_index, search_postgresql
 from threads.store.erasure import erase_copies
 from threads.store.expiry import due, expire
 from threads.store.search import Filters, Order, Page, search
@@ -93,17 +94,18 @@ def keep(
     text: str = "hello",
     *,
     disposition=Disposition.FILED,
-    thread=True,
+    thread: bool | int = True,
     header="",
     **more: Any,
 ) -> str:
     standing = StandingKind.CONTACT if disposition is Disposition.FILED else StandingKind.UNKNOWN
     raw = f"X: {copy_id}\r\n{header}\r\n\r\n{text}".encode()
+    on = None if thread is False else world.incident.id if thread is True else thread
     with world.database.writing() as conn:
         return store.store_message(
             conn,
             arrival(raw, copy_id=copy_id, message_id=f"<{copy_id}@x.test>", **{"subject": "Odd", **more}),
-            filing(disposition, standing, thread_id=world.incident.id if thread else None, text=text),
+            filing(disposition, standing, thread_id=on, text=text),
         ).id
 
 
@@ -168,6 +170,44 @@ def test_filters_narrow_by_thread_time_and_verdict(world: World) -> None:
     assert found(world, "hello", Filters(verdict="no-claim", since=AT + 4 * MINUTE)) == ["M4"]
     every = Filters(world.incident.id, AT + MINUTE, AT + 5 * MINUTE, "forged")
     assert found(world, "hello", every, order=Order.BEST) == ["M3", "M1"]
+
+
+@pytest.mark.parametrize("few", [10_000, 1])
+def test_who_sees_some_customers_finds_what_is_on_their_threads_or_held_for_them(
+    world: World, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(search_module, "FEW_OF_CUSTOMERS", few)
+    monkeypatch.setattr(search_postgresql, "NEAR", 2)
+    monkeypatch.setattr(search_postgresql, "FEW", 2)
+    with world.database.writing() as conn:
+        fabrikam = store.add_organisation(conn, "Fabrikam", AT)
+        theirs = store.open_incident(conn, fabrikam.id, "Theirs", AT)
+    for number in range(8):
+        on = theirs.id if number % 2 else world.incident.id
+        keep(world, f"M{number}", "hello there", thread=on, received_at=AT + number * MINUTE)
+    keep(world, "HELD", "hello", thread=theirs.id, disposition=Disposition.HELD, received_at=AT + 8 * MINUTE)
+    keep(world, "NOBODYS", "hello", thread=False, disposition=Disposition.TRIAGE, received_at=AT)
+    ours, those = Filters(organisations={world.contoso.id}), Filters(organisations=[fabrikam.id])
+    assert found(world, "hello", ours) == ["M6", "M4", "M2", "M0"]
+    assert found(world, "hello", those) == ["HELD", "M7", "M5", "M3", "M1"]
+    assert found(world, "hello -there", those) == ["HELD"]
+    assert sorted(found(world, "hello", ours, order=Order.BEST)) == ["M0", "M2", "M4", "M6"]
+    both = Filters(organisations={world.contoso.id, fabrikam.id})
+    assert len(found(world, "hello", both)) == 9
+    assert found(world, "hello", Filters(organisations=())) == []
+    assert found(world, "hello", Filters(organisations={77})) == []
+    assert found(world, "hello", Filters(theirs.id, organisations={world.contoso.id})) == []
+    assert found(world, "hello", Filters(theirs.id, before=AT + 4 * MINUTE, organisations={fabrikam.id})) == [
+        "M3",
+        "M1",
+    ]
+    seen: list[str] = []
+    cursor = None
+    while cursor is not None or not seen:
+        one = page(world, "hello", those, limit=2, cursor=cursor)
+        seen += [hit.copy.id for hit in one.hits]
+        cursor = one.cursor
+    assert seen == ["HELD", "M7", "M5", "M3", "M1"]
 
 
 @pytest.mark.parametrize("order", list(Order))

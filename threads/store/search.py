@@ -8,13 +8,13 @@ somebody looks for, and ranking all messages with a common word would take a sec
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Select, select
 
 from threads.model import StoredCopy
 from threads.schema import messages, search_documents, threads
@@ -31,6 +31,11 @@ MAX_PAGE: Final = 1_000
 RANKED: Final = 1_000
 """Of so many of the newest messages found the best are shown first: some ten milliseconds for common words."""
 MAX_OF_THREAD: Final = 10_000  # messages of one thread, the newest ones, that are looked among
+FEW_OF_CUSTOMERS: Final = 10_000
+"""Of customers with so many messages at most these are looked among; of others each hit is asked whose it is.
+
+With more of them there is one of theirs among each hundred of a million messages, so that a page is soon full.
+"""
 _CURSOR: Final = re.compile(r"(n)([0-9]{1,18})|(b)([0-9]{1,18})\.([0-9]{1,4})", re.ASCII)
 _LAST: Final = 2**62  # above every number
 
@@ -44,12 +49,16 @@ class Order(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What else must hold: the thread, received at or after and before these moments, the verdict."""
+    """What else must hold: the thread, received at or after and before these moments, the verdict.
+
+    ``organisations``: only messages on their threads, and those held for them; None: those of all, and of nobody.
+    """
 
     thread_id: int | None = None
     since: datetime | None = None
     before: datetime | None = None
     verdict: str | None = None
+    organisations: Collection[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,21 +127,30 @@ def _window(conn: Connection, filters: Filters, end: int) -> Window:
     first = 0 if filters.since is None else max(0, number_of(filters.since))
     if filters.before is not None:
         end = min(end, max(0, number_of(filters.before)))
-    if filters.thread_id is None:
+    if filters.thread_id is None and filters.organisations is None:
         return Window(first, end)
+    most = FEW_OF_CUSTOMERS + 1 if filters.thread_id is None else MAX_OF_THREAD
+    own = tuple(conn.execute(_own(filters, first, end, most)).scalars())
+    if filters.organisations is not None and filters.thread_id is None and len(own) == most:
+        return Window(first, end, of=tuple(sorted(filters.organisations)))
+    own = tuple(sorted(own, reverse=True))
+    return Window(own[-1], own[0] + 1, own) if own else Window(0, 0, ())
+
+
+def _own(filters: Filters, first: int, end: int, most: int) -> Select[tuple[int]]:
+    """The numbers of a thread's messages, the newest ones, or of some of those customers."""
     query = (
         select(search_documents.c.number)
         .join(messages, messages.c.id == search_documents.c.copy_id)
-        .where(
-            messages.c.thread_id == filters.thread_id,
-            search_documents.c.number >= first,
-            search_documents.c.number < end,
-        )
-        .order_by(search_documents.c.number.desc())
-        .limit(MAX_OF_THREAD)
+        .where(search_documents.c.number >= first, search_documents.c.number < end)
+        .limit(most)
     )
-    own = tuple(conn.execute(query).scalars())
-    return Window(own[-1], own[0] + 1, own) if own else Window(0, 0, ())
+    if filters.organisations is not None:
+        theirs = select(threads.c.id).where(threads.c.organisation_id.in_(sorted(filters.organisations)))
+        query = query.where(messages.c.thread_id.in_(theirs))
+    if filters.thread_id is None:
+        return query  # in no order: all of them, or so many that they are not used
+    return query.where(messages.c.thread_id == filters.thread_id).order_by(search_documents.c.number.desc())
 
 
 def _page(conn: Connection, query: Query, numbers: Sequence[int], cursor: str | None) -> Page:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from threads.search_query import Term
-from threads.store.search_window import Asked
+from threads.store.search_window import WHOSE, Asked
 
 NEAR: Final = 1_000
 """So many of the newest messages are looked at one by one: some milliseconds, and common words are found among them."""
@@ -24,6 +24,7 @@ LEAST_FARTHER: Final = 4
 # How much a hit counts by its weight D, C, B, A: in the text, not used, in addresses and attachments' names, in the subject.
 _RANK: Final = "ts_rank('{0.125, 0.125, 0.5, 1.0}', words, CAST(:query AS tsquery), 1)"
 _WHERE: Final = "words @@ CAST(:query AS tsquery) AND number >= :first AND number < :end"
+_OF: Final = f" AND {WHOSE.format(number='number')} = ANY(CAST(:of AS integer[]))"
 _ALWAYS: Final = {
     "plan_cache_mode": "force_custom_plan",  # what a query costs hangs on its words
     "jit": "off",  # compiling takes longer than searching
@@ -37,24 +38,28 @@ _BY_NUMBER: Final = {"enable_indexscan": "on", "enable_bitmapscan": "off"}
 def newest(conn: Connection, asked: Asked, most: int) -> list[int]:
     """Numbers of what is found, the newest first."""
     window = asked.window
-    values = {"query": _query(asked), "first": window.first, "end": window.end}
+    values: dict[str, Any] = {"query": _query(asked), "first": window.first, "end": window.end}
+    wanted = _WHERE
+    if window.of is not None:
+        wanted += _OF
+        values["of"] = list(window.of)
     _plan(conn, _ALWAYS | _BY_NUMBER)
     if window.only is not None:
-        where = f"{_WHERE} AND number = ANY(CAST(:only AS bigint[]))"
+        where = f"{wanted} AND number = ANY(CAST(:only AS bigint[]))"
         return _sorted(_numbers(conn, where, values | {"only": list(window.only)}), most)
     far = NEAR
     while True:
         start = _first_of(conn, asked, far)
         if far > NEAR:
             _plan(conn, _BY_WORDS)
-        found = _numbers(conn, _WHERE, values if start is None else values | {"first": start})
+        found = _numbers(conn, wanted, values if start is None else values | {"first": start})
         if start is None or len(found) >= most:
             return _sorted(found, most)
         if far == NEAR:
             _plan(conn, _BY_WORDS)
             held = {**values, "query": _words(asked), "few": FEW + 1}
             if len(_numbers(conn, f"{_WHERE} LIMIT :few", held)) <= FEW:
-                return _sorted(_numbers(conn, _WHERE, values), most)
+                return _sorted(_numbers(conn, wanted, values), most)
         _plan(conn, _BY_NUMBER)
         far *= min(MOST_FARTHER, max(LEAST_FARTHER, 2 * most // (len(found) + 1)))
 

@@ -8,13 +8,14 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from threads.search_query import Term
-from threads.store.search_window import Asked
+from threads.store.search_window import WHOSE, Asked
 
 # How much a hit counts in the subject, in addresses, in attachments' names, in the text; our own words count nothing.
 _SCORE: Final = "-bm25(search_words, 8.0, 4.0, 4.0, 1.0, 0.0)"
 _WHERE: Final = "search_words MATCH :query AND rowid >= :first AND rowid < :end"
 # The plus keeps SQLite from looking each number up with a search of its own.
 _ONLY: Final = " AND +rowid IN (SELECT value FROM json_each(:only))"
+_OF: Final = f" AND {WHOSE.format(number='rowid')} IN (SELECT value FROM json_each(:of))"
 
 
 def newest(conn: Connection, asked: Asked, most: int) -> list[int]:
@@ -36,10 +37,15 @@ def best(conn: Connection, asked: Asked, most: int) -> list[int]:
 
 def _where(asked: Asked, most: int) -> tuple[str, dict[str, Any]]:
     window = asked.window
-    values = {"query": _query(asked), "first": window.first, "end": window.end, "most": most}
-    if window.only is None:
-        return _WHERE, values
-    return _WHERE + _ONLY, values | {"only": json.dumps(window.only)}
+    values: dict[str, Any] = {"query": _query(asked), "first": window.first, "end": window.end, "most": most}
+    where = _WHERE
+    if window.only is not None:
+        where += _ONLY
+        values["only"] = json.dumps(window.only)
+    if window.of is not None:
+        where += _OF
+        values["of"] = json.dumps(window.of)
+    return where, values
 
 
 def _query(asked: Asked) -> str:

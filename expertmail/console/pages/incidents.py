@@ -70,18 +70,18 @@ async def show(visit: Visit) -> Response:
 
 
 async def find(visit: Visit) -> Response:
-    """Search mail: all of it, or what is on one thread. Who sees some customers only searches a thread of theirs."""
+    """Search mail: all that the viewer sees, or what is on one thread. Who sees some customers only searches theirs."""
     words, reference = visit.query("words")[:_MAX_QUERY], visit.query("thread")[:_MAX_QUERY]
-    sees_all = visit.signed_in.account.reach(Permission.READ) is None
+    reached = visit.signed_in.account.reach(Permission.READ)
     verdict = word_of(Verdict, visit.query("verdict"))
     trouble, found = "", None
-    if words and not sees_all and not reference:
-        trouble = "Name the incident to search in."
-    elif words:
+    if words:
 
         def hits(conn: Connection) -> SearchPage:
             thread = thread_for(conn, visit, reference)[0].id if reference else None
-            filters = Filters(thread, None, None, None if verdict is None else verdict.value)
+            filters = Filters(
+                thread, verdict=None if verdict is None else verdict.value, organisations=reached
+            )
             return search(conn, read_query(words), filters, cursor=visit.query("after") or None)
 
         try:
@@ -104,7 +104,7 @@ async def find(visit: Visit) -> Response:
         verdict=visit.query("verdict"),
         verdicts=[("", "any verdict"), *((one.value, one.value) for one in Verdict)],
         found=found,
-        sees_all=sees_all,
+        sees_all=reached is None,
         later="" if more is None else f"/search?{urlencode({**asked, 'after': more})}",
     )
 
