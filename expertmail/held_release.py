@@ -35,6 +35,12 @@ def asks_second(settings: Settings, item: HeldItem) -> bool:
             return False
 
 
+def concerned(conn: Connection, wish: Wish) -> tuple[int, ...]:
+    """The customers on whose thread the message would stand."""
+    on = () if wish.thread_id is None else (thread_by_id(conn, wish.thread_id).organisation_id,)
+    return on if wish.organisation_id is None else (*on, wish.organisation_id)
+
+
 def release_one(
     conn: Connection, world: World, wish: Wish, at: datetime, *, by: str, detail: str = ""
 ) -> str:

@@ -33,7 +33,21 @@ class Scope(StrEnum):
     VERIFY = "verify"  # ask for verdicts, also from another machine
     READ_INCIDENTS = "incidents:read"  # incidents, their tasks and timelines, and how far their mail got
     WRITE_INCIDENTS = "incidents:write"  # open and change incidents and tasks
-    SEND_NOTIFICATIONS = "notifications:send"  # write to customers
+    SEND_NOTIFICATIONS = (
+        "notifications:send"  # write to customers, and let such mail go at once (break-glass)
+    )
+    SEARCH_MAIL = "mail:search"  # search all mail, also what is held or unproven
+    READ_HELD = "held:read"  # mail that waits for a decision, with what it says
+    DECIDE_HELD = "held:decide"  # release and discard it
+    READ_OUTBOX = "outbox:read"  # all outgoing mail, and what waits for approval or review
+    WRITE_OUTBOX = "outbox:write"  # try a mail again, cancel it
+    DECIDE_APPROVALS = "approvals:decide"  # let go what another one has written or wants to release
+    READ_CONTACTS = "contacts:read"  # customers and their contacts
+    WRITE_CONTACTS = "contacts:write"  # add, change and remove contacts
+    SET_MODE = "customers:mode"  # begin and end compromised-customer mode
+    READ_AUDIT = "audit:read"  # the audit trail
+    READ_CODES = "codes:read"  # which mail of ours bears a code
+    READ_REPORTS = "reports:read"  # what came in and went out, counted
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from expertmail.console import api_incidents as incidents
 from expertmail.console.api_access import Access
-from expertmail.console.api_body import read_form
+from expertmail.console.api_body import read_form, read_query
 from expertmail.console.api_forms import (
     IncidentChange,
     NewCustomerNotification,
@@ -25,6 +25,8 @@ from expertmail.console.api_forms import (
     TaskChange,
 )
 from expertmail.console.api_notifications import Asked, Notifications, Outgoing, show
+from expertmail.console.api_operation import Call, Operation
+from expertmail.console.api_operations import OPERATIONS
 from expertmail.console.api_work import Places, idempotency_key
 from expertmail.metrics import Metrics
 from threads.api_token import Scope
@@ -55,7 +57,7 @@ class Api:
         self._notifications = Notifications(self._places)
 
     def routes(self) -> list[Route]:
-        """All of them; each is described in ``api_openapi``."""
+        """All of them; each is described in ``api_openapi``, most by the table that they are made of."""
         return [
             self._route("POST", "/incidents", self._open, "open-incident"),
             self._route("GET", "/incidents/{reference}", self._show, "show-incident"),
@@ -65,6 +67,7 @@ class Api:
             self._route("POST", "/incidents/{reference}/notifications", self._send, "send-notification"),
             self._route("POST", "/notifications", self._send_to_customer, "send-customer-notification"),
             self._route("GET", "/notifications/{number}", self._sent, "show-notification"),
+            *(self._route(one.method, one.path, partial(self._do, one), one.name) for one in OPERATIONS),
         ]
 
     def _route(self, method: str, path: str, reached: Reached, name: str) -> Route:
@@ -82,6 +85,23 @@ class Api:
             return answer
 
         return Route(f"/api/v1{path}", counted, methods=[method], name=name)
+
+    async def _do(self, operation: Operation, request: Request) -> Response:
+        """One of the operations that are a table."""
+        parts = self._parts()
+        token = await self._access.admitted(request, parts, operation.scope)
+        key = idempotency_key(request) if operation.key else ""
+        form = (
+            await read_form(request, operation.form)
+            if operation.has_body
+            else read_query(request, operation.form)
+        )
+        call = Call(parts.database, parts.outgoing, token, parts.clock(), request.path_params, key)
+        told = await self._places.run(partial(operation.work, call, form))
+        if operation.wakes:
+            parts.outgoing.queued()
+        status = told.status or next(iter(operation.answers))
+        return _answer(told.body, status, replayed(again=told.again))
 
     async def _open(self, request: Request) -> Response:
         parts = self._parts()

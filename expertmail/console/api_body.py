@@ -40,6 +40,17 @@ async def read_form(request: Request, form: type[Form]) -> Form:
     return await asyncio.to_thread(form_of, body, form)
 
 
+def read_query(request: Request, form: type[Form]) -> Form:
+    """What stands after the question mark, as the form says; HTTPException 422 for what the form refuses, or stands there twice."""
+    items = request.query_params.multi_items()
+    value = dict(items)
+    if len(value) < len(items):
+        raise HTTPException(422, "Name each parameter once.")
+    if len(value) > MAX_FIELDS:
+        raise HTTPException(422, f"That are more than {MAX_FIELDS} parameters.")
+    return _validated(value, form)
+
+
 async def _body(request: Request) -> bytes:
     too_large = HTTPException(413, f"The body is larger than {MAX_BODY} bytes.")
     announced = request.headers.get("content-length", "")
@@ -75,6 +86,10 @@ def form_of(body: bytes, form: type[Form]) -> Form:
         raise HTTPException(400, "The body is not JSON.") from error
     if not isinstance(value, dict):
         raise HTTPException(400, "Send one JSON object.")
+    return _validated(value, form)
+
+
+def _validated(value: dict[str, Any], form: type[Form]) -> Form:
     try:
         return form.model_validate(value)
     except ValidationError as error:

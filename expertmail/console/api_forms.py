@@ -14,6 +14,8 @@ from threads.model import Assignee, Classification, Severity, State, TaskSource,
 
 MAX_TITLE: Final = 500
 """Characters; a mail shows 200."""
+MAX_TEXT: Final = 20_000
+"""Characters of a note; who has more has a document."""
 MAX_WORDS: Final = 20
 """Variables of one mail; no template has more."""
 MAX_LANGUAGE: Final = 35
@@ -29,6 +31,14 @@ def _one_line(text: str) -> str:
         raise ValueError("write it on one line, without control characters")
     if not text.strip():
         raise ValueError("it is empty")
+    return text.strip()
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it is empty")
+    if not _encodable(text):
+        raise ValueError("it is not Unicode text")
     return text.strip()
 
 
@@ -77,6 +87,11 @@ def _written(kind: MailKind) -> MailKind:
 Language = Annotated[str, Field(max_length=MAX_LANGUAGE, pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")]
 Line = Annotated[str, Field(max_length=MAX_TITLE), AfterValidator(_one_line)]
 Words = Annotated[dict[str, str | list[str]], BeforeValidator(_variables)]
+Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_text)]
+Number = Annotated[int, Field(ge=1, lt=2**31)]
+"""Of a row."""
+Place = Annotated[str, Field(max_length=60)]
+"""Where a list goes on: as the page before gave it."""
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
@@ -91,7 +106,9 @@ StatusWord = Annotated[TaskStatus, _WORD]
 KindWord = Annotated[MailKind, _WORD, AfterValidator(_written)]
 
 
-class _Form(BaseModel):
+class StrictForm(BaseModel):
+    """A body: each field of its own type, none unknown and none null."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
     @model_validator(mode="before")
@@ -105,7 +122,13 @@ class _Form(BaseModel):
         return value
 
 
-class NewIncident(_Form):
+class QueryForm(BaseModel):
+    """What may stand in an address after the question mark: text, read as the field's type, and nothing unknown."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class NewIncident(StrictForm):
     """An incident to open."""
 
     organisation: Line
@@ -117,7 +140,7 @@ class NewIncident(_Form):
     imported: bool = False
 
 
-class IncidentChange(_Form):
+class IncidentChange(StrictForm):
     """What is to be different about an incident."""
 
     state: StateWord | None = None
@@ -132,20 +155,20 @@ class IncidentChange(_Form):
         return self
 
 
-class NewTask(_Form):
+class NewTask(StrictForm):
     """A task to add."""
 
     title: Line
     source: SourceWord = TaskSource.GUIDED_RESPONSE
 
 
-class TaskChange(_Form):
+class TaskChange(StrictForm):
     """Where a task stands."""
 
     status: StatusWord
 
 
-class NewNotification(_Form):
+class NewNotification(StrictForm):
     """A mail to write, filled with the kind's own variables.
 
     It goes to contacts of the incident's customer; for the reason ``outside`` also to other addresses, in ``language``.

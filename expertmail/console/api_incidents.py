@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
 from expertmail.console.api_forms import IncidentChange, NewIncident, NewTask, TaskChange
-from expertmail.console.api_work import content_digest, customer_of, incident_of, key_digest
+from expertmail.console.api_once import RacedError, once
+from expertmail.console.api_work import content_digest, customer_of, key_digest, thread_for
 from outbound.quiet import CLOCKS_DIFFER
 from outbound.store.quiet import mark_quiet
 from threads.api_token import ApiToken
@@ -27,23 +27,12 @@ MAX_ENTRIES: Final = 200
 MAX_TEXT: Final = 10_000
 """Characters of one entry in an answer; ``cut`` says that there is more."""
 # What experts write down for each other stays with them, as on every other way out.
+_MAIL: Final = frozenset({EntryKind.MAIL_IN, EntryKind.MAIL_OUT, EntryKind.EVENT})
 _INTERNAL: Final = frozenset({EntryKind.NOTE})
 
 Json = dict[str, Any]
 Answer = tuple[Json, bool]
 """What is answered, and whether the same request had it before."""
-
-
-class _RacedError(Exception):
-    """Another request with the same key was first; once this transaction is rolled back, its work can be seen."""
-
-
-def _once(work: Callable[[], Answer]) -> Answer:
-    """Do a work that is noted by its key; one that loses a race finds the winner's at its second try."""
-    try:
-        return work()
-    except _RacedError:
-        return work()
 
 
 def open_(database: Database, token: ApiToken, form: NewIncident, *, key: str, now: datetime) -> Answer:
@@ -55,7 +44,7 @@ def open_(database: Database, token: ApiToken, form: NewIncident, *, key: str, n
             before = done_before(conn, kept, digest)
             if before is not None:
                 thread = thread_by_id(conn, before.thread_id)
-                return _brief(*incident_of(conn, thread.reference, token)), True
+                return brief(*thread_for(conn, thread.reference, token)), True
             customer = customer_of(conn, form.organisation, token)
             at, by = _opening(form, now), token.name
             thread = open_incident(
@@ -71,11 +60,11 @@ def open_(database: Database, token: ApiToken, form: NewIncident, *, key: str, n
                 thread = change_thread(conn, thread, now, actor=by, classification=form.classification)
             quiet = mark_quiet(conn, thread, now, imported=form.imported)
             if not note_done(conn, kept, digest, thread.id, now):
-                raise _RacedError
+                raise RacedError
             _acted(conn, "thread-opened", token, thread, at=now, detail=thread.title)
-            return {**_brief(thread, customer), "sends_nothing_by_itself": quiet}, False
+            return {**brief(thread, customer), "sends_nothing_by_itself": quiet}, False
 
-    return _once(work)
+    return once(work)
 
 
 def _opening(form: NewIncident, now: datetime) -> datetime:
@@ -89,11 +78,11 @@ def _opening(form: NewIncident, now: datetime) -> datetime:
 def show(database: Database, token: ApiToken, reference: str) -> Json:
     """An incident with its tasks and timeline."""
     with database.reading() as conn:
-        thread, customer = incident_of(conn, reference, token)
+        thread, customer = thread_for(conn, reference, token)
         entries = timeline_of(conn, thread.id, latest=MAX_ENTRIES + 1, without=_INTERNAL)
         tasks = list_tasks(conn, thread.id)
     return {
-        **_brief(thread, customer),
+        **brief(thread, customer),
         "tasks": [_task_json(one) for one in tasks],
         "timeline": [_entry_json(one) for one in entries[-MAX_ENTRIES:]],
         "timeline_complete": len(entries) <= MAX_ENTRIES,
@@ -105,7 +94,7 @@ def change(
 ) -> Json:
     """Change an incident, all or nothing; RefusedRecord for a step of its state that is none."""
     with database.writing() as conn:
-        before, customer = incident_of(conn, reference, token)
+        before, customer = thread_for(conn, reference, token)
         by = token.name
         after = change_thread(
             conn,
@@ -130,7 +119,7 @@ def change(
             if after != stood:
                 told = f"{stood.state}, {stood.assigned_to} -> {after.state}, {after.assigned_to}"
                 _acted(conn, "state-set", token, after, at=now, detail=told)
-    return _brief(after, customer)
+    return brief(after, customer)
 
 
 def add_task_(
@@ -141,17 +130,17 @@ def add_task_(
 
     def work() -> Answer:
         with database.writing() as conn:
-            thread, _ = incident_of(conn, reference, token)
+            thread, _ = thread_for(conn, reference, token)
             before = done_before(conn, kept, digest)
             if before is not None and before.task is not None:
                 return _task_json(task(conn, thread_by_id(conn, before.thread_id), before.task)), True
             made = add_task(conn, thread, form.title, form.source, now, by=token.name)
             if not note_done(conn, kept, digest, thread.id, now, task=made.number):
-                raise _RacedError
+                raise RacedError
             _acted(conn, "task-added", token, thread, at=now, detail=made.title, task=made.number)
             return _task_json(made), False
 
-    return _once(work)
+    return once(work)
 
 
 def set_task_(
@@ -159,7 +148,7 @@ def set_task_(
 ) -> Json:
     """Say where a task stands; RefusedRecord for a step that is none."""
     with database.writing() as conn:
-        thread, _ = incident_of(conn, reference, token)
+        thread, _ = thread_for(conn, reference, token)
         before = task(conn, thread, number)
         after = set_task(conn, thread, number, form.status, now, by=token.name)
         if after != before:
@@ -188,10 +177,12 @@ def _acted(
     )
 
 
-def _brief(thread: Thread, customer: Organisation) -> Json:
+def brief(thread: Thread, customer: Organisation | str) -> Json:
+    """Where a thread stands."""
     return {
         "reference": thread.reference,
-        "organisation": customer.name,
+        "kind": thread.kind,
+        "organisation": customer if isinstance(customer, str) else customer.name,
         "title": thread.title,
         "state": thread.state,
         "severity": thread.severity,
@@ -220,6 +211,7 @@ def _entry_json(one: TimelineEntry) -> Json:
         "kind": one.kind,
         "actor": None if one.mark is Mark.UNVERIFIED else one.actor,
         "mark": one.mark,
+        "mail": (one.copy_id or one.message_id) if one.kind in _MAIL else None,
         "text": text,
         "cut": text is not None and len(one.text) > MAX_TEXT,
     }

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from expertmail.console.api_forms import WRITTEN, NewCustomerNotification, NewNotification
-from expertmail.console.api_work import Places, customer_of, incident_of, key_digest
+from expertmail.console.api_work import Places, customer_of, key_digest, thread_for
 from expertmail.console.posting import post
 from expertmail.letters import Composed, Letter, PostedMail, compose_letter
 from expertmail.own_mail import text_of
@@ -136,11 +136,11 @@ def show(database: Database, token: ApiToken, number: int) -> Json:
         "next_attempt_at": None if item.next_attempt_at is None else item.next_attempt_at.isoformat(),
         "last_reply": item.last_reply,
         "maybe_twice": item.maybe_twice,
-        "tries": [_try_json(one) for one in entry.attempts],
+        "tries": [try_json(one) for one in entry.attempts],
     }
 
 
-def _try_json(one: Attempt) -> Json:
+def try_json(one: Attempt) -> Json:
     """A try without its dialogue, which names addresses and hosts that are the gateway's own business."""
     return {
         "started_at": one.started.isoformat(),
@@ -191,4 +191,4 @@ def _require(database: Database, asked: Asked) -> None:
         if asked.organisation:
             customer_of(conn, asked.organisation, asked.token)
         else:
-            incident_of(conn, asked.reference, asked.token)
+            thread_for(conn, asked.reference, asked.token)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from pydantic import BaseModel
 
@@ -14,12 +14,37 @@ from expertmail.console.api_forms import (
     NewTask,
     TaskChange,
 )
-from expertmail.console.api_work import MAX_KEY
-from outbound.model import DeliveryState, Failure, MailKind, TlsLevel
+from expertmail.console.api_operation import Nothing
+from expertmail.console.api_operations import OPERATIONS, PLACES, SCHEMAS
+from expertmail.console.api_schema import (
+    FLAG,
+    NUMBER,
+    TEXT,
+    TEXT_OR_NULL,
+    TIME,
+    TIME_OR_NULL,
+    TRY,
+    Json,
+    list_,
+    object_,
+    operation,
+    ref,
+    schema_of,
+    words,
+)
+from outbound.model import DeliveryState, MailKind
 from threads.api_token import Scope
-from threads.model import Assignee, Classification, EntryKind, Mark, Severity, State, TaskSource, TaskStatus
-
-Json = dict[str, Any]
+from threads.model import (
+    Assignee,
+    Classification,
+    EntryKind,
+    Mark,
+    Severity,
+    State,
+    TaskSource,
+    TaskStatus,
+    ThreadKind,
+)
 
 SECURITY_SCHEMES: Final[Json] = {
     "token": {
@@ -36,128 +61,105 @@ _FORMS: Final[tuple[type[BaseModel], ...]] = (
     NewNotification,
     NewCustomerNotification,
 )
-_PREVIEWED: Final = frozenset({"NewNotification", "NewCustomerNotification"})
-"""The forms that may ask for a preview, which needs no key."""
-_TEXT: Final[Json] = {"type": "string"}
-_TEXT_OR_NULL: Final[Json] = {"type": ["string", "null"]}
-_FLAG: Final[Json] = {"type": "boolean"}
-_NUMBER: Final[Json] = {"type": "integer", "minimum": 1}
-_TIME: Final[Json] = {"type": "string", "format": "date-time"}
-_TIME_OR_NULL: Final[Json] = {"type": ["string", "null"], "format": "date-time"}
-_REPLAYED: Final[Json] = {
-    "Idempotent-Replayed": {
-        "description": "`true` where the same request was done before; nothing was done now.",
-        "schema": {"const": "true"},
-    }
-}
-
-
-def _words(kind: Any, *, or_null: bool = False) -> Json:
-    return {"enum": [*(one.value for one in kind), *([None] if or_null else [])]}
-
-
-def _object(properties: Json, optional: tuple[str, ...] = ()) -> Json:
-    required = [name for name in properties if name not in optional]
-    return {"type": "object", "required": required, "properties": properties}
-
-
-def _list(of: Json) -> Json:
-    return {"type": "array", "items": of}
-
-
-def _ref(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def api_schemas() -> Json:
     """The objects that go in and come out."""
     brief: Json = {
-        "reference": _TEXT,
-        "organisation": _TEXT,
-        "title": _TEXT,
-        "state": _words(State),
-        "severity": _words(Severity, or_null=True),
-        "classification": _words(Classification, or_null=True),
-        "assigned_to": _words(Assignee),
-        "opened_at": _TIME,
-        "updated_at": _TIME,
+        "reference": TEXT,
+        "kind": words(ThreadKind),
+        "organisation": TEXT,
+        "title": TEXT,
+        "state": words(State),
+        "severity": words(Severity, or_null=True),
+        "classification": words(Classification, or_null=True),
+        "assigned_to": words(Assignee),
+        "opened_at": TIME,
+        "updated_at": TIME,
     }
     task = {
-        "number": _NUMBER,
-        "title": _TEXT,
-        "source": _words(TaskSource),
-        "status": _words(TaskStatus),
-        "updated_at": _TIME,
+        "number": NUMBER,
+        "title": TEXT,
+        "source": words(TaskSource),
+        "status": words(TaskStatus),
+        "updated_at": TIME,
     }
     entry = {
-        "at": _TIME,
-        "kind": _words(EntryKind),
-        "actor": _TEXT_OR_NULL,
-        "mark": _words(Mark),
-        "text": _TEXT_OR_NULL,
-        "cut": _FLAG,
-    }
-    one_try = {
-        "started_at": _TIME,
-        "finished_at": _TIME,
-        "host": _TEXT,
-        "code": {"type": "integer"},
-        "reply": _TEXT,
-        "failure": _words(Failure, or_null=True),
-        "tls": _words(TlsLevel),
+        "at": TIME,
+        "kind": words(EntryKind),
+        "actor": TEXT_OR_NULL,
+        "mark": words(Mark),
+        "mail": TEXT_OR_NULL,
+        "text": TEXT_OR_NULL,
+        "cut": FLAG,
     }
     sent = {
-        "number": _NUMBER,
-        "kind": _words(MailKind),
-        "to": _TEXT,
-        "subject": _TEXT,
-        "message_id": _TEXT,
-        "created_at": _TIME_OR_NULL,
-        "state": _words(DeliveryState),
-        "next_attempt_at": _TIME_OR_NULL,
-        "last_reply": _TEXT,
-        "maybe_twice": _FLAG,
-        "tries": _list(_object(one_try)),
+        "number": NUMBER,
+        "kind": words(MailKind),
+        "to": TEXT,
+        "subject": TEXT,
+        "message_id": TEXT,
+        "created_at": TIME_OR_NULL,
+        "state": words(DeliveryState),
+        "next_attempt_at": TIME_OR_NULL,
+        "last_reply": TEXT,
+        "maybe_twice": FLAG,
+        "tries": list_(TRY),
     }
     queued = {
-        "number": _NUMBER,
-        "to": _TEXT,
-        "message_id": _TEXT,
-        "state": _words(DeliveryState),
-        "verdict": _TEXT_OR_NULL,
-        "reason": _TEXT_OR_NULL,
+        "number": NUMBER,
+        "to": TEXT,
+        "message_id": TEXT,
+        "state": words(DeliveryState),
+        "verdict": TEXT_OR_NULL,
+        "reason": TEXT_OR_NULL,
     }
-    previewed = {"to": _TEXT, "language": _TEXT, "subject": _TEXT, "text": _TEXT}
+    previewed = {"to": TEXT, "language": TEXT, "subject": TEXT, "text": TEXT}
     made: Json = {
-        "Incident": _object(
-            {**brief, "sends_nothing_by_itself": _TEXT_OR_NULL}, optional=("sends_nothing_by_itself",)
+        "Incident": object_(
+            {**brief, "sends_nothing_by_itself": TEXT_OR_NULL}, optional=("sends_nothing_by_itself",)
         ),
-        "IncidentInFull": _object(
+        "IncidentInFull": object_(
             {
                 **brief,
-                "tasks": _list(_ref("Task")),
-                "timeline": _list(_object(entry)),
-                "timeline_complete": _FLAG,
+                "tasks": list_(ref("Task")),
+                "timeline": list_(object_(entry)),
+                "timeline_complete": FLAG,
             }
         ),
-        "Task": _object(task),
-        "Queued": _object({"mails": _list(_object(queued)), "notes": _list(_TEXT)}),
-        "Preview": _object({"mails": _list(_object(previewed)), "notes": _list(_TEXT)}),
-        "Notification": _object(sent),
+        "Task": object_(task),
+        "Queued": object_({"mails": list_(object_(queued)), "notes": list_(TEXT)}),
+        "Preview": object_({"mails": list_(object_(previewed)), "notes": list_(TEXT)}),
+        "Notification": object_(sent),
     }
-    for form in _FORMS:
-        schema = form.model_json_schema(ref_template="#/components/schemas/{model}")
-        made |= schema.pop("$defs", {})
-        made[form.__name__] = schema
-    return made
+    for form in (*_FORMS, *(one.form for one in OPERATIONS if one.form is not Nothing)):
+        made |= schema_of(form)
+    return {**made, **SCHEMAS}
 
 
 def api_paths() -> Json:
     """The requests."""
+    paths = _paths()
+    for one in OPERATIONS:
+        paths.setdefault(f"/api/v1{one.path}", {})[one.method.lower()] = operation(
+            one.id,
+            one.summary,
+            one.scope,
+            {str(status): told for status, told in one.answers.items()},
+            path={name: PLACES[name] for name in one.places},
+            form=one.form.__name__ if one.has_body else None,
+            query=None if one.has_body or one.form is Nothing else one.form,
+            key=one.key,
+            more=one.refusals,
+        )
+    return paths
+
+
+def _paths() -> Json:
     incident = {"reference": "Such as INC-000001."}
     return {
         "/api/v1/incidents": {
-            "post": _operation(
+            "post": operation(
                 "openIncident",
                 "Open an incident.",
                 Scope.WRITE_INCIDENTS,
@@ -168,14 +170,14 @@ def api_paths() -> Json:
             )
         },
         "/api/v1/incidents/{reference}": {
-            "get": _operation(
+            "get": operation(
                 "showIncident",
                 "An incident with its tasks and its timeline, without notes and without the text of unproven mail.",
                 Scope.READ_INCIDENTS,
                 {"200": ("The incident.", "IncidentInFull")},
                 path=incident,
             ),
-            "patch": _operation(
+            "patch": operation(
                 "changeIncident",
                 "Say where an incident stands; all of it is done or nothing.",
                 Scope.WRITE_INCIDENTS,
@@ -186,7 +188,7 @@ def api_paths() -> Json:
             ),
         },
         "/api/v1/incidents/{reference}/tasks": {
-            "post": _operation(
+            "post": operation(
                 "addTask",
                 "Add a task to an incident.",
                 Scope.WRITE_INCIDENTS,
@@ -198,7 +200,7 @@ def api_paths() -> Json:
             )
         },
         "/api/v1/incidents/{reference}/tasks/{task}": {
-            "patch": _operation(
+            "patch": operation(
                 "setTask",
                 "Say where a task stands.",
                 Scope.WRITE_INCIDENTS,
@@ -209,7 +211,7 @@ def api_paths() -> Json:
             )
         },
         "/api/v1/incidents/{reference}/notifications": {
-            "post": _operation(
+            "post": operation(
                 "sendNotification",
                 "Write to contacts of the incident's customer: composed, signed, judged by our own verifier, queued. "
                 "`outside`, a reason, lets addresses that are no contact have it too, in `language`. It goes from "
@@ -227,7 +229,7 @@ def api_paths() -> Json:
             )
         },
         "/api/v1/notifications": {
-            "post": _operation(
+            "post": operation(
                 "sendCustomerNotification",
                 "Write to contacts of a customer about no incident: contact-added, test-notification and service-review. "
                 "All else is as for an incident; there is no `outside`.",
@@ -242,7 +244,7 @@ def api_paths() -> Json:
             )
         },
         "/api/v1/notifications/{number}": {
-            "get": _operation(
+            "get": operation(
                 "showNotification",
                 "How far a mail got.",
                 Scope.READ_INCIDENTS,
@@ -251,84 +253,3 @@ def api_paths() -> Json:
             )
         },
     }
-
-
-_ERRORS: Final = {
-    400: "The request is no JSON object, or its Idempotency-Key is missing.",
-    401: "There is no token that counts.",
-    403: "The token has not the scope.",
-    404: "There is no such thing, or the token may not touch it.",
-    408: "The body did not arrive in time.",
-    409: "It contradicts what is on record; the sentence says what.",
-    413: "The body is too large.",
-    415: "The body is not declared as JSON.",
-    422: "A field is missing, unknown or unfit; the sentence names it.",
-    429: "Too many requests without a token that counts; wait.",
-    503: "Too many requests, or the database cannot be had; try again.",
-}
-
-
-def _operation(
-    name: str,
-    text: str,
-    scope: Scope,
-    answers: dict[str, tuple[str, str]],
-    *,
-    path: dict[str, str] | None = None,
-    form: str | None = None,
-    key: bool = False,
-    more: tuple[int, ...] = (),
-) -> Json:
-    refused = {
-        401,
-        403,
-        429,
-        503,
-        *more,
-        *([404] if path else []),
-        *([400, 408, 413, 415, 422] if form else []),
-    }
-    parameters: list[Json] = [
-        {"name": one, "in": "path", "required": True, "description": said, "schema": _TEXT}
-        for one, said in (path or {}).items()
-    ]
-    if key:
-        parameters.append(
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "required": form not in _PREVIEWED,
-                "description": "The same for the same request, which is then done once.",
-                "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY},
-            }
-        )
-    told: Json = {
-        "operationId": name,
-        "summary": text,
-        "description": f"Needs a token with the scope `{scope}`.",
-        "security": [{"token": []}],
-        "parameters": parameters,
-        "responses": {
-            **{
-                status: {
-                    "description": said,
-                    **({"headers": _REPLAYED} if key and status in ("201", "202") else {}),
-                    "content": {"application/json": {"schema": _ref(schema)}},
-                }
-                for status, (said, schema) in answers.items()
-            },
-            **{
-                str(status): {
-                    "description": _ERRORS[status],
-                    "content": {"application/json": {"schema": _ref("Error")}},
-                }
-                for status in sorted(refused)
-            },
-        },
-    }
-    if form:
-        told["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": _ref(form)}},
-        }
-    return told

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from expertmail.letters import LetterRefused, RefusalKind
 from outbound.approval import digest_of
 from threads.api_token import ApiToken
-from threads.model import Organisation, Thread, ThreadKind
+from threads.model import Organisation, Thread
 from threads.store import Connection
 from threads.store.errors import RefusedRecord, StoreError, UnknownRecord
 from threads.store.people import find_organisation, organisation
@@ -74,14 +74,19 @@ def refusals() -> Iterator[None]:
         raise HTTPException(409 if conflicts else 422, error.sentence) from error
 
 
-def incident_of(conn: Connection, reference: str, token: ApiToken) -> tuple[Thread, Organisation]:
-    """The incident that a token may touch; UnknownRecord alike for one that is none, is another's, or was erased."""
-    thread = thread_by_reference(conn, reference)
-    if thread.kind is not ThreadKind.INCIDENT or not token.may_touch(thread.organisation_id):
-        raise UnknownRecord("There is no such incident.")
+def thread_for(
+    conn: Connection, reference: str, token: ApiToken, *, as_named: bool = False
+) -> tuple[Thread, Organisation]:
+    """The thread that a token may touch, or the one that goes on for it (but ``as_named``), and its customer.
+
+    UnknownRecord alike for one that is none, is another's, or was erased.
+    """
+    thread = thread_by_reference(conn, reference, as_named=as_named)
+    if not token.may_touch(thread.organisation_id):
+        raise UnknownRecord("There is no such thread.")
     customer = find_organisation(conn, organisation(conn, thread.organisation_id).name)
     if customer is None:  # erased: a shell is left of it
-        raise UnknownRecord("There is no such incident.")
+        raise UnknownRecord("There is no such thread.")
     return thread, customer
 
 

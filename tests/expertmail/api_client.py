@@ -55,14 +55,16 @@ class Portal:
 
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
-    "string": str, "integer": int, "boolean": bool, "object": dict, "array": list, "null": type(None),
+    "string": str, "integer": int, "boolean": bool, "number": (int, float), "object": dict, "array": list, "null": type(None),
 }  # fmt: skip
 
 
 def strays(value: Any, schema: Mapping[str, Any], schemas: Mapping[str, Any], place: str = "") -> list[str]:
     """Where a JSON value is not as its description says, or holds what is not described."""
-    if "$ref" in schema:
-        return strays(value, schemas[schema["$ref"].rpartition("/")[2]], schemas, place)
+    if "$ref" in schema or "oneOf" in schema:
+        named = schema.get("$ref", "").rpartition("/")[2]
+        several = [strays(value, one, schemas, place) for one in schema.get("oneOf") or [schemas[named]]]
+        return min(several, key=len)
     if "enum" in schema and value not in schema["enum"]:
         return [f"{place}: {value!r} is none of {schema['enum']}"]
     kinds = schema.get("type", [])

@@ -12,7 +12,7 @@ from expertmail.console.pages.message import Found, find
 from expertmail.console.pages.page import Page, Visit
 from expertmail.console.pages.reading import copy_for, looked_up, names_of, number_of, thread_for, written
 from expertmail.gateway import mailboxes
-from expertmail.held_release import asks_second, release_one
+from expertmail.held_release import asks_second, concerned, release_one
 from expertmail.held_time import retention_of
 from expertmail.relaying import route_of
 from threads.access import Permission
@@ -89,7 +89,7 @@ async def consent(visit: Visit) -> Response:
             raise RefusedRecord("Say whether you consent or refuse.")
         asked = open_request(conn, item.copy.id)
         if asked is not None:
-            for whose in _concerned(conn, asked.wish):
+            for whose in concerned(conn, asked.wish):
                 visit.require(Permission.APPROVE, whose)
         found = decide_request(
             conn, item.copy.id, visit.now, consents=consents, by=visit.actor, shown=number_of(shown or "0")
@@ -103,15 +103,9 @@ async def consent(visit: Visit) -> Response:
     return await _decided(visit, Permission.APPROVE, act)
 
 
-def _concerned(conn: Connection, wish: Wish) -> tuple[int, ...]:
-    """The customers on whose thread the message would stand."""
-    on = () if wish.thread_id is None else (thread_by_id(conn, wish.thread_id).organisation_id,)
-    return on if wish.organisation_id is None else (*on, wish.organisation_id)
-
-
 def _target(conn: Connection, visit: Visit, wish: Wish) -> str:
     """Where a message would be filed, in words, for who may see that."""
-    if not all(visit.signed_in.may(Permission.READ, one) for one in _concerned(conn, wish)):
+    if not all(visit.signed_in.may(Permission.READ, one) for one in concerned(conn, wish)):
         return "onto a thread of a customer that you do not see"
     if wish.thread_id is not None:
         thread = thread_by_id(conn, wish.thread_id)

@@ -73,7 +73,7 @@ async def show(visit: Visit) -> Response:
         machines=sum(one.number for one in found.counts if one.kind != "human"),
         sources=found.sources,
         sent=_sent_table(found.sent),
-        times=_times(found.seconds),
+        times=times_of(found.seconds),
         query=f"period={period}&customer={customer}",
     )
 
@@ -99,8 +99,13 @@ def find(conn: Connection, visit: Visit, period: str, customer: str) -> Found:
         number = number_of(customer)
         visit.require(Permission.READ, number)
         reach = frozenset({number})
-    days = days_until(visit.now, int(period))
-    since = visit.now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=int(period) - 1)
+    return counted(conn, visit.now, int(period), reach)
+
+
+def counted(conn: Connection, now: datetime, number: int, reach: frozenset[int] | None) -> Found:
+    """The same of so many days, of these customers (None: of all, and of what belongs to none)."""
+    days = days_until(now, number)
+    since = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=number - 1)
     return Found(
         days,
         counts_by_day(conn, since, reach),
@@ -149,7 +154,8 @@ def _sent_table(sent: Sequence[Sent]) -> list[tuple[str, list[tuple[str, str, in
     return list(kinds.items())
 
 
-def _times(seconds: Sequence[float]) -> dict[str, float] | None:
+def times_of(seconds: Sequence[float]) -> dict[str, float] | None:
+    """How many deliveries there were, and how long they took in seconds; None where there was none."""
     if not seconds:
         return None
     at = min(len(seconds) - 1, int(0.95 * len(seconds)))

@@ -1,0 +1,46 @@
+"""All operations that are described as a table; the earlier ones are routes of ``api``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from expertmail.console import (
+    api_approvals,
+    api_contacts,
+    api_customers,
+    api_held,
+    api_held_acts,
+    api_incident_acts,
+    api_incident_list,
+    api_outbox,
+    api_records,
+)
+from expertmail.console.api_operation import Json, Operation
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    *api_incident_list.OPERATIONS,
+    *api_incident_acts.OPERATIONS,
+    *api_held.OPERATIONS,
+    *api_held_acts.OPERATIONS,
+    *api_outbox.OPERATIONS,
+    *api_approvals.OPERATIONS,
+    *api_customers.OPERATIONS,
+    *api_contacts.OPERATIONS,
+    *api_records.OPERATIONS,
+)
+SCHEMAS: Final[Json] = {
+    **api_incident_list.SCHEMAS,
+    **api_held.SCHEMAS,
+    **api_outbox.SCHEMAS,
+    **api_approvals.SCHEMAS,
+    **api_customers.SCHEMAS,
+    **api_contacts.SCHEMAS,
+    **api_records.SCHEMAS,
+}
+PLACES: Final = {
+    "reference": "Such as INC-000001.",
+    "id": "The message's id.",
+    "number": "The mail's number.",
+    "contact": "The contact's number.",
+}
+"""What stands in a path, by its name there."""
