@@ -46,7 +46,7 @@ _PAGE: Final = """<!doctype html>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'">
 <meta name="referrer" content="no-referrer"><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
 <title>A message, made harmless</title>
-<style>body{{font-family:system-ui,sans-serif;margin:1rem;overflow-wrap:anywhere}}.told{{border:1px solid;padding:.5rem}}</style></head>
+<style>body{{font-family:system-ui,sans-serif;margin:1rem;overflow-wrap:anywhere}}pre{{white-space:pre-wrap}}.told{{border:1px solid;padding:.5rem}}</style></head>
 <body><p class="told">What a sender wrote, without pictures, scripts and links. It proves nothing of who wrote it.</p>
 {content}
 {links}</body></html>
