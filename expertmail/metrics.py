@@ -70,6 +70,12 @@ class Metrics:
             ("page", "outcome"),
             registry=self.registry,
         )
+        self.told = Counter(
+            "expertmail_channel_tries",
+            "Tries to tell a webhook or a Teams channel of a timeline entry, by what became of the entry.",
+            ("kind", "outcome"),
+            registry=self.registry,
+        )
         self.expired = Counter(
             "expertmail_held_expired",
             "Messages whose content was removed because their time was over, by what they were.",

@@ -8,6 +8,7 @@ then the record is closed. Nothing is kept in memory that a restart would miss.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import time
@@ -20,6 +21,7 @@ import structlog
 
 from expertmail import logs, service_manager
 from expertmail.alerting import AlertKeeper, alert_rules_of
+from expertmail.channels import teller_of
 from expertmail.console.api import ApiParts
 from expertmail.console.api_notifications import Outgoing
 from expertmail.console.app import Console, ConsoleParts
@@ -155,6 +157,10 @@ class _Service:
             rules=lambda: late_rules_of(self._generations.current.world.settings),
             clock=now,
         )
+        self._teller = teller_of(
+            lambda: self._generations.current.world, lasting.database, lasting.writer, lasting.metrics, now
+        )
+        self._telling: asyncio.Task[None] | None = None
         self._alerting: asyncio.Future[tuple[None, None, None]] | None = None
         watch_record(lasting.metrics, lasting.database)
         watch_held(lasting.metrics, lasting.database, self._retention_in_force, now)
@@ -184,6 +190,7 @@ class _Service:
         self._showing = asyncio.create_task(self._web.serve([self._start.sockets.console]))
         self._alerting = asyncio.gather(self._alerts.run(), self._reminders.run(), self._late.run())
         self._keeping = asyncio.gather(self._retention.run(), self._indexer.run())
+        self._telling = asyncio.create_task(self._teller.run())
 
     async def ended(self, stop: asyncio.Event, again: asyncio.Event) -> bool:
         """Wait for a signal; whether it is the end. A part that ends before ends everything: half a gateway helps nobody."""
@@ -231,6 +238,7 @@ class _Service:
         self._reminders.stop()
         self._late.stop()
         self._indexer.stop()
+        self._teller.stop()
         try:
             self._listener.close_to_new()
             if self._workers is not None:
@@ -242,6 +250,8 @@ class _Service:
                 await self._alerting
             if self._keeping is not None:
                 await self._keeping
+            if self._telling is not None:
+                await self._telling
         finally:
             self._web.should_exit = True
             if self._showing is not None:
@@ -264,4 +274,5 @@ class _Service:
                 lasting.database, Outgoing(generation.world, generation.judging.check, self.wake), now
             ),
             partial(generation.judging.judge.whole, records=lasting.records),
+            partial(os.kill, os.getpid(), signal.SIGHUP),  # one way to a reload, whoever asks for it
         )

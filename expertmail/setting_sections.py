@@ -517,6 +517,19 @@ class LateDeliverySettings(_Section):
     )
 
 
+class ChannelSettings(_Section):
+    """Where webhooks and Teams channels may be called."""
+
+    allowed_networks: Networks = Field(
+        default=(),
+        description='Networks that webhooks may be called in although they are not public, such as `["10.20.0.0/16"]`; there `http://` will do as well. Everything else has to be public and speak TLS, whatever name leads to it.',
+    )
+    ca_file: Path | None = Field(
+        default=None,
+        description="Certificates (PEM) of whoever vouches for receivers, in place of the system's list.",
+    )
+
+
 class LogSettings(_Section):
     """What is written about the work."""
 

@@ -30,6 +30,7 @@ from expertmail.setting_refusals import (
 )
 from expertmail.setting_sections import (
     AlertSettings,
+    ChannelSettings,
     ConsoleSettings,
     DatabaseSettings,
     DeliverySettings,
@@ -91,6 +92,7 @@ class Settings(BaseSettings):
     reminders: ReminderSettings = ReminderSettings()
     late_delivery: LateDeliverySettings = LateDeliverySettings()
     sending: SendingSettings = SendingSettings()
+    channels: ChannelSettings = ChannelSettings()
     dkim: DkimSettings = DkimSettings()
     dns: DnsSettings = DnsSettings()
     log: LogSettings = LogSettings()

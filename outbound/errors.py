@@ -9,3 +9,7 @@ class ComposeError(Exception):
 
 class SigningError(Exception):
     """A mail cannot be signed, or a key cannot be used: one sentence. Never holds key material."""
+
+
+class SealError(Exception):
+    """What is stored sealed cannot be read: one sentence. Never holds what was sealed."""

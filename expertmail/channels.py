@@ -1,0 +1,71 @@
+"""The server's part in channels: what tells webhooks and Teams channels, put together from the settings."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from ipaddress import ip_network
+from pathlib import Path
+
+from expertmail.faults import ExitCode, FaultError
+from expertmail.metrics import Metrics
+from expertmail.settings import Settings
+from expertmail.world import World
+from outbound.https_post import post
+from outbound.subscriber import Answer, SubscriberKind
+from outbound.subscriber_calls import Call, WebhookCaller
+from outbound.telling import Teller, Tried
+from threads.store.engine import Database
+from threads.store.writer import Writer
+
+
+def trust_of(ca_file: Path | None) -> ssl.SSLContext | None:
+    """Whose certificates count; None: the system's. Raises FaultError for a file that holds none."""
+    if ca_file is None:
+        return None
+    try:
+        return ssl.create_default_context(cafile=str(ca_file))
+    except (OSError, ssl.SSLError) as error:
+        raise FaultError(
+            f"channels.ca_file: {ca_file} holds no certificates that can be read.", ExitCode.CONFIG
+        ) from error
+
+
+async def call_now(settings: Settings, call: Call) -> Answer:
+    """Make one call as the settings allow."""
+    channels = settings.channels
+    return await post(
+        call.address,
+        call.body,
+        call.fields,
+        allowed=tuple(map(ip_network, channels.allowed_networks)),
+        trust=trust_of(channels.ca_file),
+    )
+
+
+def teller_of(
+    world: Callable[[], World],
+    database: Database,
+    writer: Writer,
+    metrics: Metrics,
+    clock: Callable[[], datetime],
+) -> Teller:
+    """What tells subscribers; ``world`` gives what is in force at each try."""
+
+    async def posted(call: Call) -> Answer:
+        return await call_now(world().settings, call)
+
+    return Teller(
+        database,
+        writer,
+        callers={SubscriberKind.WEBHOOK: WebhookCaller(world().console_key)},
+        post=posted,
+        clock=clock,
+        observe=partial(_counted, metrics),
+    )
+
+
+def _counted(metrics: Metrics, tried: Tried) -> None:
+    metrics.told.labels(kind=tried.kind, outcome=tried.outcome).inc()
