@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from pydantic import Field
+from starlette.exceptions import HTTPException
 
 from expertmail.console.api_forms import Line, Place, QueryForm
 from expertmail.console.api_incidents import brief
@@ -15,7 +16,6 @@ from expertmail.console.pages.incidents import CATCH_UP_SECONDS
 from threads.api_token import Scope
 from threads.model import Assignee, Disposition, Severity, State, ThreadKind
 from threads.search_query import QueryError, read_query
-from threads.store.errors import RefusedRecord
 from threads.store.search import Filters, Hit, search
 from threads.store.search_index import catch_up
 from threads.store.thread_listing import Wanted, list_page
@@ -65,18 +65,20 @@ def list_incidents(call: Call, form: ListIncidents) -> Told:
 
 
 def search_mail(call: Call, form: SearchMail) -> Told:
-    """A page of messages, the newest first. A token for some customers searches one thread of theirs at a time."""
-    if form.thread is None and call.token.organisations is not None:
-        raise RefusedRecord("Name the thread to search in: this token is for some customers only.")
+    """A page of messages, the newest first; only what is on threads of customers that are there for the token, or held for them."""
     try:
         query = read_query(form.words)
         catch_up(call.database, CATCH_UP_SECONDS)
         with call.database.reading() as conn:
             thread = None if form.thread is None else thread_for(conn, form.thread, call.token)[0].id
-            filters = Filters(thread, verdict=None if form.verdict is None else form.verdict.value)
+            filters = Filters(
+                thread,
+                verdict=None if form.verdict is None else form.verdict.value,
+                organisations=call.token.organisations,
+            )
             page = search(conn, query, filters, cursor=form.after or None)
     except QueryError as error:
-        raise RefusedRecord(str(error)) from error
+        raise HTTPException(422, str(error)) from error
     return Told({"hits": [_hit(one) for one in page.hits], "next": page.cursor})
 
 
@@ -135,11 +137,10 @@ OPERATIONS: Final = (
         "/search",
         "search-mail",
         Scope.SEARCH_MAIL,
-        "Messages with all these words, held ones and unproven ones too, the newest first. "
-        "A token for some customers names the `thread` to look in.",
+        "Messages with all these words, held ones and unproven ones too, the newest first.",
         SearchMail,
         search_mail,
         {200: ("A page of them; `places` are the words in the snippet, from and to.", "Hits")},
-        refusals=(404, 409),
+        refusals=(404,),
     ),
 )

@@ -42,6 +42,12 @@ class Desk:
         with self.place.database.writing() as conn:
             return open_incident(conn, self.place.contoso.id, "Odd rules", now()).reference
 
+    def incident_by_program(self) -> str:
+        """One that a program has opened."""
+        form = {"organisation": "Contoso", "title": "Odd rules"}
+        said = self.program().ask("POST", "/incidents", form, key=secrets.token_hex(8))
+        return str(said.json["reference"])
+
     def with_task(self) -> str:
         """One with a task."""
         reference = self.incident()
@@ -191,7 +197,7 @@ TABLE: tuple[Try, ...] = (
     ),
     Try("showNotification", "GET", lambda d: f"/notifications/{d.mail()}"),
     Try("listIncidents", "GET", fixed("/incidents"), "each"),
-    Try("searchMail", "GET", lambda d: f"/search?words=look&thread={d.place.incident.reference}"),
+    Try("searchMail", "GET", lambda d: f"/search?words=me&thread={d.place.incident.reference}"),
     Try("addNote", "POST", lambda d: f"/incidents/{d.incident()}/notes", form=body(text="N"), status=201, key=True),
     Try("recordCall", "POST", lambda d: f"/incidents/{d.incident()}/calls", form=body(text="C"), status=201, key=True),
     Try(
