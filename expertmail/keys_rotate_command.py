@@ -9,40 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Annotated
 
 import typer
 
-from expertmail.desk import AsJson, By, Config, Desk, acted, actor, now, open_desk
+from expertmail import rotation_steps as steps
+from expertmail.desk import AsJson, By, Config, Desk, actor, now, open_desk
 from expertmail.faults import ExitCode, FaultError
-from expertmail.key_sight import look
-from expertmail.signing_keys import (
-    key_file,
-    keys_folder,
-    keys_in_force,
-    lines_to_publish,
-    rotation_file,
-    selectors_with_files,
-)
+from expertmail.rotation_steps import Hand, named
+from expertmail.signing_keys import keys_in_force
 from expertmail.tables import say, show_json, show_table
-from expertmail.world import add_to_trial_zone
 from outbound.errors import SigningError
-from outbound.key_files import alone, generate_key, load_key, remove_key, write_state
-from outbound.key_rotation import (
-    KeysInForce,
-    Pair,
-    Retiring,
-    Sighting,
-    begin,
-    retired,
-    still_needed,
-    switch,
-    who_lacks,
-    written,
-)
-from outbound.sign import SigningKey
-from outbound.store.signed_with import signed_with
+from outbound.key_rotation import KeysInForce, Sighting, who_lacks
 
 commands = typer.Typer(help="Let other keys sign: publish, see, sign, retire.", invoke_without_command=True)
 
@@ -60,35 +38,26 @@ def where(context: typer.Context, config: Config = None) -> None:
         return
     with open_desk(config, make=True) as desk:
         keys = desk.world.keys
-        say(f"{_named(keys.signs)} signs.")
+        say(f"{named(keys.signs)} signs.")
         for one in keys.retiring:
-            why = _needed(desk, one) or "it may go now: expertmail keys rotate retire"
-            say(f"{_named(one.pair)} signed until {one.since:%Y-%m-%d %H:%M} UTC; {why}.")
+            why = steps.needed(desk.settings, desk.database, one, now())
+            said = why or "it may go now: expertmail keys rotate retire"
+            say(f"{named(one.pair)} signed until {one.since:%Y-%m-%d %H:%M} UTC; {said}.")
         if keys.next is None:
             say("Next step: expertmail keys rotate publish")
         else:
-            say(f"{_named(keys.next)} waits. Next steps: expertmail keys rotate see, then sign")
+            say(f"{named(keys.next)} waits. Next steps: expertmail keys rotate see, then sign")
 
 
 @commands.command()
 def publish(by: By = None, config: Config = None) -> None:
     """Make the next keys, RSA and Ed25519, and show their records. They sign nothing yet."""
-    with open_desk(config, make=True) as desk, _changing(desk) as keys:
-        begun = begin(keys, selectors_with_files(desk.settings), now())
-        if begun != keys:
-            _record(desk, "keys-made", by, begun.next, "")
-            _keep(desk, begun)
-        for selector, kind in zip(
-            begun.next.selectors if begun.next else (), ("rsa", "ed25519"), strict=False
-        ):
-            path = key_file(desk.settings, selector)
-            if path.exists():
-                continue
-            key = generate_key(path, kind=kind)
-            say(f"Made {path}.")
-            zone = add_to_trial_zone(desk.settings, key, selector)
-            if zone is not None:
-                say(f"Its record is in {zone}; a running serve reads it at its next start.")
+    with open_desk(config, make=True) as desk, _told():
+        begun, made = steps.publish(_hand(desk, by))
+        for one in made:
+            say(f"Made {one.path}.")
+            if one.zone is not None:
+                say(f"Its record is in {one.zone}; a running serve reads it at its next start.")
         _show_records(desk, begun)
         say("Then: expertmail keys rotate see")
 
@@ -121,18 +90,12 @@ def see(as_json: AsJson = False, config: Config = None) -> None:
 @commands.command()
 def sign(force: Force = None, by: By = None, config: Config = None) -> None:
     """Let the next keys sign, once everybody who can be asked has their records."""
-    with open_desk(config, make=True) as desk, _changing(desk) as keys:
-        pair = keys.next
-        if pair is not None:
-            _next_keys(desk, keys)  # not without the private keys, whatever DNS says
-        sightings = _sightings(desk, keys) if pair is not None else ()
-        switched = switch(keys, sightings, now(), forced=force or "")
-        wanting = "; ".join(f"{one.server}: {one.selector} {one.seen}" for one in who_lacks(sightings))
-        detail = "" if not force else f"forced: {force}" + (f" (without {wanting})" if wanting else "")
-        _record(desk, "keys-sign", by, pair, detail)
-        _keep(desk, switched)
-        say(f"{_named(switched.signs)} signs. {RELOAD}")
-        say(f"Keep the records of {_named(keys.signs)}: mail under way is signed with them.")
+    with open_desk(config, make=True) as desk, _told():
+        keys = keys_in_force(desk.settings)
+        sightings = () if keys.next is None else _sightings(desk, keys)
+        switched, before = steps.sign(_hand(desk, by), keys.next, sightings, forced=force or "")
+        say(f"{named(switched.signs)} signs. {RELOAD}")
+        say(f"Keep the records of {named(before)}: mail under way is signed with them.")
         say("Later: expertmail keys rotate retire")
 
 
@@ -142,61 +105,34 @@ def retire(force: Force = None, by: By = None, config: Config = None) -> None:
 
     Exit code: 0 if no earlier key is left, else 75.
     """
-    left = False
-    with open_desk(config, make=True) as desk, _changing(desk) as keys:
-        for one in keys.retiring:
-            why = _needed(desk, one)
-            if why is not None and not force:
-                say(f"{_named(one.pair)}: {why}.")
+    with open_desk(config, make=True) as desk, _told():
+        left = False
+        for one in steps.retire(_hand(desk, by), forced=force or ""):
+            if one.why is not None:
+                say(f"{named(one.pair)}: {one.why}.")
                 left = True
                 continue
-            _record(desk, "keys-retired", by, one.pair, "" if why is None else f"forced: {force}; {why}")
-            for selector in one.pair.selectors:
-                remove_key(key_file(desk.settings, selector))
-            keys = retired(keys, one.pair)  # noqa: PLW2901 -- what stands is kept after each pair
-            _keep(desk, keys)
-            _show_revocation(desk, one.pair)
-        if not keys.retiring and not left:
+            say(
+                f"{named(one.pair)} is retired. Put this in the place of its records, and take it away after some weeks:"
+            )
+            for line in steps.revocations(desk.settings, one.pair):
+                say(line)
+        if not left:
             say("No earlier key is left.")
     raise typer.Exit(ExitCode.TEMPORARY if left else 0)
 
 
 @contextmanager
-def _changing(desk: Desk) -> Iterator[KeysInForce]:
-    """What stands, while nobody else changes it; errors become faults."""
+def _told() -> Iterator[None]:
+    """Errors become faults."""
     try:
-        with alone(keys_folder(desk.settings)):
-            yield keys_in_force(desk.settings)
+        yield
     except SigningError as error:
         raise FaultError(str(error), ExitCode.TEMPORARY) from error
 
 
-def _keep(desk: Desk, keys: KeysInForce) -> None:
-    write_state(rotation_file(desk.settings), written(keys))
-
-
-def _record(desk: Desk, act: str, by: str | None, pair: Pair | None, detail: str) -> None:
-    """Into the audit trail first: a step that is cut off then stands there twice, and never not at all."""
-    if pair is not None:
-        with desk.database.writing() as conn:
-            acted(conn, act, actor(by), f"{desk.settings.sender_domain} {_named(pair)}", detail)
-
-
-def _needed(desk: Desk, one: Retiring) -> str | None:
-    with desk.database.reading() as conn:
-        used = signed_with(conn, one.pair.selectors)
-    keep = timedelta(days=desk.settings.dkim.keep_days)
-    return still_needed(one, waiting=used.waiting, last=used.last, keep=keep, now=now())
-
-
-def _next_keys(desk: Desk, keys: KeysInForce) -> dict[str, SigningKey]:
-    selectors = () if keys.next is None else keys.next.selectors
-    try:
-        return {one: load_key(key_file(desk.settings, one)) for one in selectors}
-    except SigningError as error:
-        raise FaultError(
-            f"{error} Make it again: expertmail keys rotate publish", ExitCode.NO_INPUT
-        ) from error
+def _hand(desk: Desk, by: str | None) -> Hand:
+    return Hand(desk.settings, desk.database, actor(by), now())
 
 
 def _sightings(desk: Desk, keys: KeysInForce) -> tuple[Sighting, ...]:
@@ -204,26 +140,24 @@ def _sightings(desk: Desk, keys: KeysInForce) -> tuple[Sighting, ...]:
         raise FaultError(
             "There are no next keys; make them first: expertmail keys rotate publish", ExitCode.DATA
         )
-    return asyncio.run(look(desk.settings, _next_keys(desk, keys), desk.world.zone))
+    try:
+        return asyncio.run(steps.see(desk.settings, keys, desk.world.zone))
+    except SigningError as error:
+        raise _not_there(error) from error
 
 
 def _show_records(desk: Desk, keys: KeysInForce) -> None:
+    try:
+        lines = steps.records_of_next(desk.settings, keys)
+    except SigningError as error:
+        raise _not_there(error) from error
     say("Publish these records:")
-    for line in lines_to_publish(desk.settings, _next_keys(desk, keys)).values():
+    for line in lines:
         say(line)
 
 
-def _show_revocation(desk: Desk, pair: Pair) -> None:
-    """An empty p= says that a key was given up (RFC 6376 3.6.1), where a missing record may be a fault of DNS."""
-    say(
-        f"{_named(pair)} is retired. Put this in the place of its records, and take it away after some weeks:"
-    )
-    for selector in pair.selectors:
-        say(f'{selector}._domainkey.{desk.settings.sender_domain}. 3600 IN TXT "v=DKIM1; p="')
-
-
-def _named(pair: Pair) -> str:
-    return " with ".join(pair.selectors)
+def _not_there(error: SigningError) -> FaultError:
+    return FaultError(f"{error} Make it again: expertmail keys rotate publish", ExitCode.NO_INPUT)
 
 
 def _as_json(one: Sighting) -> dict[str, object]:

@@ -45,7 +45,7 @@ _log = structlog.get_logger("expertmail")
 
 @dataclass(frozen=True, slots=True)
 class ConsoleParts:
-    """What the application works with."""
+    """What the application works with. ``reload`` has settings and keys read anew, soon after it was called."""
 
     judge: JudgeSaved
     ready: CheckReady
@@ -53,6 +53,7 @@ class ConsoleParts:
     max_bytes: int
     api: ApiParts
     judge_whole: JudgeWhole
+    reload: Callable[[], None] = lambda: None
 
 
 class Console:

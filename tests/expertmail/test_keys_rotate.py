@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from expertmail import keys_rotate_command
+from expertmail import rotation_steps
 from expertmail.key_sight import look
 from expertmail.settings import load
 from expertmail.signing_keys import keys_in_force, readable_keys
@@ -147,14 +147,14 @@ def test_a_trial_asks_its_own_zone_alone(command: Command) -> None:
 def test_making_keys_that_was_cut_off_goes_on_where_it_stood(
     rotate: Command, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    real = getattr(keys_rotate_command, step)
+    real = getattr(rotation_steps, step)
 
     def cut(*_: Any, **__: Any) -> None:
         raise SigningError("the power failed")
 
-    monkeypatch.setattr(keys_rotate_command, step, cut)
+    monkeypatch.setattr(rotation_steps, step, cut)
     assert rotate("publish").code == 75
-    monkeypatch.setattr(keys_rotate_command, step, real)
+    monkeypatch.setattr(rotation_steps, step, real)
     assert signing() == ("s1",)
     assert rotate("publish").out.count("IN TXT") == 2
     assert keys_in_force(load(Path("settings.toml"))).next == Pair("s2", "s2-ed25519")
