@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import typer
 
 from expertmail import logs
-from expertmail.console.invitations import console_url, first_link
+from expertmail.console.invitations import console_url, first_link, keep_first_link
 from expertmail.console.server import listening
 from expertmail.desk import Config, now, opened
 from expertmail.faults import ExitCode, FaultError
@@ -88,6 +89,20 @@ def _sockets(settings: Settings) -> Iterator[Sockets]:
         yield Sockets(smtp, console)
 
 
+def _announce_first_link(link: str | None, folder: Path) -> None:
+    """Show the link to whoever sits there; a journal or another log gets the name of the file that holds it."""
+    seen = sys.stdout.isatty()
+    try:
+        path = keep_first_link(folder, None if seen else link)
+    except OSError as error:
+        say(f"         The file of the first account's link cannot be written ({error.strerror}).")
+        if not seen:
+            return
+    if link is not None:
+        where = f"at\n         {link}" if seen else f"by the link in\n         {path.absolute()}"
+        say(f"         Nobody has an account yet. Make the first one, once and within a day, {where}")
+
+
 def _announce(start: Start, smtp_host: str, smtp_port: int, console_port: int) -> None:
     """What listens where, and what to do next."""
     world = start.world
@@ -98,9 +113,7 @@ def _announce(start: Start, smtp_host: str, smtp_port: int, console_port: int) -
     say(f"SMTP     {smtp_host}:{smtp_port}, {tls}, for {', '.join(settings.mail.domains)}")
     say(f"Console  http://{settings.console.host}:{console_port}/readyz, /metrics, POST /api/v1/verify")
     say(f"Pages    {console_url(settings, console_port)}")
-    link = first_link(start.database, settings, now(), console_port)
-    if link is not None:
-        say(f"         Nobody has an account yet. Make the first one, once and within a day, at\n         {link}")
+    _announce_first_link(first_link(start.database, settings, now(), console_port), settings.data_dir)
     ways = {
         "files": f"files in {world.outbox}; nobody is mailed",
         "smarthost": f"through {settings.delivery.smarthost}:{settings.delivery.smarthost_port}",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from datetime import datetime
+from pathlib import Path
+from typing import Final
 
 from expertmail.settings import Settings
 from threads.session import SECRET_BYTES, secret_text
@@ -12,7 +15,9 @@ from threads.store.accounts import any_account
 from threads.store.engine import Database
 from threads.store.sessions import add_link
 
-SET_UP = "/set-up/"
+SET_UP: Final = "/set-up/"
+FIRST_LINK_FILE: Final = "first-account-link"
+"""In the folder of the data, where nobody sits at a terminal: what a service prints is kept by a log that others read."""
 
 
 def console_url(settings: Settings, port: int | None = None) -> str:
@@ -43,3 +48,14 @@ def first_link(database: Database, settings: Settings, at: datetime, port: int) 
         if any_account(conn):
             return None
         return link_url(settings, new_link(conn, None, at, by="serve"), port)
+
+
+def keep_first_link(folder: Path, link: str | None) -> Path:
+    """Write the link to its file, for nobody else to read (mode 0600), or take the file away; OSError where that cannot be done."""
+    path = folder / FIRST_LINK_FILE
+    path.unlink(missing_ok=True)
+    if link is not None:
+        how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(path, how, 0o600), "w", encoding="ascii") as file:
+            file.write(f"{link}\n")
+    return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import unicodedata
 from functools import cache
 from typing import Final
 
@@ -14,6 +15,8 @@ SHORTEST: Final = 12
 """Characters. Length is what counts (NIST SP 800-63B 3.1.1.2 asks for 15 where there is no second factor, 8 where there is one)."""
 LONGEST: Final = 1_000
 """Characters: a sentence fits, and hashing it costs nothing."""
+LONGEST_TYPED: Final = 4 * LONGEST
+"""Characters that are looked at: a letter and its accents may come apart."""
 FEWEST_KINDS: Final = 5
 """Different characters: a password of one key held down is guessed first."""
 AT_ONE_TIME: Final = 2
@@ -34,8 +37,20 @@ _hasher: Final = PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
 _places: Final = threading.BoundedSemaphore(AT_ONE_TIME)
 
 
+def prepared(password: str) -> str:
+    """The password as it is compared: the same however a keyboard makes its letters (OpaqueString, RFC 8265 4.2).
+
+    Every kind of blank is a plain one, and letters are composed (NFC); nothing that people see as different is made the same.
+    """
+    plain = "".join(" " if unicodedata.category(one) == "Zs" else one for one in password)
+    return unicodedata.normalize("NFC", plain)
+
+
 def password_refusal(password: str, name: str) -> str | None:
     """Why that cannot be the password of the account of that name, as a sentence; None if it can."""
+    password = prepared(password)
+    if any(unicodedata.category(one) == "Cc" for one in password):  # RFC 8264 9.11
+        return "A password is one line of letters, digits, signs and blanks."
     if len(password) < SHORTEST:
         return f"A password has at least {SHORTEST} characters; a short sentence is easy to keep in mind."
     if len(password) > LONGEST:
@@ -52,14 +67,14 @@ def password_refusal(password: str, name: str) -> str | None:
 def hash_password(password: str) -> str:
     """What is stored of a password; takes some 0.1 s, so call it in a thread."""
     with _places:
-        return _hasher.hash(password)
+        return _hasher.hash(prepared(password))
 
 
 def is_password(stored: str | None, password: str) -> bool:
     """Whether it is the right one. Takes as long where there is none (``stored`` None): names cannot be told apart by that."""
     with _places:
         try:
-            _hasher.verify(stored or _nobodys(), password[:LONGEST])
+            _hasher.verify(stored or _nobodys(), prepared(password[:LONGEST_TYPED])[:LONGEST])
         except (VerificationError, InvalidHashError):
             return False
     return stored is not None

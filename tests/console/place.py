@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import formataddr
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlencode
 
+from expertmail.console.passwords import hash_password
 from expertmail.settings import load
 from expertmail.world import World, open_world
 from tests.proofs.served import Served
@@ -19,11 +21,18 @@ from threads import store
 from threads.access import Account, Grant, Role
 from threads.model import Contact, Disposition, Organisation, Thread
 from threads.session import SECRET_BYTES, Way, form_token, secret_text
-from threads.store.accounts import add_account, any_account
+from threads.store.account_secrets import set_password
+from threads.store.accounts import account_by_id, add_account, any_account
 from threads.store.read import list_copies
 from threads.store.sessions import begin_session
 
 SECONDS = 60
+
+
+@cache
+def _a_hash() -> str:
+    """Of a password that no test types; making one takes long."""
+    return hash_password("a password that nobody types")
 
 
 def now() -> datetime:
@@ -96,6 +105,8 @@ class Place:
             if not any_account(conn):
                 add_account(conn, "first.admin", "First Admin", [Grant(Role.ADMIN, None)], now(), by="test")
             account = add_account(conn, name, name.title(), grants, now(), by="test")
+            set_password(conn, account.id, _a_hash(), now())
+            account = account_by_id(conn, account.id)
             begin_session(
                 conn, secret, account, now(), way=Way.PASSWORD, client_ip="127.0.0.1", user_agent="test"
             )

@@ -35,6 +35,9 @@ KEY = b"k" * 32
         ("1234567890ab", False),
         ("Lang2026 pwd", False),
         ("Ünïcödé wörds ✓", True),
+        ("e\N{COMBINING ACUTE ACCENT}" * 6 + "abcde", False),  # eleven that people see
+        ("twelve\tchars!", False),
+        ("twelve\x00chars!", False),
     ],
 )
 def test_what_is_guessed_first_is_no_password(password: str, *, good: bool) -> None:
@@ -49,6 +52,26 @@ def test_a_hash_knows_its_password_and_nobody_has_one() -> None:
     assert not is_password(None, "nobody's")
     assert not is_password("damaged", "correct horse battery")
     assert not is_outdated(stored)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "typed", "same"),
+    [
+        # RFC 8265 4.3, examples 2 and 4, and what other keyboards make of the same letters
+        ("Correct Horse Battery Staple", "correct Horse Battery Staple", False),
+        ("π is about three!", "π is about three!", True),
+        ("foo bar and fifty", "foo\u1680bar and\u00a0fifty", True),
+        ("caf\u00e9 au lait, deux", "cafe\u0301 au lait, deux", True),
+        ("Jack of \u2666s, and more", "Jack of \u2662s, and more", False),
+        ("\ufb01fty and some more", "fifty and some more", False),  # NFC keeps the ligature, NFKC would not
+        ("\uff11\uff12\uff13 wide ones here", "123 wide ones here", False),
+        (" blanks around it ", "blanks around it", False),
+    ],
+)
+def test_a_password_is_the_same_however_it_is_typed_and_no_other(
+    chosen: str, typed: str, *, same: bool
+) -> None:
+    assert is_password(hash_password(chosen), typed) is same
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pyotp
 import pytest
 from sqlalchemy import select, update
 
-from expertmail.console.invitations import new_link
+from expertmail import serve_command
+from expertmail.console.invitations import FIRST_LINK_FILE, new_link
 from expertmail.console.one_time_codes import new_secret, sealed
 from expertmail.console.passwords import hash_password
 from tests.console.browsing import PHONE, Window
@@ -27,9 +29,11 @@ PASSWORD = "correct horse battery"
 
 
 def printed_link(place: Place) -> str:
-    found = re.search(r"http://\S+/set-up/[0-9a-f]{64}", place.served.log.read_text())
-    assert found is not None
-    return found[0]
+    said = place.served.log.read_text()
+    assert "/set-up/" not in said, "a log is read by others"
+    (path,) = re.findall(r"\S+/first-account-link", said)
+    assert Path(path).stat().st_mode & 0o777 == 0o600
+    return Path(path).read_text().strip()
 
 
 def sign_in(page, name: str, password: str) -> None:
@@ -274,6 +278,9 @@ def test_whoever_sits_at_an_open_session_does_not_try_passwords_there(place: Pla
     ]
     assert tries.count(422) <= 6
     assert tries.count(429) >= 24
+    refused = place.ask("POST", "/account/password", {**good, "old": "x"}, headers=cookie)
+    assert 0 < int(refused.headers["retry-after"]) <= 900
+    assert re.search(r"Wait [0-9]+ seconds?,", refused.text)
 
 
 @pytest.mark.parametrize(
@@ -327,3 +334,94 @@ def test_a_second_factor_in_force_is_not_replaced_without_the_password(place: Pl
     with place.database.reading() as conn:
         row = conn.execute(select(accounts).where(accounts.c.id == one.account.id)).one()
     assert row.totp_sealed == kept_sealed
+
+
+def test_a_terminal_shows_the_link_and_anything_else_names_its_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = "http://127.0.0.1:8025/set-up/" + "0" * 64
+    kept = tmp_path / FIRST_LINK_FILE
+    serve_command._announce_first_link(link, tmp_path)
+    assert link not in (said := capsys.readouterr().out)
+    assert str(kept) in said
+    assert (kept.read_text(), kept.stat().st_mode & 0o777) == (f"{link}\n", 0o600)
+    elsewhere = tmp_path / "elsewhere"
+    kept.unlink()
+    kept.symlink_to(elsewhere)
+    serve_command._announce_first_link(link, tmp_path)
+    assert not elsewhere.exists(), "nobody chooses where it is written"
+    capsys.readouterr()
+    serve_command._announce_first_link(None, tmp_path)
+    assert not kept.exists(), "there is an account by now"
+    assert capsys.readouterr().out == ""
+    serve_command._announce_first_link(link, tmp_path / "nowhere")
+    assert link not in capsys.readouterr().out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    serve_command._announce_first_link(link, tmp_path)
+    assert link in capsys.readouterr().out
+    assert not kept.exists()
+
+
+def test_no_request_names_the_page_of_a_link(place: Place, window: Callable[..., Window]) -> None:
+    place.person(Role.ADMIN)
+    with place.database.writing() as conn:
+        account = add_account(conn, "told.nobody", "", [], now(), by="test")
+        secret = new_link(conn, account.id, now(), by="test")
+    opened = window()
+    referers: list[str] = []
+    opened.context.on("request", lambda request: referers.append(request.all_headers().get("referer", "")))
+    page = opened.page
+    page.goto(f"{place.url}/set-up/{secret}")
+    for again in (PASSWORD + "x", PASSWORD):
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_label("Password again").fill(again)
+        page.get_by_role("button").click()
+    page.get_by_role("button", name="Sign out").wait_for()
+    assert len(referers) > 4
+    assert not [one for one in referers if secret in one]
+    for path in (f"/set-up/{secret}", "/sign-in/oidc/answer?code=x&state=y"):
+        answer = place.ask("GET", path)
+        assert answer.status in (403, 404, 410)
+        assert answer.headers["referrer-policy"] == "strict-origin"
+
+
+def test_a_browser_is_known_no_longer_when_the_password_is_another_one(place: Place) -> None:
+    ready(place, "was.known", Role.CUSTOMER)
+
+    def known(answer: Answer) -> str:
+        found = re.search(r"expertmail-browser=[^;]+", answer.headers["set-cookie"])
+        assert found is not None
+        return found[0]
+
+    right = {"name": "was.known", "password": PASSWORD}
+    first = place.ask("POST", "/sign-in", right)
+    new = {"password": "another long one", "again": "another long one", "old": PASSWORD}
+    form = {**new, "token": form_token(cookie_of(first)["Cookie"].partition("=")[2])}
+    changed = place.ask("POST", "/account/password", form, headers=cookie_of(first))
+    assert changed.status == 303
+    for number in range(12):
+        place.ask("POST", "/sign-in", {"name": "was.known", "password": f"guess number {number}"})
+    right["password"] = "another long one"
+    assert place.ask("POST", "/sign-in", right, headers={"Cookie": known(first)}).status == 429
+    assert place.ask("POST", "/sign-in", right, headers={"Cookie": known(changed)}).status == 303
+
+
+def test_a_failed_sign_in_names_an_account_and_nothing_that_was_typed(place: Place) -> None:
+    ready(place, "named.in.log", Role.CUSTOMER)
+    place.ask("POST", "/sign-in", {"name": " Named.in.Log", "password": "typed-as-password"})
+    place.ask("POST", "/sign-in", {"name": "typed-as-a-name", "password": PASSWORD})
+    log = place.served.log.read_text()
+    (line,) = [line for line in log.splitlines() if "named.in.log" in line]
+    assert "sign-in failed" in line
+    assert "typed-as" not in log
+
+
+def test_who_signs_in_elsewhere_is_offered_no_second_factor(place: Place) -> None:
+    one = place.person(Role.CUSTOMER, name="elsewhere")
+    with place.database.writing() as conn:
+        conn.execute(update(accounts).where(accounts.c.id == one.account.id).values(password_hash=None))
+    told = place.ask("GET", "/account", person=one).text
+    assert "/account/second-factor" not in told
+    assert "you sign in elsewhere" in told
+    for method in ("GET", "POST"):
+        assert place.ask(method, "/account/second-factor", {"code": "1"}, person=one).status == 409

@@ -137,7 +137,7 @@ def _window(conn: Connection, filters: Filters, end: int) -> Window:
     return Window(own[-1], own[0] + 1, own) if own else Window(0, 0, ())
 
 
-def _own(filters: Filters, first: int, end: int, most: int) -> Select[tuple[int]]:
+def _own(filters: Filters, first: int, end: int, most: int) -> Select[int]:
     """The numbers of a thread's messages, the newest ones, or of some of those customers."""
     query = (
         select(search_documents.c.number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -25,7 +26,7 @@ from expertmail.console.one_time_codes import (
 from expertmail.console.pages.client import address_of
 from expertmail.console.pages.page import Open, Page, Visit
 from expertmail.console.pages.role_words import roles_in_words
-from expertmail.console.pages.signing_in import forget, keep, key_of, throttle
+from expertmail.console.pages.signing_in import forget, keep, key_of, know, throttle, wait_words
 from expertmail.console.passwords import hash_password, is_password, password_refusal
 from threads.access import Account
 from threads.store import Connection
@@ -70,25 +71,28 @@ async def change_password(visit: Visit) -> Response:
 
     hashed = await visit.run(lambda: hash_password(new))
 
-    def work(conn: Connection) -> None:
+    def work(conn: Connection) -> Account:
         set_password(conn, viewer.account.id, hashed, visit.now)
         end_sessions(conn, viewer.account.id, visit.now, by=visit.actor, but=viewer.session.id)
         _acted(conn, visit, "password-set")
+        return account_by_id(conn, viewer.account.id)
 
-    await _written(visit, work)
-    return visit.go("/account", "Your password is changed, and all other sessions are ended.")
+    changed = await _written(visit, work)
+    answer = visit.go("/account", "Your password is changed, and all other sessions are ended.")
+    know(visit, answer, changed)
+    return answer
 
 
 async def show_second_factor(visit: Visit) -> Response:
     """A new secret, as a picture and as text; it counts once a code of it was typed."""
-    _refuse_a_second_one(visit.signed_in.account)
+    _refuse_to_set_up(visit.signed_in.account)
     return await _enrol(visit, new_secret())
 
 
 async def turn_on_second_factor(visit: Visit) -> Response:
     """The first code is right: from now on each sign-in asks for one."""
     account = visit.signed_in.account
-    _refuse_a_second_one(account)
+    _refuse_to_set_up(account)
     cookie = visit.request.cookies.get(_ENROL, "")
     said = read_ticket(key_of(visit), f"second-factor {account.id}", cookie, visit.now, ENROL_LASTS)
     secret = None if said is None else opened(bytes.fromhex(said["sealed"]), key_of(visit), account.id)
@@ -100,7 +104,7 @@ async def turn_on_second_factor(visit: Visit) -> Response:
     codes = new_recovery_codes()
 
     def work(conn: Connection) -> None:
-        _refuse_a_second_one(account_by_id(conn, account.id))
+        _refuse_to_set_up(account_by_id(conn, account.id))
         digests = [recovery_digest(one, account.id) for one in codes]
         set_second_factor(conn, account.id, sealed(secret, key_of(visit), account.id), digests)
         use_step(conn, account.id, step)
@@ -166,8 +170,8 @@ async def _knows_password(visit: Visit) -> bool:
     """Whoever sits down at an open session does not get to keep the account."""
     stored, typed = visit.signed_in.account.password_hash, visit.form.text("old")
     name, address, now = f"{visit.actor} (account)", address_of(visit), time.monotonic()
-    if throttle.wait(name, address, None, now) > 0:
-        raise HTTPException(429, "That was tried too often. Wait a minute, then try again.")
+    if (wait := throttle.wait(name, address, None, now)) > 0:
+        raise HTTPException(429, wait_words(wait), headers={"Retry-After": str(math.ceil(wait))})
     throttle.begun(name, address, None, now)
     known = await visit.run(lambda: is_password(stored, typed))
     if known:
@@ -222,8 +226,10 @@ def _acted(conn: Connection, visit: Visit, act: str, detail: str = "") -> None:
     record_act(conn, act, visit.now, by=account.name, subject=account.name, detail=detail)
 
 
-def _refuse_a_second_one(account: Account) -> None:
+def _refuse_to_set_up(account: Account) -> None:
     """Another secret in place of one that is in force would need no password, as turning it off does."""
+    if account.password_hash is None:  # nothing would ever ask for it, nor let its owner turn it off
+        raise HTTPException(409, "You sign in elsewhere, and what is asked for there is asked for there.")
     if account.totp_sealed is not None:
         raise HTTPException(409, "There is a second factor already. Turn it off first, then set up another.")
 

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from expertmail.console.api_work import Places, refusals
 from expertmail.console.pages.form_reading import form_of
 from expertmail.console.pages.page import Open, Page, Viewer, Visit
-from expertmail.console.pages.security import PAGE_HEADERS, Place
+from expertmail.console.pages.security import PAGE_HEADERS, SECRET_ADDRESS_HEADERS, Place
 from threads.access import Permission
 from threads.session import is_form_token, is_secret
 from threads.store.engine import Database
@@ -80,6 +80,8 @@ class Door:
             answer = await self._told(request, error)
         finally:
             self._parts().metrics.page_requests.labels(page=page.name, outcome=outcome).inc()
+        if page.secret_address:
+            answer.headers.update(SECRET_ADDRESS_HEADERS)
         return answer
 
     async def _told(self, request: Request, error: HTTPException) -> Response:

@@ -194,5 +194,5 @@ def _told(error: OidcRefused) -> HTTPException:
 
 PAGES: Final = (
     Page("GET", "/sign-in/oidc", "oidc", Open.ANYBODY, go),
-    Page("GET", _ANSWER, "oidc-answer", Open.ANYBODY, come_back),
+    Page("GET", _ANSWER, "oidc-answer", Open.ANYBODY, come_back, secret_address=True),
 )

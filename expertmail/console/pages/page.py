@@ -159,7 +159,8 @@ Work = Callable[[Visit], Awaitable[Response]]
 class Page:
     """One method of one path. ``takes`` bounds its form, in octets; ``files``: how many may come with it.
 
-    ``same_for_all``: nobody is asked who they are, since all get the same octets.
+    ``same_for_all``: nobody is asked who they are, since all get the same octets. ``secret_address``: the address holds
+    what lets somebody in, so that no request after it names it.
     """
 
     method: str
@@ -170,3 +171,4 @@ class Page:
     takes: int = MAX_FORM
     files: int = 0
     same_for_all: bool = False
+    secret_address: bool = False

@@ -33,6 +33,9 @@ PAGE_HEADERS: Final = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 
+SECRET_ADDRESS_HEADERS: Final = {"Referrer-Policy": "strict-origin"}
+"""Of a page whose address holds a secret: no Referer has it, not even one to us, which a proxy's log may keep."""
+
 MAIL_FRAME_HEADERS: Final = {
     **PAGE_HEADERS,
     # What mail brings is shown without scripts, forms, links to follow or anything from outside.

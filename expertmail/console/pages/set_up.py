@@ -102,6 +102,6 @@ async def _form(visit: Visit, whose: Account | None, *, trouble: str = "", statu
 
 
 PAGES: Final = (
-    Page("GET", "/set-up/{secret}", "set-up", Open.ANYBODY, show),
-    Page("POST", "/set-up/{secret}", "set-up-do", Open.ANYBODY, set_up),
+    Page("GET", "/set-up/{secret}", "set-up", Open.ANYBODY, show, secret_address=True),
+    Page("POST", "/set-up/{secret}", "set-up-do", Open.ANYBODY, set_up, secret_address=True),
 )

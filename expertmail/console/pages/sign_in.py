@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from datetime import timedelta
@@ -16,12 +15,21 @@ from expertmail.console.one_time_codes import opened, recovery_digest, step_of
 from expertmail.console.pages.client import address_of
 from expertmail.console.pages.page import Open, Page, Visit
 from expertmail.console.pages.security import local_path
-from expertmail.console.pages.signing_in import forget, keep, key_of, known_browser, let_in, throttle
+from expertmail.console.pages.signing_in import (
+    bound_to_password,
+    forget,
+    keep,
+    key_of,
+    known_browser,
+    let_in,
+    throttle,
+    wait_words,
+)
 from expertmail.console.passwords import hash_password, is_outdated, is_password
 from threads.access import Account
 from threads.session import Way
 from threads.store.account_secrets import set_password, use_recovery_code, use_step
-from threads.store.accounts import account_name, any_account, find_account
+from threads.store.accounts import account_by_id, account_name, any_account, find_account
 from threads.store.sessions import end_session
 from threads.ticket import read_ticket
 
@@ -48,19 +56,19 @@ async def sign_in(visit: Visit) -> Response:
     """Look at name and password; who is right goes on, or to the second step."""
     name, password = account_name(visit.form.one("name")[:MAX_TYPED]), visit.form.text("password")
     after = local_path(visit.form.one("next"))
-    trying = _Trying(visit, name)
+    trying = _Trying(visit, name, await known_browser(visit, name))
     if (wait := trying.wait()) > 0:
         return await _too_often(visit, after, wait)
     trying.begun()
-    account = await visit.run(lambda: _proved(visit, name, password))
-    if account is None:
-        trying.failed("name or password")
+    account, right = await visit.run(lambda: _proved(visit, name, password))
+    if account is None or not right:
+        trying.failed("name or password", account)
         return await _form(visit, after, trouble=_WRONG, status=401)
     trying.succeeded()
     if account.totp_sealed is None:
         return await let_in(visit, account, Way.PASSWORD, after)
     answer = visit.go("/sign-in/code")
-    said = {"name": account.name, "next": after, "bound": _bound(account)}
+    said = {"name": account.name, "next": after, "bound": bound_to_password(account)}
     keep(visit, answer, _STEP, purpose="first-step", values=said, lasts=FIRST_STEP_LASTS)
     return answer
 
@@ -77,14 +85,14 @@ async def sign_in_code(visit: Visit) -> Response:
     step = _first_step(visit)
     if step is None:
         return visit.go("/sign-in")
-    trying = _Trying(visit, f"{step['name']} (code)")
+    trying = _Trying(visit, f"{step['name']} (code)", await known_browser(visit, step["name"]))
     if (wait := trying.wait()) > 0:
-        return await _told(visit, "sign_in_code.html", _wait_words(wait), 429, wait)
+        return await _told(visit, "sign_in_code.html", wait_words(wait), 429, wait)
     trying.begun()
     code = visit.form.one("code")[:MAX_TYPED]
-    account = await visit.run(lambda: _proved_code(visit, step["name"], step["bound"], code))
-    if account is None:
-        trying.failed("second factor")
+    account, right = await visit.run(lambda: _proved_code(visit, step["name"], step["bound"], code))
+    if account is None or not right:
+        trying.failed("second factor", account)
         return await visit.page("sign_in_code.html", status=401, trouble=_WRONG_CODE)
     trying.succeeded()
     answer = await let_in(visit, account, Way.PASSWORD_TOTP, local_path(step["next"]))
@@ -111,10 +119,10 @@ async def sign_out(visit: Visit) -> Response:
 class _Trying:
     """One try: counted when it begins, so that many at one time are as many."""
 
-    def __init__(self, visit: Visit, name: str) -> None:
+    def __init__(self, visit: Visit, name: str, browser: str | None) -> None:
         self._address = address_of(visit)
         self._name = name
-        self._browser = known_browser(visit, name.removesuffix(" (code)"))
+        self._browser = browser
 
     def wait(self) -> float:
         left = throttle.wait(self._name, self._address, self._browser, time.monotonic())
@@ -128,44 +136,41 @@ class _Trying:
     def succeeded(self) -> None:
         throttle.succeeded(self._name, self._address, self._browser)
 
-    def failed(self, what: str) -> None:
-        # Not the name: people type their password there.
-        _log.warning("sign-in failed", client=self._address, wrong=what)
+    def failed(self, what: str, account: Account | None) -> None:
+        # The name only of an account that there is: people type their password there.
+        known = {} if account is None else {"account": account.name}
+        _log.warning("sign-in failed", client=self._address, wrong=what, **known)
 
 
-def _proved(visit: Visit, name: str, password: str) -> Account | None:
-    """The account whose password that is; as slow where there is none."""
+def _proved(visit: Visit, name: str, password: str) -> tuple[Account | None, bool]:
+    """The account of that name, and whether that is its password; as slow where there is none."""
     with visit.parts.api.database.reading() as conn:
         account = find_account(conn, name)
     usable = account is not None and account.disabled_at is None
     stored = account.password_hash if account is not None and usable else None
     if not is_password(stored, password) or account is None or stored is None:
-        return None
+        return account, False
     if is_outdated(stored):
         newer = hash_password(password)
         with visit.parts.api.database.writing() as conn:
             set_password(conn, account.id, newer, visit.now)
-    return account
+            account = account_by_id(conn, account.id)
+    return account, True
 
 
-def _proved_code(visit: Visit, name: str, bound: str, code: str) -> Account | None:
+def _proved_code(visit: Visit, name: str, bound: str, code: str) -> tuple[Account | None, bool]:
+    """The account, and whether the code is one of its."""
     with visit.parts.api.database.writing() as conn:
         account = find_account(conn, name)
         if account is None or account.disabled_at is not None or account.totp_sealed is None:
-            return None
-        if _bound(account) != bound:  # the password was changed meanwhile
-            return None
+            return account, False
+        if bound_to_password(account) != bound:  # it was changed meanwhile
+            return account, False
         secret = opened(account.totp_sealed, key_of(visit), account.id)
         step = None if secret is None else step_of(secret, code, visit.now)
         if step is not None:
-            return account if use_step(conn, account.id, step) else None
-        used = use_recovery_code(conn, account.id, recovery_digest(code, account.id), visit.now)
-        return account if used else None
-
-
-def _bound(account: Account) -> str:
-    """Ties the first step to the password that was right."""
-    return hashlib.sha256((account.password_hash or "").encode()).hexdigest()
+            return account, use_step(conn, account.id, step)
+        return account, use_recovery_code(conn, account.id, recovery_digest(code, account.id), visit.now)
 
 
 def _first_step(visit: Visit) -> dict[str, str] | None:
@@ -175,7 +180,7 @@ def _first_step(visit: Visit) -> dict[str, str] | None:
 
 
 async def _too_often(visit: Visit, after: str, wait: float) -> Response:
-    answer = await _form(visit, after, trouble=_wait_words(wait), status=429)
+    answer = await _form(visit, after, trouble=wait_words(wait), status=429)
     answer.headers["Retry-After"] = str(math.ceil(wait))
     return answer
 
@@ -184,11 +189,6 @@ async def _told(visit: Visit, template: str, trouble: str, status: int, wait: fl
     answer = await visit.page(template, status=status, trouble=trouble)
     answer.headers["Retry-After"] = str(math.ceil(wait))
     return answer
-
-
-def _wait_words(wait: float) -> str:
-    seconds = math.ceil(wait)
-    return f"That was tried too often. Wait {seconds} second{'' if seconds == 1 else 's'}, then try again."
 
 
 async def _form(visit: Visit, after: str, *, trouble: str = "", status: int = 200) -> Response:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import math
 import secrets
 from datetime import timedelta
 from typing import Final
@@ -14,6 +17,7 @@ from expertmail.console.pages.client import address_of
 from expertmail.console.pages.page import Visit
 from threads.access import Account
 from threads.session import LASTS, SECRET_BYTES, Way, is_secret, secret_text
+from threads.store.accounts import find_account
 from threads.store.sessions import begin_session, end_session, session_in_force
 from threads.ticket import read_ticket, write_ticket
 
@@ -34,11 +38,40 @@ def key_of(visit: Visit) -> bytes:
     return visit.parts.api.outgoing.world.console_key
 
 
-def known_browser(visit: Visit, name: str) -> str | None:
-    """The id of this browser if it has signed in to the account of that name before."""
+async def known_browser(visit: Visit, name: str) -> str | None:
+    """The id of this browser if it has signed in to the account of that name before, by the password of today."""
     cookie = visit.request.cookies.get(_KNOWN_COOKIE, "")
     said = read_ticket(key_of(visit), _KNOWN, cookie, visit.now, KNOWN_LASTS)
-    return None if said is None or said.get("name") != name else said.get("id")
+    if said is None or said.get("name") != name:
+        return None
+
+    def is_bound() -> bool:
+        with visit.parts.api.database.reading() as conn:
+            account = find_account(conn, name)
+        return account is not None and hmac.compare_digest(said.get("bound", ""), bound_to_password(account))
+
+    return said.get("id") if await visit.run(is_bound) else None
+
+
+def know(visit: Visit, answer: Response, account: Account) -> None:
+    """Have the browser keep that it has signed in to the account: until its password is another one."""
+    values = {
+        "name": account.name,
+        "id": secrets.token_hex(_ID_BYTES),
+        "bound": bound_to_password(account),
+    }
+    keep(visit, answer, _KNOWN_COOKIE, purpose=_KNOWN, values=values, lasts=KNOWN_LASTS)
+
+
+def bound_to_password(account: Account) -> str:
+    """What a ticket says of the password that was right, and what it says no more of another one."""
+    return hashlib.sha256((account.password_hash or "").encode()).hexdigest()
+
+
+def wait_words(wait: float) -> str:
+    """How long somebody has to wait, as a sentence."""
+    seconds = math.ceil(wait)
+    return f"That was tried too often. Wait {seconds} second{'' if seconds == 1 else 's'}, then try again."
 
 
 async def let_in(visit: Visit, account: Account, way: Way, path: str) -> Response:
@@ -59,10 +92,7 @@ async def let_in(visit: Visit, account: Account, way: Way, path: str) -> Respons
     _log.info("signed in", account=account.name, way=way.value, client=address)
     answer = visit.go(path)
     _set(visit, answer, visit.place.cookie, secret, LASTS)
-    known = write_ticket(
-        key_of(visit), _KNOWN, {"name": account.name, "id": secrets.token_hex(_ID_BYTES)}, visit.now
-    )
-    _set(visit, answer, _KNOWN_COOKIE, known, KNOWN_LASTS)
+    know(visit, answer, account)
     return answer
 
 
