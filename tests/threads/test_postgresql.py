@@ -51,6 +51,7 @@ from threads.match import match
 from threads.model import (
     Direction,
     Disposition,
+    EntryKind,
     Mark,
     MessageKind,
     Outcome,
@@ -66,6 +67,7 @@ from threads.store.moving import merge_threads, move_mail
 from threads.store.prepared import Prepared
 from threads.store.signatures import archive_keys, archived, remember_signatures, seen
 from threads.store.tasks import add_task, list_tasks
+from threads.store.thread import add_note, thread_locked
 from verifier.message import read_message
 from verifier.own_records import RecordsQuestion
 from verifier.parts import walk
@@ -628,3 +630,49 @@ def test_who_files_on_a_thread_and_who_merges_it_wait_for_each_other(world: Worl
     with world.database.reading() as conn:
         assert [e.copy_id for e in store.timeline_of(conn, other.id) if e.copy_id] == ["01A"]
         assert [e.copy_id for e in store.timeline_of(conn, world.incident.id) if e.copy_id] == []
+
+
+def test_entries_of_one_thread_are_numbered_in_the_order_of_their_commits(world: World) -> None:
+    made: list[int] = []
+
+    def second() -> None:
+        with world.database.writing() as conn:
+            made.append(add_note(conn, world.incident.id, "second", AT, actor="Ana"))
+
+    other = threading.Thread(target=second)
+    with world.database.writing() as conn:
+        thread_locked(conn, world.incident)  # before its first entry, where both could have taken a number
+        other.start()
+        other.join(0.3)
+        assert other.is_alive(), "it has to wait for the first one's commit"
+        first = add_note(conn, world.incident.id, "first", AT, actor="Robin")
+    other.join(30)
+    assert made[0] > first
+
+
+def test_nodes_that_file_on_several_threads_in_any_order_do_not_lock_each_other_out(
+    world: World, server: str
+) -> None:
+    with world.database.writing() as conn:
+        some = [
+            world.incident,
+            *(store.open_incident(conn, world.contoso.id, f"No. {n}", AT) for n in range(3)),
+        ]
+    nodes = [store.open_database(server) for _ in range(3)]
+    writers = [store.Writer(node) for node in nodes]
+
+    def work(conn: store.Connection, number: int) -> None:
+        for at in range(2):
+            add_note(conn, some[(number * (1, -1)[number % 2] + at) % 4].id, f"{number}", AT, actor="Ana")
+
+    async def file() -> None:
+        works = [writers[n % 3].submit(lambda conn, n=n: work(conn, n)) for n in range(90)]
+        await asyncio.gather(*works)
+
+    asyncio.run(file())
+    for writer, node in zip(writers, nodes, strict=True):
+        writer.close()
+        node.close()
+    with world.database.reading() as conn:
+        kept = [e.text for one in some for e in store.timeline_of(conn, one.id) if e.kind is EntryKind.NOTE]
+    assert sorted(kept, key=int) == [f"{n}" for n in range(90) for _ in range(2)]

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from threads.model import (
+    AskedBy,
     Assignee,
     Classification,
     Direction,
@@ -40,7 +41,8 @@ _TOUCH = Prepared(
 _OPEN = Prepared(
     insert(threads).returning(threads.c.id),
     (
-        "kind", "reference", "title", "state", "severity", "assigned_to", "organisation_id", "opened_at", "updated_at"
+        "kind", "reference", "title", "state", "severity", "assigned_to", "organisation_id", "opened_at", "updated_at",
+        "asked_by",
     ),
 )  # fmt: skip
 _NEXT_NUMBER = Prepared(
@@ -84,10 +86,16 @@ def open_inquiry(
     *,
     actor: str = "gateway",
     mark: Mark = Mark.AUTOMATION,
+    asked_by: AskedBy | None = None,
 ) -> Thread:
-    """Open a question to the experts, as a customer's new mail does; an empty title becomes "(no subject)"."""
+    """Open a question to the experts, as a customer's new mail does; an empty title becomes "(no subject)".
+
+    ``asked_by``: the channel that the customer's words came by; None where there are none yet, or nobody knows whose they are.
+    """
     title = title.strip() or "(no subject)"
-    return _open(conn, ThreadKind.INQUIRY, organisation_id, title, at, actor=actor, mark=mark)
+    return _open(
+        conn, ThreadKind.INQUIRY, organisation_id, title, at, actor=actor, mark=mark, asked_by=asked_by
+    )
 
 
 def open_service(
@@ -115,6 +123,7 @@ def _open(
     assigned_to: Assignee = Assignee.DEFENDER_EXPERTS,
     actor: str,
     mark: Mark = Mark.AUTOMATION,
+    asked_by: AskedBy | None = None,
 ) -> Thread:
     title = " ".join(storable(title, MAX_LINE).split())
     if not title:
@@ -136,11 +145,18 @@ def _open(
             "state": State.ACTIVE.value,
             "severity": None if severity is None else severity.value,
             "assigned_to": assigned_to.value,
+            "asked_by": None if asked_by is None else asked_by.value,
         },
     )
     made = int(row.id)
     thread = Thread(
-        id=made, kind=kind, state=State.ACTIVE, severity=severity, assigned_to=assigned_to, **values
+        id=made,
+        kind=kind,
+        state=State.ACTIVE,
+        severity=severity,
+        assigned_to=assigned_to,
+        asked_by=asked_by,
+        **values,
     )
     append(conn, made, at, EntryKind.STATE, actor=actor, mark=mark, text=f"Opened {reference}: {title}")
     return thread
@@ -168,7 +184,12 @@ def append(
     message_id: str | None = None,
     copy_id: str | None = None,
 ) -> int:
-    """Put an entry at the end of a thread's timeline; returns the entry's id."""
+    """Put an entry at the end of a thread's timeline; returns the entry's id.
+
+    The ids of one thread are in the order of the commits: whoever has seen one has seen all below it, or never will.
+    """
+    # First: on PostgreSQL whoever comes second waits here for the first one's commit, and only then gets a number.
+    _TOUCH.run(conn, {"touched": thread_id, "touched_at": at})
     made = _APPEND.one(
         conn,
         {
@@ -183,7 +204,6 @@ def append(
             "copy_id": copy_id,
         },
     )
-    _TOUCH.run(conn, {"touched": thread_id, "touched_at": at})
     return int(made.id)
 
 
@@ -237,6 +257,7 @@ def thread_of(row: Row[Any]) -> Thread:
         classification=None if row.classification is None else Classification(row.classification),
         about_id=row.about_id,
         emptied_at=row.emptied_at,
+        asked_by=None if row.asked_by is None else AskedBy(row.asked_by),
     )
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from threads.store.engine import Database
 from threads.store.errors import StoreUnavailable
@@ -34,6 +34,8 @@ GATHER_SECONDS = 0.003
 MAX_WAITING_WORKS = 10_000
 # What a work without a hint is taken for.
 DEFAULT_SIZE = 8 * 1024
+# PostgreSQL's word for it (its manual, appendix A): it ends one of the transactions, and the other one goes on.
+_DEADLOCK = "40P01"
 
 
 class Writer:
@@ -71,7 +73,7 @@ class Writer:
             del batch  # its bytes are not kept while nothing comes
 
     def _together(self, batch: list[Work[Any]], *, again: bool = True) -> list[Done]:
-        """One transaction. A work whose row another node has just written runs once more and then sees it."""
+        """One transaction. A work that lost a race against another node runs once more, and then finds what that one wrote."""
         begun = False
         try:
             with self._database.writing() as connection:
@@ -79,7 +81,7 @@ class Writer:
                 values = [work.run(connection) for work in batch]
         except BaseException as error:  # noqa: BLE001 -- whatever it is belongs to a waiter; the thread lives on
             if len(batch) == 1:
-                if again and isinstance(error.__cause__, IntegrityError):
+                if again and _lost_a_race(error):
                     return self._together(batch, again=False)
                 if isinstance(error, StopIteration):  # no future carries that one
                     error = RuntimeError("a work raised StopIteration")
@@ -101,3 +103,11 @@ class Writer:
                 done += [outcome] * (len(batch) - number - 1)
                 break
         return done
+
+
+def _lost_a_race(error: BaseException) -> bool:
+    """Whether another node wrote the same row first, or each waited for a thread that the other one had filed on."""
+    cause = error.__cause__
+    if isinstance(cause, IntegrityError):
+        return True
+    return isinstance(cause, DBAPIError) and getattr(cause.orig, "sqlstate", None) == _DEADLOCK
