@@ -24,6 +24,7 @@ from threads.machine_mail import MachineMail
 from threads.match import match
 from threads.model import (
     Arrival,
+    AskedBy,
     Assignee,
     Candidates,
     Disposition,
@@ -266,8 +267,11 @@ def _thread_for(conn: Connection, arrival: Arrival, decided: _Decided) -> Thread
         return thread_by_id(conn, earlier.thread_id)
     if organisation is None:
         raise UnknownRecord("There is no organisation to open a thread for.")
-    open_thread = open_service if planned.opens is ThreadKind.SERVICE else open_inquiry
-    return open_thread(conn, organisation, arrival.subject, arrival.received_at, actor=ACTOR)
+    if planned.opens is ThreadKind.SERVICE:
+        return open_service(conn, organisation, arrival.subject, arrival.received_at, actor=ACTOR)
+    return open_inquiry(
+        conn, organisation, arrival.subject, arrival.received_at, actor=ACTOR, asked_by=AskedBy.MAIL
+    )
 
 
 def _order(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from threads.model.audit import AuditRow, Broken, Chain
 from threads.model.conversation import (
     ActorKind,
+    AskedBy,
     Assignee,
     Classification,
     Contact,
@@ -53,6 +54,7 @@ from threads.model.tasks import Task, TaskSource, TaskStatus
 __all__ = [
     "ActorKind",
     "Arrival",
+    "AskedBy",
     "Assignee",
     "AuditRow",
     "Broken",

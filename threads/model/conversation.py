@@ -43,6 +43,14 @@ class ThreadKind(StrEnum):
     SERVICE = "service"
 
 
+class AskedBy(StrEnum):
+    """The channel that a question to the experts came by, and its answers go by."""
+
+    MAIL = "mail"
+    API = "api"  # a program's, such as the portal's
+    CONSOLE = "console"  # an expert wrote down what a customer asked
+
+
 class State(StrEnum):
     """Where a thread stands, in the service's own words."""
 
@@ -206,7 +214,8 @@ class Thread:
     """A conversation with one organisation; ``reference`` is what people see, such as INC-000001.
 
     ``merged_into`` is the thread that goes on for this one, never one that was merged itself. ``about_id`` is the incident
-    that an inquiry is about. ``emptied_at`` is when its content was removed, if it was.
+    that an inquiry is about. ``emptied_at`` is when its content was removed, if it was. ``asked_by`` is the channel that an
+    inquiry came by; None: of old ones, and of those that began with no customer's words.
     """
 
     id: int
@@ -223,6 +232,7 @@ class Thread:
     classification: Classification | None = None
     about_id: int | None = None
     emptied_at: datetime | None = None
+    asked_by: AskedBy | None = None
 
 
 @dataclass(frozen=True, slots=True)
