@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
@@ -13,9 +14,10 @@ from outbound.schema import deliveries, outgoing
 from outbound.store.outbox import outbox_query, read_items
 from threads.schema import contacts, threads
 from threads.store.errors import RefusedRecord
-from threads.store.values import MAX_PATH, address_key, storable
+from threads.store.values import MAX_PATH, MAX_ROW, address_key, storable
 
 PAGE: Final = 50
+_CURSOR: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def outbox_page(
     if recipient:
         query = query.where(outgoing.c.rcpt_to == address_key(storable(recipient, MAX_PATH)))
     if cursor:
-        if not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 11):  # noqa: PLR2004 -- digits of a row's number
+        if _CURSOR.fullmatch(cursor) is None or int(cursor) > MAX_ROW:
             raise RefusedRecord("This page's name is not understood; begin at the first page.")
         query = query.where(deliveries.c.outgoing_id < int(cursor))
     found = read_items(conn, query)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
+from tests.threads.both_engines import copied, made_record, record_on_server, world_of_each  # noqa: F401 -- fixtures
 from tests.threads.conftest import AT, World, arrival, filing, populate
 from tests.threads.test_postgresql import server  # noqa: F401 -- a fixture
 from threads import store
@@ -28,57 +28,6 @@ from threads.store.search_index import backlog, catch_up, index_some, see_to_gap
 
 MINUTE = timedelta(minutes=1)
 SECONDS = 60.0
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty record of the newest schema, to be copied."""
-    path = tmp_path_factory.mktemp("made") / "record.db"
-    database = store.open_database(f"sqlite:///{path}")
-    store.upgrade(database)
-    with database.engine.connect() as conn:
-        conn.commit()
-        conn.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    database.close()
-    return path
-
-
-@pytest.fixture(scope="module")
-def made_on_server(server: str) -> str:  # noqa: F811
-    """The same on PostgreSQL: the name of a database, to be copied."""
-    database = store.open_database(server)
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-        conn.exec_driver_sql("CREATE DATABASE made")
-    database.close()
-    database = store.open_database(server.replace("/postgres?", "/made?"))
-    store.upgrade(database)
-    database.close()
-    return "made"
-
-
-def copied(made: Path, folder: Path) -> store.Database:
-    return store.open_database(f"sqlite:///{shutil.copy(made, folder / 'record.db')}")
-
-
-def copied_on_server(server: str, made: str) -> store.Database:  # noqa: F811
-    database = store.open_database(server)
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-        conn.exec_driver_sql("DROP DATABASE IF EXISTS used")
-        conn.exec_driver_sql(f"CREATE DATABASE used TEMPLATE {made}")
-    database.close()
-    return store.open_database(server.replace("/postgres?", "/used?"))
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    if request.param == "sqlite":
-        database = copied(request.getfixturevalue("made"), tmp_path)
-    else:
-        database = copied_on_server(
-            request.getfixturevalue("server"), request.getfixturevalue("made_on_server")
-        )
-    yield populate(database)
-    database.close()
 
 
 @pytest.fixture

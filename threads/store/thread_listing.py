@@ -14,7 +14,7 @@ from threads.model import Assignee, Severity, State, Thread, ThreadKind
 from threads.schema import organisations, threads
 from threads.store.errors import RefusedRecord
 from threads.store.thread import thread_of
-from threads.store.values import storable
+from threads.store.values import MAX_ROW, storable
 
 PAGE: Final = 50
 """Threads on one page."""
@@ -130,7 +130,7 @@ def _cursor(last: Thread) -> str:
 
 def _place(cursor: str) -> tuple[datetime, int]:
     found = _CURSOR.fullmatch(cursor)
-    if found is None:
+    if found is None or int(found[2]) > MAX_ROW:
         raise RefusedRecord("This page's name is not understood; begin at the first page.")
     seconds, micro = divmod(int(found[1]), 1_000_000)
     try:

@@ -13,6 +13,8 @@ MAX_LINE = 998
 MAX_PATH = 512
 # A Message-ID in octets: one line of mail at most, and within what PostgreSQL can index (2,704 octets).
 MAX_ID = 998
+# The number of a row (a 32-bit integer on PostgreSQL, which refuses to compare it with a larger one).
+MAX_ROW = 2**31 - 1
 # The timeline shows this much of one message; the stored bytes have the rest.
 MAX_TEXT = 1_000_000
 
