@@ -16,7 +16,9 @@ from expertmail.world import World
 from outbound.https_post import post
 from outbound.subscriber import Answer, SubscriberKind
 from outbound.subscriber_calls import Call, WebhookCaller
+from outbound.teams_caller import TeamsCaller
 from outbound.telling import Teller, Tried
+from threads.model import Tlp
 from threads.store.engine import Database
 from threads.store.writer import Writer
 
@@ -57,10 +59,14 @@ def teller_of(
     async def posted(call: Call) -> Answer:
         return await call_now(world().settings, call)
 
+    key = world().console_key  # the same after each reload
     return Teller(
         database,
         writer,
-        callers={SubscriberKind.WEBHOOK: WebhookCaller(world().console_key)},
+        callers={
+            SubscriberKind.WEBHOOK: WebhookCaller(key),
+            SubscriberKind.TEAMS: TeamsCaller(key, lambda: Tlp(world().settings.mail.default_tlp)),
+        },
         post=posted,
         clock=clock,
         observe=partial(_counted, metrics),

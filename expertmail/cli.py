@@ -63,6 +63,7 @@ COMMANDS: dict[str, Entry] = {
         "expertmail.audit_command", "Show who did what, and check that nobody changed it.", _OPERATE
     ),
     "tokens": Entry("expertmail.tokens_command", "Let programs use the HTTP interface.", _OPERATE),
+    "teams": Entry("expertmail.teams_command", "Let Teams channels follow incidents.", _OPERATE),
     "webhooks": Entry("expertmail.webhooks_command", "Let programs hear of each timeline entry.", _OPERATE),
     "accounts": Entry("expertmail.accounts_command", "Who signs in to the console.", _OPERATE),
     "replay": Entry("expertmail.replay_command", "Judge a stored message again from its evidence.", _OPERATE),

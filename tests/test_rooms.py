@@ -30,6 +30,7 @@ SHELLS = {
     "outbound.seal",
     "outbound.smtp_replies",
     "outbound.subscriber_calls",
+    "outbound.teams_caller",
     "outbound.telling",
     "outbound.template_files",
     "outbound.worker",
