@@ -33,10 +33,12 @@ class Scope(StrEnum):
     VERIFY = "verify"  # ask for verdicts, also from another machine
     READ_INCIDENTS = "incidents:read"  # incidents, their tasks and timelines, and how far their mail got
     WRITE_INCIDENTS = "incidents:write"  # open and change incidents and tasks
+    READ_CHAT = "chat:read"  # an incident's conversation, as its chat shows it
+    WRITE_CHAT = "chat:write"  # put messages of the portal's chat on the timeline
     SEND_NOTIFICATIONS = (
         "notifications:send"  # write to customers, and let such mail go at once (break-glass)
     )
-    SEARCH_MAIL = "mail:search"  # search all mail, also what is held or unproven
+    READ_MAIL = "mail:read"  # search and read all mail, also what is held or unproven
     READ_HELD = "held:read"  # mail that waits for a decision, with what it says
     DECIDE_HELD = "held:decide"  # release and discard it
     READ_OUTBOX = "outbox:read"  # all outgoing mail, and what waits for approval or review
@@ -44,6 +46,7 @@ class Scope(StrEnum):
     DECIDE_APPROVALS = "approvals:decide"  # let go what another one has written or wants to release
     READ_CONTACTS = "contacts:read"  # customers and their contacts
     WRITE_CONTACTS = "contacts:write"  # add, change and remove contacts
+    WRITE_DOMAINS = "domains:write"  # say which domains are a customer's: whose users may speak for it
     SET_MODE = "customers:mode"  # begin and end compromised-customer mode
     READ_AUDIT = "audit:read"  # the audit trail
     READ_CODES = "codes:read"  # which mail of ours bears a code

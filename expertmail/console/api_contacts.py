@@ -19,13 +19,15 @@ from expertmail.console.api_schema import (
 )
 from expertmail.console.api_work import customer_of
 from expertmail.contact_changes import what_changed
+from outbound.store.suppression import allow_again
 from threads.api_token import Scope
-from threads.model import Contact, ContactForm, ContactKind, Organisation, Tlp
+from threads.model import Contact, ContactForm, ContactKind, Organisation, Permission, Tlp
 from threads.store import Connection
 from threads.store.audit import record_act
-from threads.store.errors import UnknownRecord
+from threads.store.errors import RefusedRecord, UnknownRecord
 from threads.store.people import (
     add_contact,
+    allow_details,
     change_contact,
     contact,
     list_contacts,
@@ -76,6 +78,7 @@ class ContactChange(StrictForm):
     phone: _Phone | None = None
     external: bool | None = None
     tlp: _TlpWord | Literal["default"] | None = None
+    details_allowed: bool | None = None
 
     @model_validator(mode="after")
     def _something(self) -> ContactChange:
@@ -132,10 +135,34 @@ def change(call: Call, form: ContactChange) -> Told:
         )
         if form.tlp is not None:
             after = set_tlp(conn, after, None if form.tlp == "default" else form.tlp)
+        if form.details_allowed is not None:
+            after = _consents(conn, call, after, allowed=form.details_allowed)
         told = what_changed(before, after)
         if told:
             _audit(conn, call, "contact-changed", after, told)
     return Told(_contact_json(after, customer))
+
+
+def _consents(conn: Connection, call: Call, before: Contact, *, allowed: bool) -> Contact:
+    """Note whether the contact agreed to get details by mail whatever the way."""
+    after = allow_details(conn, before, Permission(call.now, call.by) if allowed else None)
+    if (before.details_allowed is None) != (after.details_allowed is None):
+        word = "details-allowed" if allowed else "details-forbidden"
+        _audit(conn, call, word, after, after.name)
+    return after
+
+
+def allow(call: Call, form: Nothing) -> Told:
+    """Send to a contact's address again that got no mail; RefusedRecord where it gets it."""
+    del form
+    with call.database.writing() as conn:
+        one, customer = _contact(conn, call)
+        try:
+            allow_again(conn, one.address)
+        except UnknownRecord as error:
+            raise RefusedRecord(str(error)) from error
+        _audit(conn, call, "address-allowed", one, "")
+    return Told(_contact_json(one, customer))
 
 
 def remove(call: Call, form: Nothing) -> Told:
@@ -248,5 +275,16 @@ OPERATIONS: Final = (
         Nothing,
         remove,
         {200: ("The contact as it was.", "Contact")},
+    ),
+    Operation(
+        "POST",
+        "/contacts/{contact}/allow",
+        "allow-contact",
+        Scope.WRITE_CONTACTS,
+        "Send to a contact's address again that is on the list of those which get no mail.",
+        Nothing,
+        allow,
+        {200: ("The contact.", "Contact")},
+        refusals=(409,),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 from expertmail.console.api_forms import Place, QueryForm
@@ -11,6 +12,7 @@ from expertmail.console.api_operation import Call, Json, Nothing, Operation, Tol
 from expertmail.held_release import asks_second, concerned
 from expertmail.held_time import retention_of
 from threads.api_token import Scope
+from threads.attachments import AttachedFile
 from threads.model import DamagedCopy, Disposition, HeldItem
 from threads.retention import Retention
 from threads.store import Connection, held
@@ -82,17 +84,8 @@ def show_held(call: Call, form: Nothing) -> Told:
             "asked_for": wish,
             "second_person": waits and asks_second(settings, item),
             "text": item.text[:MAX_TEXT],
-            "reasons": _reasons(judged[-1].report if judged else None),
-            "files": [
-                {
-                    "name": one.name,
-                    "type": one.type,
-                    "size": one.size,
-                    "sha256": one.sha256,
-                    "flags": [flag.value for flag in one.flags],
-                }
-                for one in files
-            ],
+            "reasons": reasons_json(judged[-1].report if judged else None),
+            "files": files_json(files),
         }
     )
 
@@ -157,14 +150,28 @@ def asked_json(asked: HeldRequest | None) -> Json | None:
     return {"request": asked.id, "by": asked.asked_by, "at": asked.asked_at.isoformat()}
 
 
-def _reasons(report: str | None) -> list[Json]:
-    """The last judgement's reasons; none of a report that cannot be read."""
+def reasons_json(report: str | None) -> list[Json]:
+    """A judgement's reasons; none of a report that cannot be read."""
     try:
         loaded: Any = json.loads(report or "null")
     except (ValueError, RecursionError):
         return []
     reasons = loaded.get("reasons", ()) if isinstance(loaded, dict) else ()
     return [{name: one.get(name) for name in ("code", "text", "rfc", "effect")} for one in reasons]
+
+
+def files_json(files: Sequence[AttachedFile]) -> list[Json]:
+    """What is attached."""
+    return [
+        {
+            "name": one.name,
+            "type": one.type,
+            "size": one.size,
+            "sha256": one.sha256,
+            "flags": [flag.value for flag in one.flags],
+        }
+        for one in files
+    ]
 
 
 SCHEMAS: Final[Json] = HELD_SCHEMAS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
+from starlette.exceptions import HTTPException
 
 from expertmail.console.api_forms import Line, Number, StrictForm
 from expertmail.console.api_held import asked_json, item_of
@@ -47,7 +48,11 @@ class Consent(StrictForm):
 
 
 def release(call: Call, form: Release) -> Told:
-    """File it, or ask for that where a second person has to consent."""
+    """File it, or ask for that where a second person has to consent; making its author a contact needs that scope too."""
+    if form.contact is not None and Scope.WRITE_CONTACTS not in call.token.scopes:
+        raise HTTPException(
+            403, f"Making somebody a contact needs the scope {Scope.WRITE_CONTACTS.value} as well."
+        )
     world = call.outgoing.world
     with call.database.writing() as conn:
         item, whose = item_of(conn, call)
@@ -128,7 +133,8 @@ OPERATIONS: Final = (
         f"{_ON}/release",
         "release-held",
         Scope.DECIDE_HELD,
-        "File it on a thread, marked as unverified; where a second person has to consent, ask for that.",
+        "File it on a thread, marked as unverified; where a second person has to consent, ask for that. "
+        "`contact` makes its author one by that name, and needs `contacts:write` as well.",
         Release,
         release,
         {200: ("It is filed.", "HeldDecision"), 202: ("It is asked for.", "HeldDecision")},

@@ -42,6 +42,28 @@ _BRIEF: Final[Json] = {
     "asked": or_null(ref("HeldRequest")),
 }
 
+REASONS: Final[Json] = list_(
+    object_(
+        {
+            "code": TEXT_OR_NULL,
+            "text": TEXT_OR_NULL,
+            "rfc": TEXT_OR_NULL,
+            "effect": TEXT_OR_NULL,
+        }
+    )
+)
+FILES: Final[Json] = list_(
+    object_(
+        {
+            "name": TEXT,
+            "type": TEXT,
+            "size": NUMBER | {"minimum": 0},
+            "sha256": TEXT,
+            "flags": list_(TEXT),
+        }
+    )
+)
+
 HELD_SCHEMAS: Final[Json] = {
     "HeldRequest": object_({"request": NUMBER, "by": TEXT, "at": TIME}),
     "HeldMessages": object_(
@@ -59,27 +81,8 @@ HELD_SCHEMAS: Final[Json] = {
             ),
             "second_person": FLAG,
             "text": TEXT,
-            "reasons": list_(
-                object_(
-                    {
-                        "code": TEXT_OR_NULL,
-                        "text": TEXT_OR_NULL,
-                        "rfc": TEXT_OR_NULL,
-                        "effect": TEXT_OR_NULL,
-                    }
-                )
-            ),
-            "files": list_(
-                object_(
-                    {
-                        "name": TEXT,
-                        "type": TEXT,
-                        "size": NUMBER | {"minimum": 0},
-                        "sha256": TEXT,
-                        "flags": list_(TEXT),
-                    }
-                )
-            ),
+            "reasons": REASONS,
+            "files": FILES,
         }
     ),
     "HeldDecision": object_(

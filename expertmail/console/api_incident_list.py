@@ -136,7 +136,7 @@ OPERATIONS: Final = (
         "GET",
         "/search",
         "search-mail",
-        Scope.SEARCH_MAIL,
+        Scope.READ_MAIL,
         "Messages with all these words, held ones and unproven ones too, the newest first.",
         SearchMail,
         search_mail,

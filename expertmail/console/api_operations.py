@@ -12,6 +12,7 @@ from expertmail.console import (
     api_held_acts,
     api_incident_acts,
     api_incident_list,
+    api_messages,
     api_outbox,
     api_records,
 )
@@ -19,6 +20,7 @@ from expertmail.console.api_operation import Json, Operation
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *api_incident_list.OPERATIONS,
+    *api_messages.OPERATIONS,
     *api_incident_acts.OPERATIONS,
     *api_held.OPERATIONS,
     *api_held_acts.OPERATIONS,
@@ -30,6 +32,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
 )
 SCHEMAS: Final[Json] = {
     **api_incident_list.SCHEMAS,
+    **api_messages.SCHEMAS,
     **api_held.SCHEMAS,
     **api_outbox.SCHEMAS,
     **api_approvals.SCHEMAS,

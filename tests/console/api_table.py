@@ -9,16 +9,18 @@ from datetime import timedelta
 from typing import Any
 
 from outbound.mail_code import codes_in
+from outbound.store.suppression import suppress
 from tests.console.place import Place, now
 from tests.expertmail.api_client import Portal, Said
 from threads.api_token import ID_BYTES, SECRET_BYTES, Scope, token_text
-from threads.model import Disposition, Organisation
-from threads.store import add_contact, open_incident
+from threads.model import Disposition, Organisation, TaskSource
+from threads.store import add_contact, add_domain, contact, open_incident
 from threads.store.api_tokens import add_token
 from threads.store.circumstances import distrust, trust
 from threads.store.people import list_contacts, organisation
 from threads.store.read import list_copies
-from threads.store.thread import timeline_of
+from threads.store.tasks import add_task
+from threads.store.thread import thread_by_reference, timeline_of
 
 
 @dataclass
@@ -54,6 +56,14 @@ class Desk:
         path = f"/incidents/{reference}/tasks"
         said = self.program(Scope.WRITE_INCIDENTS).ask("POST", path, {"title": "T"}, key="t")
         assert said.status == 201, said.body
+        return reference
+
+    def chat(self) -> str:
+        """One with a chat."""
+        reference = self.incident()
+        with self.place.database.writing() as conn:
+            thread = thread_by_reference(conn, reference)
+            add_task(conn, thread, "Isolate it", TaskSource.MANAGED_RESPONSE, now(), by="test")
         return reference
 
     def distrusted(self) -> str:
@@ -135,6 +145,20 @@ class Desk:
             address = f"{secrets.token_hex(4)}@contoso.test"
             return add_contact(conn, self.place.contoso.id, address, "Cleo", now()).id
 
+    def suppressed(self) -> int:
+        """A new contact of Contoso whose address gets no mail."""
+        number = self.contact()
+        with self.place.database.writing() as conn:
+            suppress(conn, contact(conn, number).address, "it came back", now(), actor="test")
+        return number
+
+    def domain(self) -> str:
+        """A new domain of Contoso."""
+        domain = f"{secrets.token_hex(4)}.test"
+        with self.place.database.writing() as conn:
+            add_domain(conn, self.place.contoso.id, domain, now(), verified=False)
+        return domain
+
     def contacts(self) -> set[str]:
         """Who speaks for Contoso."""
         with self.place.database.reading() as conn:
@@ -198,6 +222,7 @@ TABLE: tuple[Try, ...] = (
     Try("showNotification", "GET", lambda d: f"/notifications/{d.mail()}"),
     Try("listIncidents", "GET", fixed("/incidents"), "each"),
     Try("searchMail", "GET", lambda d: f"/search?words=me&thread={d.place.incident.reference}"),
+    Try("showMessage", "GET", lambda d: f"/messages/{d.answer()}"),
     Try("addNote", "POST", lambda d: f"/incidents/{d.incident()}/notes", form=body(text="N"), status=201, key=True),
     Try("recordCall", "POST", lambda d: f"/incidents/{d.incident()}/calls", form=body(text="C"), status=201, key=True),
     Try(
@@ -208,6 +233,12 @@ TABLE: tuple[Try, ...] = (
         "mergeIncident", "POST", lambda d: f"/incidents/{d.incident()}/merge",
         form=lambda d, _: {"into": d.incident()},
     ),
+    Try(
+        "writeChat", "POST", lambda d: f"/incidents/{d.chat()}/chat", status=201,
+        form=lambda _, __: {"id": secrets.token_hex(8), "from": "customer", "name": "Alice", "text": "It was me."},
+    ),
+    Try("readChat", "GET", lambda d: f"/incidents/{d.chat()}/chat"),
+    Try("followChat", "GET", lambda d: f"/incidents/{d.chat()}/chat/stream?seconds=1"),
     Try("listHeld", "GET", fixed("/held"), "each"),
     Try("showHeld", "GET", lambda d: f"/held/{d.held()}"),
     Try("releaseHeld", "POST", lambda d: f"/held/{d.held()}/release", form=body(), status=202),
@@ -227,6 +258,13 @@ TABLE: tuple[Try, ...] = (
     Try(
         "setCustomerMode", "POST", lambda d: d.distrusted(), form=body(organisation="Contoso", mode="trusted", reason="clean")
     ),
+    Try("addCustomer", "POST", fixed("/customers"), "all", form=lambda _, __: {"name": f"Tailspin {secrets.token_hex(4)}"}, status=201),
+    Try(
+        "setDomain", "POST", fixed("/customers/domains"),
+        form=lambda _, __: {"organisation": "Contoso", "domain": f"{secrets.token_hex(4)}.test", "verified": True},
+    ),
+    Try("forgetDomain", "DELETE", lambda d: f"/customers/domains?organisation=Contoso&domain={d.domain()}"),
+    Try("allowContact", "POST", lambda d: f"/contacts/{d.suppressed()}/allow"),
     Try("listContacts", "GET", fixed("/contacts?organisation=Contoso")),
     Try("addContact", "POST", fixed("/contacts"), form=lambda d, _: _new(d), status=201),
     Try("changeContact", "PATCH", lambda d: f"/contacts/{d.contact()}", form=body(phone="+1 555 0100", tlp="default")),

@@ -101,7 +101,11 @@ def test_it_is_done_and_answered_as_described(desk: Desk, described: Any, one: T
     said = asked(desk, one, desk.program(scope_of(told)))
     assert said.status == one.status, said.body
     assert said.headers["cache-control"] == "no-store"
-    schema = told["responses"][str(one.status)]["content"]["application/json"]["schema"]
+    content = told["responses"][str(one.status)]["content"]
+    if "text/event-stream" in content:
+        assert said.headers["content-type"].startswith("text/event-stream")
+        return
+    schema = content["application/json"]["schema"]
     assert strays(said.json, schema, described["components"]["schemas"]) == []
 
 
@@ -469,3 +473,49 @@ def test_one_person_files_held_mail_where_the_settings_ask_no_second(
     finally:
         place.database.close()
         place.served.stop()
+
+
+def test_customers_and_their_domains_are_kept_without_telling_whose_other_domains_are(desk: Desk) -> None:
+    by = name()
+    program, mine = desk.program(name=by), desk.program(whose=(desk.place.contoso,))
+    customer, domain = f"Tailspin {name()}", f"{name()}.test"
+    assert program.ask("POST", "/customers", {"name": f"  {customer}"}).status == 201
+    assert program.ask("POST", "/customers", {"name": customer}).status == 409
+    form = {"organisation": customer, "domain": domain.upper(), "verified": True}
+    said = program.ask("POST", "/customers/domains", form)
+    assert said.json["domains"] == [{"domain": domain, "verified": True}]
+    taken = mine.ask("POST", "/customers/domains", {**form, "organisation": "Contoso"})
+    assert (taken.status, "Tailspin" in taken.json["error"]) == (409, False)
+    query = f"/customers/domains?organisation=Contoso&domain={domain}"
+    assert program.ask("DELETE", query).status == 404
+    assert [one["name"] for one in mine.ask("GET", "/customers").json["customers"]] == ["Contoso"]
+    assert acts(desk.place.database, by) == [
+        ("domain-added", domain, f"of {customer}, verified"),
+        ("customer-added", customer, ""),
+    ]
+
+
+def test_what_a_contact_agreed_to_and_that_it_gets_mail_again_is_on_the_trail(desk: Desk) -> None:
+    by, number = name(), desk.suppressed()
+    program = desk.program(name=by)
+    assert program.ask("PATCH", f"/contacts/{number}", {"details_allowed": True}).json["details_allowed"]
+    assert program.ask("POST", f"/contacts/{number}/allow").status == 200
+    assert program.ask("POST", f"/contacts/{number}/allow").status == 409
+    assert [act for act, _, _ in acts(desk.place.database, by)] == [
+        "address-allowed",
+        "contact-changed",
+        "details-allowed",
+    ]
+
+
+def test_who_decides_on_held_mail_makes_no_contacts_by_that(desk: Desk) -> None:
+    program = desk.program(Scope.DECIDE_HELD, Scope.READ_HELD)
+    said = program.ask("POST", f"/held/{desk.held()}/release", {"contact": "Eve"})
+    assert (said.status, "contacts:write" in said.json["error"]) == (403, True)
+
+
+def test_a_message_says_what_is_in_it_and_that_nobody_proved_it(desk: Desk) -> None:
+    shown = desk.program(Scope.READ_MAIL).ask("GET", f"/messages/{desk.held()}").json
+    assert (shown["text"], shown["verdict"], shown["disposition"]) == ("Let me in.", "no-claim", "held")
+    assert shown["reasons"]
+    assert desk.program().ask("GET", "/messages/none").status == 404

@@ -98,7 +98,7 @@ def forms(operation: Operation, text: str) -> Iterator[Any]:
     fit: dict[str, Any] = {
         "organisation": "Contoso", "words": "sign", "text": "A note", "mails": ["x"], "title": "Apart", "into": "INC-000001",
         "request": 1, "word": "refuse", "digest": "0" * 64, "reason": "why", "address": "a@b.test", "name": "Dan",
-        "mode": "untrusted", "code": "ABCD",
+        "mode": "untrusted", "code": "ABCD", "domain": "tailspin.test",
     }  # fmt: skip
     fields = operation.form.model_fields
     needed = {name: fit[name] for name, one in fields.items() if one.is_required()}
