@@ -253,6 +253,7 @@ class _Service:
             if self._telling is not None:
                 await self._telling
         finally:
+            self._console.stop()
             self._web.should_exit = True
             if self._showing is not None:
                 await asyncio.gather(self._showing, return_exceptions=True)

@@ -530,6 +530,16 @@ class ChannelSettings(_Section):
     )
 
 
+class ChatSettings(_Section):
+    """The chat about an incident, as the portal shows it."""
+
+    submission_channel: Line | None = Field(
+        default=None,
+        max_length=300,
+        description="Where files go that the chat does not take: a link or words, told to who attaches one. By default as `mail.submission_channel`.",
+    )
+
+
 class LogSettings(_Section):
     """What is written about the work."""
 

@@ -31,6 +31,7 @@ from expertmail.setting_refusals import (
 from expertmail.setting_sections import (
     AlertSettings,
     ChannelSettings,
+    ChatSettings,
     ConsoleSettings,
     DatabaseSettings,
     DeliverySettings,
@@ -93,6 +94,7 @@ class Settings(BaseSettings):
     late_delivery: LateDeliverySettings = LateDeliverySettings()
     sending: SendingSettings = SendingSettings()
     channels: ChannelSettings = ChannelSettings()
+    chat: ChatSettings = ChatSettings()
     dkim: DkimSettings = DkimSettings()
     dns: DnsSettings = DnsSettings()
     log: LogSettings = LogSettings()
@@ -114,6 +116,11 @@ class Settings(BaseSettings):
     def sender_domain(self) -> str:
         """The domain that our mail is from, and that signs."""
         return self.mail.sender_address.rpartition("@")[2]
+
+    @property
+    def files_go(self) -> str:
+        """Where files go that the chat does not take, in words for customers; "" where nobody has said so."""
+        return self.chat.submission_channel or self.mail.submission_channel or ""
 
 
 def fields(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:

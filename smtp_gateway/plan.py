@@ -17,11 +17,11 @@ from threads.model import (
     MessageKind,
     Standing,
     StandingKind,
-    State,
     Thread,
     ThreadKind,
     ThreadMatch,
 )
+from threads.transitions import resumes
 from verifier.message import Field, Message
 from verifier.report import Report, Verdict
 
@@ -193,9 +193,7 @@ def _resumes(arrived: Arrived, standing: Standing, thread: Thread) -> bool:
     """
     if arrived.kind is not MessageKind.HUMAN or arrived.returned:
         return False
-    if thread.state is State.RESOLVED:
-        return True
-    return standing.kind is StandingKind.CONTACT and thread.state is State.AWAITING_CUSTOMER
+    return resumes(thread.state, contact=standing.kind is StandingKind.CONTACT)
 
 
 def _not_entitled(arrived: Arrived, match: ThreadMatch, standing: Standing, candidates: Candidates) -> Plan:

@@ -25,14 +25,11 @@ from threads.match import match
 from threads.model import (
     Arrival,
     AskedBy,
-    Assignee,
     Candidates,
     Disposition,
     Filing,
-    Mark,
     Outcome,
     Standing,
-    State,
     StoredCopy,
     Thread,
     ThreadKeys,
@@ -47,7 +44,6 @@ from threads.store import (
     find_copy,
     open_inquiry,
     open_service,
-    set_state,
     store_copy,
     supersedes,
     thread_by_id,
@@ -55,6 +51,7 @@ from threads.store import (
 from threads.store.attachments import store_files
 from threads.store.errors import UnknownRecord
 from threads.store.signatures import archive_keys, remember_signatures
+from threads.store.thread import resume
 from verifier.report import Report
 
 ACTOR = "gateway"
@@ -200,15 +197,7 @@ def _carry_out(
         returned = decided.match.addressed is not None
         record_event(conn, _event(conn, machine, arrival, decided, thread, stored.id), returned=returned)
     if planned.resumes and thread is not None:
-        set_state(
-            conn,
-            thread.id,
-            State.IN_PROGRESS,
-            arrival.received_at,
-            actor=ACTOR,
-            assigned_to=Assignee.DEFENDER_EXPERTS,
-            mark=Mark.AUTOMATION,
-        )
+        resume(conn, thread.id, arrival.received_at)
     order = _order(intake, arrival, decided, thread, stored.id)
     if order is not None:
         order_automatic(conn, order, caps)

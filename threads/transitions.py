@@ -45,6 +45,14 @@ def state_refusal(before: State, after: State) -> str | None:
     return f"it is {before} and has been taken up; from there it goes to {_listed(_STATES[before])}"
 
 
+def resumes(state: State, *, contact: bool) -> bool:
+    """Whether a person of the customer's who writes there has the experts take a thread up again.
+
+    It reopens what was resolved. Only a ``contact``'s words end the wait for the customer.
+    """
+    return state is State.RESOLVED or (contact and state is State.AWAITING_CUSTOMER)
+
+
 def task_refusal(before: TaskStatus, after: TaskStatus) -> str | None:
     """The same for a task."""
     if after is before or after in _TASKS[before]:

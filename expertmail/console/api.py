@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -16,6 +17,7 @@ from starlette.routing import Route
 from expertmail.console import api_incidents as incidents
 from expertmail.console.api_access import Access
 from expertmail.console.api_body import read_form, read_query
+from expertmail.console.api_chat_routes import ChatRoutes
 from expertmail.console.api_forms import (
     IncidentChange,
     NewCustomerNotification,
@@ -55,6 +57,7 @@ class Api:
         self._access = access
         self._places = Places()
         self._notifications = Notifications(self._places)
+        self._chat = ChatRoutes(parts, access, self._places, HEADERS)
 
     def routes(self) -> list[Route]:
         """All of them; each is described in ``api_openapi``, most by the table that they are made of."""
@@ -67,14 +70,25 @@ class Api:
             self._route("POST", "/incidents/{reference}/notifications", self._send, "send-notification"),
             self._route("POST", "/notifications", self._send_to_customer, "send-customer-notification"),
             self._route("GET", "/notifications/{number}", self._sent, "show-notification"),
+            self._route("POST", "/incidents/{reference}/chat", self._chat.write, "write-chat", waits=True),
+            self._route("GET", "/incidents/{reference}/chat", self._chat.read, "read-chat", waits=True),
+            self._route(
+                "GET", "/incidents/{reference}/chat/stream", self._chat.follow, "follow-chat", waits=True
+            ),
             *(self._route(one.method, one.path, partial(self._do, one), one.name) for one in OPERATIONS),
         ]
 
-    def _route(self, method: str, path: str, reached: Reached, name: str) -> Route:
+    def stop(self) -> None:
+        """Let no request wait for news any more."""
+        self._chat.stop()
+
+    def _route(self, method: str, path: str, reached: Reached, name: str, *, waits: bool = False) -> Route:
+        """``waits``: it may take long, and takes its place among those that are at work by itself."""
+
         async def counted(request: Request) -> Response:
             requests, outcome = self._metrics().api_requests, "500"
             try:
-                async with self._places.presence():
+                async with nullcontext() if waits else self._places.presence():
                     answer = await reached(request)
                 outcome = str(answer.status_code)
             except HTTPException as error:

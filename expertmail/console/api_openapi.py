@@ -6,6 +6,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from expertmail.console.api_chat_schema import chat_paths, chat_schemas
 from expertmail.console.api_forms import (
     IncidentChange,
     NewCustomerNotification,
@@ -134,12 +135,12 @@ def api_schemas() -> Json:
     }
     for form in (*_FORMS, *(one.form for one in OPERATIONS if one.form is not Nothing)):
         made |= schema_of(form)
-    return {**made, **SCHEMAS}
+    return {**made, **SCHEMAS, **chat_schemas()}
 
 
 def api_paths() -> Json:
     """The requests."""
-    paths = _paths()
+    paths = {**_paths(), **chat_paths()}
     for one in OPERATIONS:
         paths.setdefault(f"/api/v1{one.path}", {})[one.method.lower()] = operation(
             one.id,

@@ -73,6 +73,10 @@ class Console:
         self._parts = replace(parts, judge_whole=self._in_turn(parts.judge_whole))
         self._description = document(parts.max_bytes)
 
+    def stop(self) -> None:
+        """Let no request wait for news any more, so that the server can end."""
+        self._api.stop()
+
     def _in_turn(self, judge: JudgeWhole) -> JudgeWhole:
         """Pages and programs share the places where messages are judged."""
 

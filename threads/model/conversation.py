@@ -111,6 +111,7 @@ class Mark(StrEnum):
 
     VERIFIED = "verified"  # an authenticated, aligned contact
     NOT_LISTED = "not listed"  # authenticated, from a verified domain of that organisation, but no contact
+    PORTAL = "portal"  # a customer's words in the portal's chat: the portal has signed their author in
     UNVERIFIED = "unverified"  # released by an expert; a release proves nothing
     REPORTED = "reported"  # a customer's words in a chat or a call, written down by an expert
     EXPERT = "expert"
@@ -193,7 +194,7 @@ class Contact:
     """A person or a team mailbox; ``address`` as it was entered. ``external``: outside the organisation, such as an MSSP's.
 
     ``tlp`` says how far details may go to it by mail; None: as the settings say. ``details_allowed``: it agreed to get them
-    whatever the way, since when and on whose word.
+    whatever the way, since when and on whose word. ``reads_chat``: it reads the portal's chat, and gets no mail of what is said there.
     """
 
     id: int
@@ -207,6 +208,7 @@ class Contact:
     external: bool = False
     tlp: Tlp | None = None
     details_allowed: Permission | None = None
+    reads_chat: bool = False
 
 
 @dataclass(frozen=True, slots=True)

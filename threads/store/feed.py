@@ -7,11 +7,12 @@ that was seen misses none.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from threads.model import EntryKind, Mark
 from threads.schema import carried_mails, chat_messages, timeline
@@ -85,3 +86,21 @@ def _shared(row: Row[Any]) -> SharedEntry:
         row.external_id,
         row.entry_id,
     )
+
+
+def latest_of(conn: Connection, thread_ids: Collection[int]) -> dict[int, int]:
+    """The number of each thread's last entry, of whatever kind; a thread without one is not there."""
+    query = (
+        select(timeline.c.thread_id, func.max(timeline.c.id).label("last"))
+        .where(timeline.c.thread_id.in_(sorted(thread_ids)))
+        .group_by(timeline.c.thread_id)
+    )
+    return {row.thread_id: row.last for row in conn.execute(query)}
+
+
+def copies_among(conn: Connection, message_ids: Collection[str]) -> dict[str, int]:
+    """Which of these mails of ours (Message-IDs without angle brackets) carry what an entry says: the entries' numbers."""
+    if not message_ids:
+        return {}
+    query = select(carried_mails).where(carried_mails.c.message_id.in_(sorted(message_ids)))
+    return {row.message_id: row.entry_id for row in conn.execute(query)}

@@ -176,6 +176,7 @@ def add_contact(
     form: ContactForm = ContactForm.PERSON,
     external: bool | None = None,
     tlp: Tlp | None = None,
+    reads_chat: bool = False,
 ) -> Contact:
     """Record a person or team mailbox that speaks for an organisation; the address may be outside its domains.
 
@@ -210,6 +211,7 @@ def add_contact(
         "form": form.value,
         "external": external,
         "tlp": None if tlp is None else tlp.value,
+        "reads_chat": reads_chat,
     }
     if there is None:
         made = conn.execute(
@@ -244,6 +246,7 @@ def change_contact(
     phone: str | None = None,
     form: ContactForm | None = None,
     external: bool | None = None,
+    reads_chat: bool | None = None,
 ) -> Contact:
     """Change what is recorded of a contact; None leaves a thing as it is, an empty phone takes it away.
 
@@ -265,6 +268,7 @@ def change_contact(
         "language": None if language is None else _language(language),
         "form": None if form is None else form.value,
         "external": external,
+        "reads_chat": reads_chat,
     }
     values: dict[str, Any] = {column: value for column, value in wanted.items() if value is not None}
     if phone is not None:
@@ -314,6 +318,7 @@ def contact_of(row: Row[Any]) -> Contact:
         row.external,
         None if row.tlp is None else Tlp(row.tlp),
         _permission(row.details_allowed_at, row.details_allowed_by),
+        row.reads_chat,
     )
 
 

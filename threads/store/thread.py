@@ -240,6 +240,19 @@ def set_state(
     return thread_by_id(conn, thread_id)
 
 
+def resume(conn: Connection, thread_id: int, at: datetime) -> Thread:
+    """Let the experts take a thread up again, for its customer wrote (``threads.transitions.resumes``)."""
+    return set_state(
+        conn,
+        thread_id,
+        State.IN_PROGRESS,
+        at,
+        actor="gateway",
+        assigned_to=Assignee.DEFENDER_EXPERTS,
+        mark=Mark.AUTOMATION,
+    )
+
+
 def thread_of(row: Row[Any]) -> Thread:
     """A row of the threads table as a value."""
     return Thread(
