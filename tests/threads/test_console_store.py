@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import json
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,7 +18,9 @@ from threads.model import (
     Assignee,
     DamagedCopy,
     Disposition,
+    EntryKind,
     HeldItem,
+    Mark,
     MessageKind,
     Severity,
     StandingKind,
@@ -35,12 +38,16 @@ from threads.store.account_secrets import (
     use_recovery_code,
     use_step,
 )
+from threads.store.answer_times import AnswerTimes, answer_times
 from threads.store.errors import RefusedRecord, UnknownRecord
 from threads.store.expiry import due, expire
 from threads.store.held_pages import held_page
 from threads.store.held_requests import Wish, ask_release, decide_request, open_request, requests_for
+from threads.store.imitation_counts import TrickCount, tricks_by_day
 from threads.store.report_counts import DayCount, Source, counts_by_day, forged_from
+from threads.store.thread import append
 from threads.store.thread_listing import Wanted, list_page
+from verifier.report import ClaimedBy
 
 HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
 ADMIN = Grant(Role.ADMIN, None)
@@ -331,3 +338,73 @@ def test_mail_is_counted_by_its_day_in_utc(world: World) -> None:
             Source("192.0.2.1", "", 1),
         )
         assert forged_from(conn, AT, {world.contoso.id}) == (Source("192.0.2.1", "boss@contoso.test", 2),)
+
+
+def judged(world: World, copy_id: str, *tricks: str, thread: bool = True, **more: Any) -> None:
+    claims = [
+        {"identity": "Experts", "by": one, "detail": 'says "by":"hidden-address" itself'} for one in tricks
+    ]
+    hold(
+        world, copy_id, thread=world.incident.id if thread else None, verdict="forged",
+        report=json.dumps({"verdict": "forged", "claims": claims}, separators=(",", ":")), **more,
+    )  # fmt: skip
+
+
+def test_imitations_are_counted_by_their_tricks_even_when_they_are_over(world: World) -> None:
+    judged(world, "A", "display-name", "lookalike-domain")
+    judged(world, "B", "display-name", received_at=AT + DAY)
+    judged(world, "C", "author-domain", thread=False, disposition=Disposition.TRIAGE, received_at=AT + DAY)
+    judged(world, "OLD", "display-name", received_at=AT - DAY)
+    hold(world, "GENUINE", thread=None, verdict="genuine", report='{"claims":[{"by":"author-domain"}]}')
+    today, later = "2026-11-25", "2026-11-26"
+    wanted = (
+        TrickCount(today, ClaimedBy.DISPLAY_NAME, 1),
+        TrickCount(today, ClaimedBy.LOOKALIKE_DOMAIN, 1),
+        TrickCount(later, ClaimedBy.AUTHOR_DOMAIN, 1),
+        TrickCount(later, ClaimedBy.DISPLAY_NAME, 1),
+    )
+    with world.database.reading() as conn:
+        assert tricks_by_day(conn, AT, None) == wanted
+        assert tricks_by_day(conn, AT, {world.contoso.id}) == (*wanted[:2], wanted[3])
+        assert tricks_by_day(conn, AT, ()) == ()
+        before = counts_by_day(conn, AT, None), forged_from(conn, AT, None)
+    with world.database.writing() as conn:
+        expire(conn, due(conn, AT + MINUTE), AT + MINUTE, AT + 2 * DAY, by="test")
+    with world.database.reading() as conn:
+        assert tricks_by_day(conn, AT, None) == wanted
+        assert (counts_by_day(conn, AT, None), forged_from(conn, AT, None)) == before
+
+
+def said(world: World, thread_id: int, kind: EntryKind, mark: Mark, at: datetime) -> None:
+    with world.database.writing() as conn:
+        append(conn, thread_id, at, kind, actor="x", mark=mark, text="x")
+
+
+def test_how_long_customers_wait_for_a_person_is_told_by_customer(world: World) -> None:
+    with world.database.writing() as conn:
+        fabrikam = store.add_organisation(conn, "Fabrikam", AT)
+        some = [store.open_incident(conn, fabrikam.id, f"{n}", AT) for n in range(4)]
+        old = store.open_incident(conn, world.contoso.id, "old", AT - 9 * DAY)
+    for thread, marks in zip(some[:2], (Mark.VERIFIED, Mark.NOT_LISTED), strict=True):
+        said(world, thread.id, EntryKind.MAIL_OUT, Mark.EXPERT, AT)  # our question is no answer
+        said(world, thread.id, EntryKind.MAIL_IN, marks, AT + HOUR)
+        said(world, thread.id, EntryKind.MAIL_OUT, Mark.AUTOMATION, AT + HOUR)
+        said(world, thread.id, EntryKind.NOTE, Mark.EXPERT, AT + HOUR)
+    said(world, some[0].id, EntryKind.MAIL_OUT, Mark.EXPERT, AT + 3 * HOUR)
+    said(world, some[0].id, EntryKind.MAIL_OUT, Mark.EXPERT, AT + 9 * HOUR)
+    said(world, some[1].id, EntryKind.CALL, Mark.REPORTED, AT + 2 * HOUR)
+    said(world, some[2].id, EntryKind.CHAT, Mark.REPORTED, AT)
+    said(world, old.id, EntryKind.MAIL_IN, Mark.VERIFIED, AT - 8 * DAY)
+    said(world, old.id, EntryKind.MAIL_OUT, Mark.EXPERT, AT + HOUR)
+    hold(world, "WAITED", thread=None, received_at=AT + MINUTE)
+    with world.database.writing() as conn:
+        store.release(conn, "WAITED", AT + DAY, by="Ana", thread_id=world.incident.id)
+    said(world, world.incident.id, EntryKind.CHAT, Mark.EXPERT, AT + DAY + MINUTE)
+    with world.database.reading() as conn:
+        found = answer_times(conn, AT, None)
+        assert answer_times(conn, AT, {fabrikam.id}) == found[1:]
+        assert answer_times(conn, AT, ()) == ()
+    assert found == (
+        AnswerTimes(world.contoso.id, (DAY.total_seconds(),), 0),
+        AnswerTimes(fabrikam.id, (3_600.0, 7_200.0), 1),
+    )

@@ -1,16 +1,31 @@
-"""How much mail came in and how it was judged, by day: for periods that are short enough to be counted at once."""
+"""How much mail came in and how it was judged, by day: for periods that are short enough to be counted at once.
+
+Mail whose time is over is counted by its traces: a report of ninety days does not lose what waited for thirty.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, String, func, select, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    Table,
+    and_,
+    func,
+    select,
+    type_coerce,
+    union_all,
+)
 
 from threads.model import Disposition
-from threads.schema import messages, threads
+from threads.schema import expired_messages, messages, threads
 
 MAX_SOURCES: Final = 10
 """Senders of forged mail that are named, the busiest ones."""
@@ -48,41 +63,53 @@ def counts_by_day(
     conn: Connection, since: datetime, organisations: Collection[int] | None
 ) -> tuple[DayCount, ...]:
     """Messages since a moment; ``organisations``: only those on, or held for, their threads. Asked down the index by disposition."""
-    found: list[DayCount] = []
-    day = day_of(conn, messages.c.received_at).label("day")
+    found: Counter[tuple[str, str, str, str]] = Counter()
     for disposition in Disposition:
-        query = (
-            select(day, messages.c.verdict, messages.c.kind, func.count().label("number"))
-            .where(messages.c.disposition == disposition.value, messages.c.received_at >= since)
-            .group_by(day, messages.c.verdict, messages.c.kind)
-        )
-        rows = conn.execute(_scoped(query, organisations))
-        found += [DayCount(row.day, row.verdict, disposition.value, row.kind, row.number) for row in rows]
-    return tuple(sorted(found, key=lambda one: (one.day, one.verdict, one.disposition, one.kind)))
+        for table in (messages, expired_messages):
+            day = day_of(conn, table.c.received_at).label("day")
+            query = (
+                select(day, table.c.verdict, table.c.kind, func.count().label("number"))
+                .where(table.c.disposition == disposition.value, came_since(table, since))
+                .group_by(day, table.c.verdict, table.c.kind)
+            )
+            for row in conn.execute(scoped(query, table, organisations)):
+                found[row.day, row.verdict, disposition.value, row.kind] += row.number
+    return tuple(DayCount(*what, number) for what, number in sorted(found.items()))
 
 
 def forged_from(
     conn: Connection, since: datetime, organisations: Collection[int] | None
 ) -> tuple[Source, ...]:
     """The busiest senders of forged mail."""
-    counted = func.count().label("number")
-    query = (
-        select(messages.c.client_ip, messages.c.author, counted)
-        .where(
-            messages.c.disposition.in_([one.value for one in Disposition]),
-            messages.c.received_at >= since,
-            messages.c.verdict == FORGED,
+    parts = []
+    for table in (messages, expired_messages):
+        query = select(table.c.client_ip, table.c.author).where(
+            table.c.disposition.in_([one.value for one in Disposition]),
+            came_since(table, since),
+            table.c.verdict == FORGED,
         )
-        .group_by(messages.c.client_ip, messages.c.author)
-        .order_by(counted.desc(), messages.c.client_ip)
+        parts.append(scoped(query, table, organisations))
+    both = union_all(*parts).subquery()
+    counted = func.count().label("number")
+    rows = conn.execute(
+        select(both.c.client_ip, both.c.author, counted)
+        .group_by(both.c.client_ip, both.c.author)
+        .order_by(counted.desc(), both.c.client_ip)
         .limit(MAX_SOURCES)
     )
-    rows = conn.execute(_scoped(query, organisations))
     return tuple(Source(row.client_ip, row.author or "", row.number) for row in rows)
 
 
-def _scoped(query: Any, organisations: Collection[int] | None) -> Any:
+def came_since(table: Table, since: datetime) -> ColumnElement[bool]:
+    """Of ``messages`` or ``expired_messages``: those received since a moment."""
+    came = table.c.received_at >= since
+    # Nothing was over before it came, and that is what the traces have an index on.
+    return and_(came, table.c.expired_at >= since) if "expired_at" in table.c else came
+
+
+def scoped(query: Select[Any], table: Table, organisations: Collection[int] | None) -> Select[Any]:
+    """Only what is on, or held for, threads of these customers; None: all of it."""
     if organisations is None:
         return query
     theirs = select(threads.c.id).where(threads.c.organisation_id.in_(sorted(organisations)))
-    return query.where(messages.c.thread_id.in_(theirs))
+    return query.where(table.c.thread_id.in_(theirs))
