@@ -69,7 +69,7 @@ def stacked_bars(title: str, days: Sequence[str], series: Sequence[Series]) -> M
             )
         if at % every == 0:
             parts.append(
-                Markup('<text class="axis" x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
+                Markup('<text class="axis day" x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
                     _LEFT + (at + 0.5) * step, HEIGHT - 8, day[5:]
                 )
             )
