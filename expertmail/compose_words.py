@@ -118,6 +118,10 @@ def _typed(variable: Variable, text: str) -> Value:
             return next((one for one in variable.options if one.lower() == text.strip().lower()), text)
         case VariableType.FINDINGS:
             raise ComposeError(f"{variable.name!r} is what our verifier found, and nobody writes it.")
+        case VariableType.FIGURES:
+            raise ComposeError(
+                f"{variable.name!r} is what is counted, and nobody writes it: expertmail review send."
+            )
         case _:
             return text
 

@@ -18,7 +18,7 @@ from outbound.mail_code import MailCode
 Scalar = str | int | bool
 """A fact that automatic mail may state. Text is rendered defanged and never comes from the mail itself."""
 
-Value = str | int | bool | datetime | tuple[str, ...] | tuple["Finding", ...]
+Value = str | int | bool | datetime | tuple[str, ...] | tuple["Finding", ...] | tuple["FigureTable", ...]
 """A template variable as a caller gives it."""
 
 
@@ -34,6 +34,30 @@ class Finding:
     identity: str = ""
     author_domain: str = ""
     reasons: tuple[str, ...] = ()
+
+
+class Unit(StrEnum):
+    """What a figure counts in."""
+
+    COUNT = "count"
+    SECONDS = "seconds"
+
+
+@dataclass(frozen=True, slots=True)
+class FigureRow:
+    """A row: its name, for which a template has the words, and a figure for each column; None: there is nothing to tell."""
+
+    name: str
+    cells: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FigureTable:
+    """Figures of ours: names, for which a template has the words, and numbers. Nothing in it was written by anybody."""
+
+    name: str
+    columns: tuple[tuple[str, Unit], ...]
+    rows: tuple[FigureRow, ...]
 
 
 class MailKind(StrEnum):

@@ -18,6 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
 from outbound.errors import ComposeError
+from outbound.figure_text import figure, table_text
 from outbound.line_fill import fill
 from outbound.links import defanged
 from outbound.model import MailKind, Value
@@ -134,7 +135,14 @@ def _environment(files: Mapping[str, str]) -> ImmutableSandboxedEnvironment:
         keep_trailing_newline=False,
         auto_reload=False,
     )
-    environment.filters.update(wrapped=wrapped, numbered=numbered, paragraphs=paragraphs, defanged=defanged)
+    environment.filters.update(
+        wrapped=wrapped,
+        numbered=numbered,
+        paragraphs=paragraphs,
+        defanged=defanged,
+        figure=figure,
+        table_text=table_text,
+    )
     return environment
 
 

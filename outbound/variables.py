@@ -12,7 +12,7 @@ from typing import Any, Final
 from outbound.errors import ComposeError
 from outbound.header import holds_control, is_control
 from outbound.links import hosts_in, is_address, without_links
-from outbound.model import Finding, Value
+from outbound.model import FigureTable, Finding, Value
 
 MAX_COUNT: Final = 1_000_000
 """The largest number that a mail states."""
@@ -29,6 +29,7 @@ class VariableType(StrEnum):
     LINK = "link"  # an https address at a configured host
     MOMENT = "moment"  # an aware date and time; shown in UTC
     FINDINGS = "findings"
+    FIGURES = "figures"  # tables of numbers
 
 
 class Source(StrEnum):
@@ -58,7 +59,7 @@ class Variable:
 
 _FIELDS: Final = frozenset({"type", "max", "count", "clean", "optional", "source", "options"})
 _EMPTY: Final[Mapping[VariableType, Value]] = MappingProxyType(
-    {VariableType.LINES: (), VariableType.COUNT: 0, VariableType.FINDINGS: ()}
+    {VariableType.LINES: (), VariableType.COUNT: 0, VariableType.FINDINGS: (), VariableType.FIGURES: ()}
 )
 
 
@@ -128,8 +129,8 @@ def _checked(variable: Variable, value: Value, hosts: frozenset[str]) -> Value:
     match variable.type:
         case VariableType.COUNT:
             return _count(variable, value)
-        case VariableType.FINDINGS:
-            return _findings(variable, value)
+        case VariableType.FINDINGS | VariableType.FIGURES:
+            return _ours(variable, value)
         case VariableType.LINES:
             return _lines(variable, value, hosts)
         case VariableType.LINE:
@@ -163,9 +164,15 @@ def _count(variable: Variable, value: Value) -> int:
     return value
 
 
-def _findings(variable: Variable, value: Value) -> Value:
-    if not isinstance(value, tuple) or not all(isinstance(item, Finding) for item in value):
-        raise ComposeError(f"{variable.name!r} has to be a list of findings.")
+def _ours(variable: Variable, value: Value) -> Value:
+    """What nobody writes."""
+    kind, said = (
+        (Finding, "a list of findings")
+        if variable.type is VariableType.FINDINGS
+        else (FigureTable, "tables of figures")
+    )
+    if not isinstance(value, tuple) or not all(isinstance(item, kind) for item in value):
+        raise ComposeError(f"{variable.name!r} has to be {said}.")
     return value
 
 

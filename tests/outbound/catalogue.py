@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 from outbound.compose import Office
@@ -12,6 +12,9 @@ from outbound.disclosure import Disclosure
 from outbound.mail_code import MailCode
 from outbound.model import Draft, Finding, MailKind, Recipient, Rendered, Stamp, Value
 from outbound.render import render
+from outbound.review_period import period_named
+from outbound.service_review import ForgedCounts, Incident, MailCounts, review_of
+from threads.model import Severity
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 PORTAL = "portal.experts.test"
@@ -66,6 +69,25 @@ _FINDINGS = (
     Finding("genuine", "operated", "experts.test", ("dkim-aligned",)),
     Finding("unproven", "operated", "experts.test", ("body-changed",)),
 )
+
+FIGURES = review_of(
+    "Contoso",
+    period_named("2026-10"),
+    [
+        Incident(
+            severity, NOW - timedelta(days=60 - day), NOW - timedelta(days=60 - day, minutes=-7 * day), moves
+        )
+        for day, severity, moves in (
+            (5, Severity.HIGH, ((NOW - timedelta(days=40), True),)),
+            (20, Severity.HIGH, ((NOW - timedelta(days=38, hours=5), True),)),
+            (22, Severity.MEDIUM, ()),
+            (30, Severity.LOW, ((NOW - timedelta(days=29, hours=21), True),)),
+        )
+    ],
+    [],
+    MailCounts((0.4, 2.0, 3_700.0), deferred=1, returned=1),
+    ForgedCounts(2, 1, 1204),
+).tables
 
 # Each form of each kind, in English and in Japanese.
 FORMS: dict[str, tuple[MailKind, dict[str, Value], dict[str, Value]]] = {
@@ -134,6 +156,11 @@ FORMS: dict[str, tuple[MailKind, dict[str, Value], dict[str, Value]]] = {
         MailKind.SERVICE_REVIEW,
         {"title": "Fourth quarter", "occasion": "operations", "when": "2026-12-03 09:00 UTC", "text": "Our review of the fourth quarter is due.\n\nPlease tell us what you would like to speak about.", "manager": "Kim Park"},
         {"title": "第 4 四半期", "occasion": "operations", "when": "2026-12-03 18:00 (日本時間)", "text": "第 4 四半期の運用レビューの時期になりました。\n\nお話しになりたい内容があればお知らせください。", "manager": "佐藤"},
+    ),
+    "service-review.figures": (
+        MailKind.SERVICE_REVIEW,
+        {"title": "2026-10", "occasion": "operations", "first_day": "2026-10-01", "last_day": "2026-10-31", "figures": FIGURES, "manager": "Kim Park"},
+        {"title": "2026-10", "occasion": "operations", "first_day": "2026-10-01", "last_day": "2026-10-31", "figures": FIGURES, "text": "10 月のレビューをお送りします。", "manager": "佐藤"},
     ),
     "portal-notice": (MailKind.PORTAL_NOTICE, {}, {}),
     "acknowledgement": (MailKind.ACKNOWLEDGEMENT, {}, {}),

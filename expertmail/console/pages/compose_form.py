@@ -18,6 +18,7 @@ BLANK_ITEMS: Final = 2
 """Empty places that a list has more than it holds."""
 _SIGNATURES: Final = frozenset({"expert", "manager"})
 _KNOWN: Final = frozenset({"organisation", "severity"})  # the record says them
+_NOBODYS: Final = frozenset({VariableType.FINDINGS, VariableType.FIGURES})  # found and counted, not written
 _PREFIX: Final = "w."
 
 
@@ -36,11 +37,7 @@ class Asked:
 
 def fields(kind: Declaration, form: Form, facts: Mapping[str, Value], writer: str) -> tuple[Asked, ...]:
     """The fields of a kind of mail, with what was typed, else with what the record knows."""
-    return tuple(
-        _field(one, kind, form, facts, writer)
-        for one in kind.variables
-        if one.type is not VariableType.FINDINGS
-    )
+    return tuple(_field(one, kind, form, facts, writer) for one in kind.variables if one.type not in _NOBODYS)
 
 
 def _field(one: Variable, kind: Declaration, form: Form, facts: Mapping[str, Value], writer: str) -> Asked:
@@ -59,7 +56,8 @@ def _field(one: Variable, kind: Declaration, form: Form, facts: Mapping[str, Val
         values = (*values, *[""] * min(BLANK_ITEMS, max(0, one.count - len(values))))
     else:
         values = values[:1] or ("",)
-    required = not one.optional and one.name not in kind.one_of and one.name not in _KNOWN
+    alone = one.name in kind.one_of and len(_choices(kind)) == 1
+    required = (alone or (not one.optional and one.name not in kind.one_of)) and one.name not in _KNOWN
     return Asked(name, _label(one.name), one.type.value, _hint(one, kind), required, values, one.options)
 
 
@@ -68,10 +66,15 @@ def _label(name: str) -> str:
     return words[0].upper() + words[1:]
 
 
+def _choices(kind: Declaration) -> list[str]:
+    """Of the words of which one has to be there, those that somebody writes."""
+    return [one.name for one in kind.variables if one.name in kind.one_of and one.type not in _NOBODYS]
+
+
 def _hint(one: Variable, kind: Declaration) -> str:
     parts = []
-    if one.name in kind.one_of:
-        parts.append("This or another of: " + ", ".join(map(_label, kind.one_of)) + ".")
+    if one.name in kind.one_of and len(choices := _choices(kind)) > 1:
+        parts.append("This or another of: " + ", ".join(map(_label, choices)) + ".")
     if one.type is VariableType.LINES:
         parts.append(f"Up to {one.count}, of up to {one.max} characters each.")
     elif one.type in {VariableType.TEXT, VariableType.LINE}:
