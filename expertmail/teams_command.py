@@ -101,4 +101,4 @@ def secret(
         one = subscriber_named(conn, name, _KIND)
         change_secret(conn, one, sealed(text, desk.world.console_key, Purpose.SECRET, one.name), now())
         acted(conn, "teams-secret-changed", by, one.name)
-    say(f"Replies from {one.name} are taken at /api/v1/teams/{one.name}.")
+    say(f"Replies from {one.name} are taken at /hooks/teams/{one.name}.")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Final
 
-from outbound.disclosure import Way, decide
+from outbound.disclosure import Disclosure, Way, decide
 from outbound.seal import Purpose, opened
 from outbound.store.subscriber_events import Event
 from outbound.store.subscribers import sealed_of
@@ -25,6 +26,9 @@ def source_of(one: Subscriber) -> str:
     return f"teams:{one.id}"
 
 
+UNTRUSTED: Final = Disclosure(full=False, reason="please see the portal, or telephone")
+
+
 class TeamsCaller:
     """``key`` opens what is sealed; ``default_tlp`` gives that of channels which have none."""
 
@@ -38,12 +42,14 @@ class TeamsCaller:
         told = told_of(conn, one, event)
         if told is None:
             return None
-        entry, thread, _ = told
+        entry, thread, customer = told
         if thread.kind is not ThreadKind.INCIDENT or self._has(one, entry):
             return None
         tlp = one.tlp or self._default_tlp()
         # Who is in the channel reads it, over TLS with a checked certificate, as far as Teams.
         disclosure = decide(tlp, allowed=one.details_allowed, external=one.external, way=Way.VERIFIED)
+        if customer.untrusted is not None:  # an intruder who reads its mail may be in its Teams as well
+            disclosure = UNTRUSTED
         shown = Shown(
             reference=thread.reference,
             title=thread.title,

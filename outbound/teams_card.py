@@ -38,6 +38,7 @@ _MARKS: Final = {
     Mark.VERIFIED: "verified contact",
     Mark.NOT_LISTED: "from a verified domain, not a listed contact",
     Mark.UNVERIFIED: "unverified",
+    Mark.PORTAL: "signed in by the portal or Teams",
     Mark.REPORTED: "as an expert heard it",
     Mark.EXPERT: "Defender Experts",
     Mark.ASSISTANT: "virtual assistant",

@@ -29,12 +29,16 @@ from expertmail.console.api_forms import (
 from expertmail.console.api_notifications import Asked, Notifications, Outgoing, show
 from expertmail.console.api_operation import Call, Operation
 from expertmail.console.api_operations import OPERATIONS
+from expertmail.console.api_teams import TeamsRoutes
 from expertmail.console.api_work import Places, idempotency_key
 from expertmail.metrics import Metrics
 from threads.api_token import Scope
 from threads.store.engine import Database
 
 HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+HOOKS: Final = "/hooks/"
+"""Where others' programs call in forms of their own, which are no part of the interface that is described."""
 
 Reached = Callable[[Request], Awaitable[Response]]
 
@@ -58,6 +62,7 @@ class Api:
         self._places = Places()
         self._notifications = Notifications(self._places)
         self._chat = ChatRoutes(parts, access, self._places, HEADERS)
+        self._teams = TeamsRoutes(parts, self._places, HEADERS)
 
     def routes(self) -> list[Route]:
         """All of them; each is described in ``api_openapi``, most by the table that they are made of."""
@@ -75,6 +80,7 @@ class Api:
             self._route(
                 "GET", "/incidents/{reference}/chat/stream", self._chat.follow, "follow-chat", waits=True
             ),
+            self._route("POST", f"{HOOKS}teams/{{channel}}", self._teams.take, "take-teams"),
             *(self._route(one.method, one.path, partial(self._do, one), one.name) for one in OPERATIONS),
         ]
 
@@ -98,7 +104,8 @@ class Api:
                 requests.labels(operation=name, outcome=outcome).inc()
             return answer
 
-        return Route(f"/api/v1{path}", counted, methods=[method], name=name)
+        where = path if path.startswith(HOOKS) else f"/api/v1{path}"
+        return Route(where, counted, methods=[method], name=name)
 
     async def _do(self, operation: Operation, request: Request) -> Response:
         """One of the operations that are a table."""

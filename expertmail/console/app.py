@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from expertmail.console.api import HEADERS, Api, ApiParts
+from expertmail.console.api import HEADERS, HOOKS, Api, ApiParts
 from expertmail.console.api_access import Access, is_near
 from expertmail.console.api_work import refusals
 from expertmail.console.openapi import document
@@ -223,4 +223,4 @@ def _refuse_other_types(request: Request) -> None:
 
 
 def _is_for_programs(request: Request) -> bool:
-    return request.url.path.startswith(("/api/", "/metrics", "/healthz", "/readyz"))
+    return request.url.path.startswith(("/api/", HOOKS, "/metrics", "/healthz", "/readyz"))
