@@ -65,6 +65,14 @@ External = Annotated[
     ),
 ]
 
+ReadsChat = Annotated[
+    bool | None,
+    typer.Option(
+        "--reads-chat/--mail-only",
+        help="It reads the portal's chat and gets no mail of what is said there; --mail-only, as everybody at first: it does.",
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Put the command on an app."""
@@ -91,6 +99,7 @@ def add(
     phone: Annotated[str | None, typer.Option(help="Telephone number, for break-glass calls.")] = None,
     form: Annotated[ContactForm, typer.Option(help="Who reads the mail.")] = ContactForm.PERSON,
     external: External = None,
+    reads_chat: ReadsChat = None,
     tlp: TlpOption = None,
     agreed: Annotated[
         bool,
@@ -120,6 +129,7 @@ def add(
                 form=form,
                 external=external,
                 tlp=_tlp(tlp),
+                reads_chat=bool(reads_chat),
             )
             if agreed:
                 made = allow_details(conn, made, Permission(at, actor(by)))
@@ -164,7 +174,7 @@ def list_(
         show_json([{**plain(one), "organisation": names[one.organisation_id]} for one in contacts])
         return
     show_table(
-        ("ADDRESS", "NAME", "CUSTOMER", "KIND", "FORM", "LANGUAGE", "TELEPHONE"),
+        ("ADDRESS", "NAME", "CUSTOMER", "KIND", "FORM", "LANGUAGE", "TELEPHONE", "READS"),
         [
             (
                 c.address,
@@ -174,6 +184,7 @@ def list_(
                 _form(c),
                 c.language,
                 c.phone or "",
+                _reads(c),
             )
             for c in contacts
         ],
@@ -223,6 +234,7 @@ def _facts(one: Contact) -> dict[str, str]:
         "form": _form(one),
         "language": one.language,
         "phone": one.phone or "",
+        "reads": _reads(one),
         "tlp": "" if one.tlp is None else one.tlp.value,
         "details": _allowed(one.details_allowed),
     }
@@ -250,6 +262,10 @@ def _acted_on_details(conn: Connection, before: Contact | None, after: Contact, 
         acted(conn, act, by, after.address, after.name, organisation_id=after.organisation_id)
 
 
+def _reads(one: Contact) -> str:
+    return "chat" if one.reads_chat else "mail only"
+
+
 def _form(one: Contact) -> str:
     return f"{one.form}, external" if one.external else one.form.value
 
@@ -264,6 +280,7 @@ def change(
     phone: Annotated[str | None, typer.Option(help="Telephone number; empty takes it away.")] = None,
     form: Annotated[ContactForm | None, typer.Option(help="Who reads the mail.")] = None,
     external: External = None,
+    reads_chat: ReadsChat = None,
     tlp: TlpOption = None,
     details: Annotated[
         bool | None,
@@ -293,6 +310,7 @@ def change(
                 phone=phone,
                 form=form,
                 external=external,
+                reads_chat=reads_chat,
             )
             if tlp is not None:
                 after = set_tlp(conn, after, _tlp(tlp))

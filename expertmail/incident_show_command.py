@@ -11,8 +11,10 @@ from expertmail.desk import AsJson, Config, open_desk
 from expertmail.held_listing import damaged_json
 from expertmail.orgs_command import say_telephones
 from expertmail.tables import MARK_STYLES, moment, plain, say, show_facts, show_json, show_table
-from threads.model import DamagedCopy, HeldItem, Mark, Task, Thread, TimelineEntry
+from threads.chat import entry_name
+from threads.model import DamagedCopy, EntryKind, HeldItem, Mark, Task, Thread, TimelineEntry
 from threads.store.circumstances import phones
+from threads.store.feed import copies_among
 from threads.store.held import held_on
 from threads.store.match_records import match_records, references_to
 from threads.store.people import organisation
@@ -53,6 +55,8 @@ def show(
         records = match_records(conn, thread.id) if why or as_json else {}
         references = references_to(conn, records.values())
         branches = tree_of(conn, thread.id, entries) if tree else ()
+        ours = [one.message_id for one in entries if one.kind is EntryKind.MAIL_OUT and one.message_id]
+        copies = copies_among(conn, ours)
     if as_json:
         matches = {name: match_json(record, references) for name, record in records.items()}
         show_json(
@@ -67,6 +71,7 @@ def show(
                     {
                         **plain(one),
                         "actor_kind": one.mark.actor_kind.value,
+                        "copy_of": copies.get(one.message_id or ""),
                         "match": matches.get(one.copy_id or ""),
                     }
                     for one in entries
@@ -86,7 +91,7 @@ def show(
         say_tree(branches, entries)
     else:
         for entry in entries:
-            _show_entry(entry, quoted=quoted)
+            _show_entry(entry, quoted=quoted, copy_of=copies.get(entry.message_id or ""))
             record = records.get(entry.copy_id or "")
             if record is not None:
                 say_match(record, references)
@@ -148,7 +153,7 @@ def _show_tasks(tasks: tuple[Task, ...]) -> None:
     )
 
 
-def _show_entry(entry: TimelineEntry, *, quoted: bool) -> None:
+def _show_entry(entry: TimelineEntry, *, quoted: bool, copy_of: int | None = None) -> None:
     say()
     name = entry.copy_id or (f"<{entry.message_id}>" if entry.message_id else "")
     known_as = f"  {name}" if name else ""
@@ -161,6 +166,9 @@ def _show_entry(entry: TimelineEntry, *, quoted: bool) -> None:
     apart = entry.mark is Mark.UNVERIFIED
     if apart:
         say("    ! outside the conversation: nobody has proven who wrote this", style="red")
+    if copy_of is not None:
+        say(f"    (carries what was written in the chat, {entry_name(copy_of)})", style="dim")
+        return
     margin = "    ! " if apart else "    "
     for line in entry.text.splitlines():
         say(f"{margin}{line}")

@@ -25,7 +25,7 @@ class Letter:
     mails instead, on no thread. ``outside``: why the mail goes to addresses that are no contact of the thread's customer;
     empty: it does not. ``language`` is that of those addresses. ``not_before``, ``not_after``: aware times between which it
     may go; None: from now, for ``outbound.approval.SEND_WINDOW``. ``customers``: the ids of the only ones that its writer may
-    hear of; None: all.
+    hear of; None: all. ``copy_of``: the timeline's entry whose words the mails carry, so that nobody is shown them twice.
     """
 
     kind: MailKind
@@ -42,6 +42,7 @@ class Letter:
     not_after: datetime | None = None
     organisation: str = ""
     customers: frozenset[int] | None = None
+    copy_of: int | None = None
 
     def may_tell_of(self, organisation_id: int) -> bool:
         """Whether its writer may hear of a customer."""

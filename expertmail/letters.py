@@ -37,6 +37,7 @@ from outbound.template import DEFAULT_LANGUAGE
 from threads.model import Contact, EntryKind, Mark, Organisation, Thread, TimelineEntry
 from threads.store import Connection
 from threads.store.audit import record_act
+from threads.store.chat import carries
 from threads.store.engine import Database
 from threads.store.errors import RefusedRecord, UnknownRecord
 from threads.store.people import organisation, organisation_named
@@ -255,6 +256,9 @@ def _queue(
         ).outgoing_id
         for one in ready
     ]
+    if letter.copy_of is not None:
+        for one in ready:
+            carries(conn, one.signed.rendered.message_id, letter.copy_of)
     thread, customer = _subject(conn, letter)
     told = ", ".join(
         f"mail {number} to {one.signed.rendered.rcpt_to}" for number, one in zip(numbers, ready, strict=True)

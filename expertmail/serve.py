@@ -22,6 +22,7 @@ import structlog
 from expertmail import logs, service_manager
 from expertmail.alerting import AlertKeeper, alert_rules_of
 from expertmail.channels import teller_of
+from expertmail.chat_mail import ChatMailKeeper
 from expertmail.console.api import ApiParts
 from expertmail.console.api_notifications import Outgoing
 from expertmail.console.app import Console, ConsoleParts
@@ -157,11 +158,12 @@ class _Service:
             rules=lambda: late_rules_of(self._generations.current.world.settings),
             clock=now,
         )
+        self._chat_mail = ChatMailKeeper(lasting.database, lasting.writer, outgoing=self._outgoing, clock=now)
         self._teller = teller_of(
             lambda: self._generations.current.world, lasting.database, lasting.writer, lasting.metrics, now
         )
         self._telling: asyncio.Task[None] | None = None
-        self._alerting: asyncio.Future[tuple[None, None, None]] | None = None
+        self._alerting: asyncio.Future[tuple[None, None, None, None]] | None = None
         watch_record(lasting.metrics, lasting.database)
         watch_held(lasting.metrics, lasting.database, self._retention_in_force, now)
         watch_process(lasting.metrics, lasting.writer, self._generations.asked)
@@ -188,7 +190,9 @@ class _Service:
         if self._workers is not None:
             await self._workers.start()
         self._showing = asyncio.create_task(self._web.serve([self._start.sockets.console]))
-        self._alerting = asyncio.gather(self._alerts.run(), self._reminders.run(), self._late.run())
+        self._alerting = asyncio.gather(
+            self._alerts.run(), self._reminders.run(), self._late.run(), self._chat_mail.run()
+        )
         self._keeping = asyncio.gather(self._retention.run(), self._indexer.run())
         self._telling = asyncio.create_task(self._teller.run())
 
@@ -237,6 +241,7 @@ class _Service:
         self._alerts.stop()
         self._reminders.stop()
         self._late.stop()
+        self._chat_mail.stop()
         self._indexer.stop()
         self._teller.stop()
         try:
@@ -264,6 +269,10 @@ class _Service:
     def _is_proxy(self, address: str) -> bool:
         return self._generations.current.values.is_proxy(address)
 
+    def _outgoing(self) -> Outgoing:
+        generation = self._generations.current
+        return Outgoing(generation.world, generation.judging.check, self.wake)
+
     def _console_parts(self) -> ConsoleParts:
         generation, lasting = self._generations.current, self._lasting
         return ConsoleParts(
@@ -271,9 +280,7 @@ class _Service:
             self._ready,
             lasting.metrics,
             generation.world.settings.console.max_verify_bytes,
-            ApiParts(
-                lasting.database, Outgoing(generation.world, generation.judging.check, self.wake), now
-            ),
+            ApiParts(lasting.database, self._outgoing(), now),
             partial(generation.judging.judge.whole, records=lasting.records),
             partial(os.kill, os.getpid(), signal.SIGHUP),  # one way to a reload, whoever asks for it
         )

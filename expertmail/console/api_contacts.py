@@ -66,6 +66,7 @@ class NewContact(StrictForm):
     phone: _Phone = ""
     external: bool | None = None
     tlp: _TlpWord | None = None
+    reads_chat: bool = False
 
 
 class ContactChange(StrictForm):
@@ -78,6 +79,7 @@ class ContactChange(StrictForm):
     phone: _Phone | None = None
     external: bool | None = None
     tlp: _TlpWord | Literal["default"] | None = None
+    reads_chat: bool | None = None
     details_allowed: bool | None = None
 
     @model_validator(mode="after")
@@ -114,6 +116,7 @@ def add(call: Call, form: NewContact) -> Told:
             form=form.form,
             external=form.external,
             tlp=form.tlp,
+            reads_chat=form.reads_chat,
         )
         _audit(conn, call, "contact-added", made, f"{made.name}, {made.kind} of {customer.name}")
     return Told(_contact_json(made, customer))
@@ -132,6 +135,7 @@ def change(call: Call, form: ContactChange) -> Told:
             phone=form.phone,
             form=form.form,
             external=form.external,
+            reads_chat=form.reads_chat,
         )
         if form.tlp is not None:
             after = set_tlp(conn, after, None if form.tlp == "default" else form.tlp)
@@ -207,6 +211,7 @@ def _contact_json(one: Contact, customer: Organisation) -> Json:
         "phone": one.phone,
         "external": one.external,
         "tlp": one.tlp,
+        "reads_chat": one.reads_chat,
         "details_allowed": one.details_allowed is not None,
     }
 
@@ -224,6 +229,7 @@ SCHEMAS: Final[Json] = {
             "phone": TEXT_OR_NULL,
             "external": FLAG,
             "tlp": words(Tlp, or_null=True),
+            "reads_chat": FLAG,
             "details_allowed": FLAG,
         }
     ),

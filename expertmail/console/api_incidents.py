@@ -17,6 +17,7 @@ from threads.store.api_requests import done_before, note_done
 from threads.store.audit import record_act
 from threads.store.engine import Database
 from threads.store.errors import RefusedRecord
+from threads.store.feed import copies_among
 from threads.store.tasks import add_task, list_tasks, set_task, task
 from threads.store.thread import open_incident, set_state, thread_by_id, timeline_of
 from threads.store.thread_changes import change_thread
@@ -81,10 +82,12 @@ def show(database: Database, token: ApiToken, reference: str) -> Json:
         thread, customer = thread_for(conn, reference, token)
         entries = timeline_of(conn, thread.id, latest=MAX_ENTRIES + 1, without=_INTERNAL)
         tasks = list_tasks(conn, thread.id)
+        ours = [one.message_id for one in entries if one.kind is EntryKind.MAIL_OUT and one.message_id]
+        copies = copies_among(conn, ours)
     return {
         **brief(thread, customer),
         "tasks": [_task_json(one) for one in tasks],
-        "timeline": [_entry_json(one) for one in entries[-MAX_ENTRIES:]],
+        "timeline": [_entry_json(one, copies.get(one.message_id or "")) for one in entries[-MAX_ENTRIES:]],
         "timeline_complete": len(entries) <= MAX_ENTRIES,
     }
 
@@ -203,7 +206,7 @@ def _task_json(one: Task) -> Json:
     }
 
 
-def _entry_json(one: TimelineEntry) -> Json:
+def _entry_json(one: TimelineEntry, copy_of: int | None) -> Json:
     """An entry; of mail that an expert released without knowing who wrote it only that it is there."""
     text = None if one.mark is Mark.UNVERIFIED else one.text[:MAX_TEXT]
     return {
@@ -214,4 +217,6 @@ def _entry_json(one: TimelineEntry) -> Json:
         "mail": (one.copy_id or one.message_id) if one.kind in _MAIL else None,
         "text": text,
         "cut": text is not None and len(one.text) > MAX_TEXT,
+        "number": one.id,
+        "copy_of": copy_of,
     }

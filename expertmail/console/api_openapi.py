@@ -20,6 +20,7 @@ from expertmail.console.api_operations import OPERATIONS, PLACES, SCHEMAS
 from expertmail.console.api_schema import (
     FLAG,
     NUMBER,
+    NUMBER_OR_NULL,
     TEXT,
     TEXT_OR_NULL,
     TIME,
@@ -93,6 +94,8 @@ def api_schemas() -> Json:
         "mail": TEXT_OR_NULL,
         "text": TEXT_OR_NULL,
         "cut": FLAG,
+        "number": NUMBER,
+        "copy_of": NUMBER_OR_NULL,
     }
     sent = {
         "number": NUMBER,

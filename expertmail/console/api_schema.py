@@ -18,6 +18,7 @@ TEXT: Final[Json] = {"type": "string"}
 TEXT_OR_NULL: Final[Json] = {"type": ["string", "null"]}
 FLAG: Final[Json] = {"type": "boolean"}
 NUMBER: Final[Json] = {"type": "integer", "minimum": 1}
+NUMBER_OR_NULL: Final[Json] = {"type": ["integer", "null"], "minimum": 1}
 TIME: Final[Json] = {"type": "string", "format": "date-time"}
 TIME_OR_NULL: Final[Json] = {"type": ["string", "null"], "format": "date-time"}
 REPLAYED: Final[Json] = {

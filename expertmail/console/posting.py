@@ -23,14 +23,18 @@ async def post(
     check: SelfChecker,
 ) -> Posted:
     """What became of it; HTTPException for what is refused."""
+    checked = across(check)
+    return await places.run(lambda: asyncio.run(post_letter(world, database, letter, now, checked)))
+
+
+def across(check: SelfChecker) -> SelfChecker:
+    """The same judge for a thread's own loop; call it where the judge is at home."""
     loop = asyncio.get_running_loop()
 
     async def checked(raw: bytes) -> SelfCheck:
-        """Asked from a thread's own loop."""
-
         async def judged() -> SelfCheck:
             return await check(raw)
 
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(judged(), loop))
 
-    return await places.run(lambda: asyncio.run(post_letter(world, database, letter, now, checked)))
+    return checked

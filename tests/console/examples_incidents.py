@@ -52,6 +52,7 @@ EXAMPLES: tuple[Example, ...] = (
     Example("incident-stands", on("/stands"), "contoso"),
     Example("incident-note", on("/notes"), "contoso", lambda _: {"text": "x"}),
     Example("incident-call", on("/calls"), "contoso", lambda _: {"text": "x"}),
+    Example("incident-chat", on("/chat"), "contoso", lambda _: {"text": "x", "key": "k"}),
     Example("incident-task", on("/tasks"), "contoso", lambda _: {"title": "x"}),
     Example("incident-task-stands", task_path, "contoso", lambda _: {"status": "inProgress"}),
     Example("incident-move", on("/move"), "contoso"),

@@ -124,6 +124,7 @@ async def new_contact(visit: Visit) -> Response:
             phone=form.one("phone") or None,
             form=shape,
             tlp=tlp,
+            reads_chat=form.one("reads_chat") == "yes",
         )
         detail = f"{made.name}, {made.kind} of {customer.name}"
         _audit(conn, visit, "contact-added", made.address, detail, customer.id)
@@ -162,6 +163,7 @@ async def change(visit: Visit) -> Response:
             phone=form.one("phone"),
             form=shape,
             external=form.one("external") == "yes",
+            reads_chat=form.one("reads_chat") == "yes",
         )
         after = set_tlp(conn, after, tlp)
         consents = Consent(visit.now, visit.actor) if form.one("details") == "yes" else None
@@ -225,7 +227,7 @@ def standing(one: Contact) -> str:
     """How a contact stands, as one text."""
     tlp = "" if one.tlp is None else one.tlp.value
     words = (one.name, one.kind.value, one.form.value, one.language, one.phone or "", str(one.external), tlp)
-    return "|".join((*words, "no" if one.details_allowed is None else "yes"))
+    return "|".join((*words, "no" if one.details_allowed is None else "yes", str(one.reads_chat)))
 
 
 def _customer(conn: Connection, visit: Visit, permission: Permission) -> Organisation:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from expertmail.console.pages.page import Page, Visit
 from expertmail.console.pages.reading import looked_up, number_of, thread_for
+from outbound.store.chat import chat_refusal
 from threads.access import Permission
 from threads.attachments import AttachedFile
 from threads.model import (
@@ -30,6 +34,7 @@ from threads.model import (
 from threads.store import Connection
 from threads.store.attachments import files_on
 from threads.store.circumstances import phones
+from threads.store.feed import copies_among
 from threads.store.held import held_on
 from threads.store.tasks import list_tasks
 from threads.store.thread import thread_by_id, timeline_of
@@ -37,6 +42,9 @@ from threads.transitions import state_refusal, task_refusal
 
 ENTRIES: Final = 100
 """Timeline entries on one page, the latest ones; a conversation seldom has more."""
+NOT_KNOWN: Final = "not known"
+"""What an incident turned out to be, where nobody found out: somebody says so, rather than nothing."""
+_KEY_BYTES: Final = 16
 MAX_SHOWN: Final = 6_000
 """Characters of one entry's new text and of its quoted text; the message's own page has all of it."""
 _ICONS: Final = {
@@ -61,7 +69,7 @@ _WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An entry as it is shown."""
+    """An entry as it is shown. ``copy_of``: the entry that this mail of ours carries, whose words stand there."""
 
     entry: TimelineEntry
     icon: str
@@ -70,6 +78,7 @@ class Shown:
     quoted: str
     cut: bool
     files: tuple[AttachedFile, ...]
+    copy_of: int | None = None
 
     @property
     def outside(self) -> bool:
@@ -77,8 +86,10 @@ class Shown:
         return self.entry.mark is Mark.UNVERIFIED
 
 
-def shown(entry: TimelineEntry, files: tuple[AttachedFile, ...]) -> Shown:
-    """An entry with its long texts cut."""
+def shown(
+    entry: TimelineEntry, files: tuple[AttachedFile, ...], copies: Mapping[str, int] = MappingProxyType({})
+) -> Shown:
+    """An entry with its long texts cut; ``copies`` are the mails that carry what another entry says."""
     return Shown(
         entry,
         _ICONS[entry.kind],
@@ -87,6 +98,7 @@ def shown(entry: TimelineEntry, files: tuple[AttachedFile, ...]) -> Shown:
         entry.quoted[:MAX_SHOWN],
         max(len(entry.text), len(entry.quoted)) > MAX_SHOWN,
         files,
+        copies.get(entry.message_id or ""),
     )
 
 
@@ -103,6 +115,7 @@ class Found:
     telephones: tuple[Any, ...]
     about: str | None
     merged_into: str | None
+    chat: bool
 
 
 def find(conn: Connection, visit: Visit, reference: str, before: int | None) -> Found:
@@ -111,16 +124,19 @@ def find(conn: Connection, visit: Visit, reference: str, before: int | None) -> 
     entries = timeline_of(conn, thread.id, latest=ENTRIES + 1, before=before)
     page = entries[-ENTRIES:]
     files = files_on(conn, [one.copy_id for one in page if one.copy_id is not None])
+    ours = [one.message_id for one in page if one.kind is EntryKind.MAIL_OUT and one.message_id]
+    copies = copies_among(conn, ours)
     return Found(
         thread,
         customer,
-        tuple(shown(one, files.get(one.copy_id or "", ())) for one in page),
+        tuple(shown(one, files.get(one.copy_id or "", ()), copies) for one in page),
         page[0].id if len(entries) > ENTRIES else None,
         list_tasks(conn, thread.id),
         held_on(conn, thread.id),
         phones(conn, customer.id) if customer.untrusted else (),
         None if thread.about_id is None else thread_by_id(conn, thread.about_id).reference,
         None if thread.merged_into is None else thread_by_id(conn, thread.merged_into).reference,
+        chat_refusal(conn, thread) is None,
     )
 
 
@@ -168,6 +184,7 @@ async def incident_page(visit: Visit, *, trouble: str = "", status: int = 200) -
 
 
 def standing(thread: Thread) -> str:
+        chat_key=secrets.token_hex(_KEY_BYTES),
     """How a thread stands, as one text: a form that was made for another one is refused."""
     return "|".join(
         (

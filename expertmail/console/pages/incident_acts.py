@@ -107,7 +107,7 @@ async def note(visit: Visit) -> Response:
     """Add a note, which customers never see."""
 
     def act(conn: Connection, thread: Thread) -> str:
-        add_note(conn, thread.id, _text(visit), visit.now, actor=visit.actor)
+        add_note(conn, thread.id, entered(visit), visit.now, actor=visit.actor)
         _audit(conn, visit, "note-added", thread)
         return "The note is on the timeline."
 
@@ -119,7 +119,7 @@ async def call(visit: Visit) -> Response:
     name = visit.form.one("name")
 
     def act(conn: Connection, thread: Thread) -> str:
-        text = _text(visit)
+        text = entered(visit)
         speaker, mark = (name, Mark.REPORTED) if name else (visit.actor, Mark.EXPERT)
         append(conn, thread.id, visit.now, EntryKind.CALL, actor=speaker, mark=mark, text=text)
         _audit(conn, visit, "call-recorded", thread, f"of {speaker} ({mark.actor_kind})")
@@ -165,7 +165,8 @@ async def task_stands(visit: Visit) -> Response:
     return await acted(visit, act)
 
 
-def _text(visit: Visit) -> str:
+def entered(visit: Visit) -> str:
+    """The text of a form; HTTPException 422 for an empty one, and for one that is too long."""
     text = visit.form.text("text").strip()
     if not text:
         raise HTTPException(422, "There is nothing in it; write a word or two.")
