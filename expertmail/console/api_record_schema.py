@@ -17,9 +17,11 @@ from expertmail.console.api_schema import (
     words,
 )
 from outbound.model import DeliveryState, MailKind
+from verifier.report import ClaimedBy
 
 _COUNT: Final[Json] = {"type": "integer", "minimum": 0}
 _SECONDS: Final[Json] = {"type": "number"}
+_TIMES: Final = or_null(object_({"number": _COUNT, "median": _SECONDS, "p95": _SECONDS, "longest": _SECONDS}))
 _NEXT: Final[Json] = {"type": ["integer", "null"]}
 
 RECORD_SCHEMAS: Final[Json] = {
@@ -76,9 +78,9 @@ RECORD_SCHEMAS: Final[Json] = {
             ),
             "forged_from": list_(object_({"client_ip": TEXT, "author": TEXT, "number": _COUNT})),
             "sent": list_(object_({"kind": TEXT, "state": TEXT, "number": _COUNT})),
-            "delivery_seconds": or_null(
-                object_({"number": _COUNT, "median": _SECONDS, "p95": _SECONDS, "longest": _SECONDS})
-            ),
+            "delivery_seconds": _TIMES,
+            "imitations": list_(object_({"day": TEXT, "trick": words(ClaimedBy), "number": _COUNT})),
+            "answer_seconds": list_(object_({"organisation": TEXT, "times": _TIMES, "waiting": _COUNT})),
         }
     ),
 }

@@ -14,7 +14,7 @@ from expertmail.console.api_record_schema import RECORD_SCHEMAS
 from expertmail.console.api_work import customer_of
 from expertmail.console.login_throttle import LoginThrottle
 from expertmail.console.pages.audit import PAGE
-from expertmail.console.pages.reports import counted, times_of
+from expertmail.console.pages.reports import answers_of, counted, times_of
 from outbound.mail_code import MailCodes, plain_code
 from outbound.store import organisation_of_mail
 from outbound.store.codes import mail_of_code
@@ -22,6 +22,7 @@ from threads.api_token import Scope
 from threads.model.audit import told
 from threads.store.audit import audit_page, check_audit, record_act, trail_is_guarded
 from threads.store.errors import UnknownRecord
+from threads.store.people import list_organisations
 
 _throttle = LoginThrottle()  # as for people: who asks for codes that no mail bears waits longer each time
 
@@ -129,6 +130,7 @@ def report(call: Call, form: Count) -> Told:
         if form.organisation is not None:
             reach = frozenset({customer_of(conn, form.organisation, call.token).id})
         found = counted(conn, call.now, int(form.days), reach)
+        names = {one.id: one.name for one in list_organisations(conn)}
     return Told(
         {
             "days": list(found.days),
@@ -148,6 +150,13 @@ def report(call: Call, form: Count) -> Told:
             ],
             "sent": [{"kind": one.kind, "state": one.state, "number": one.number} for one in found.sent],
             "delivery_seconds": times_of(found.seconds),
+            "imitations": [
+                {"day": one.day, "trick": one.trick, "number": one.number} for one in found.tricks
+            ],
+            "answer_seconds": [
+                {"organisation": name, "times": times, "waiting": waiting}
+                for name, times, waiting in answers_of(found.answers, names)
+            ],
         }
     )
 
@@ -192,7 +201,7 @@ OPERATIONS: Final = (
         "/reports",
         "report",
         Scope.READ_REPORTS,
-        "How much came in and how it was judged, who imitates us, and how our own mail fared.",
+        "How much came in and how it was judged, who imitates us and how, how our own mail fared, and how long customers waited for an answer.",
         Count,
         report,
         {200: ("The numbers.", "Report")},

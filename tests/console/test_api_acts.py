@@ -451,7 +451,10 @@ def test_reports_count_what_the_token_may_touch(desk: Desk) -> None:
     assert len(counted["days"]) == 7
     assert sum(one["number"] for one in counted["messages"] if one["disposition"] == "held") >= 1
     mine = desk.program(whose=(desk.place.fabrikam,)).ask("GET", "/reports").json
-    assert (mine["messages"], mine["sent"]) == ([], [])
+    assert (mine["messages"], mine["sent"], mine["answer_seconds"]) == ([], [], [])
+    desk.place.answer(desk.place.incident, desk.place.alice, "Is anybody there?")
+    waited = desk.program().ask("GET", "/reports").json["answer_seconds"]
+    assert [one["organisation"] for one in waited] == ["Contoso"]
     assert desk.program().ask("GET", "/reports?days=5").status == 422
 
 

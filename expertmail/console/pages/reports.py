@@ -92,7 +92,7 @@ async def show(visit: Visit) -> Response:
         sources=found.sources,
         sent=_sent_table(found.sent),
         times=times_of(found.seconds),
-        answers=_answers(found.answers, names),
+        answers=answers_of(found.answers, names),
         bar=bar,
         longest=max((one.seconds[-1] for one in found.answers if one.seconds), default=0.0),
         query=f"period={period}&customer={customer}",
@@ -117,7 +117,7 @@ async def table_of_answers(visit: Visit) -> Response:
     """How long each customer waited, in seconds, for a spreadsheet."""
     found, names = await _counted(visit)
     rows: list[tuple[object, ...]] = []
-    for name, times, waiting in _answers(found.answers, names):
+    for name, times, waiting in answers_of(found.answers, names):
         known = ("", "", "") if times is None else (times["median"], times["p95"], times["longest"])
         rows.append((name, 0 if times is None else times["number"], *known, waiting))
     heads = ("customer", "answered", "median_seconds", "p95_seconds", "longest_seconds", "unanswered")
@@ -205,7 +205,7 @@ def _sent_table(sent: Sequence[Sent]) -> list[tuple[str, list[tuple[str, str, in
     return list(kinds.items())
 
 
-def _answers(
+def answers_of(
     found: Sequence[AnswerTimes], names: Mapping[int, str]
 ) -> list[tuple[str, Mapping[str, float] | None, int]]:
     """Customers by name, with their times; one that is erased has no name."""
