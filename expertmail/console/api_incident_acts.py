@@ -42,7 +42,10 @@ class NewCall(StrictForm):
 
 
 class NewMove(StrictForm):
-    """Mails, as the timeline's `mail` names them, that belong on another thread, or on a new one of that title."""
+    """Mails, as the timeline's `mail` names them, that belong on another thread, or on a new one of that title.
+
+    With ``across`` the other thread may be another customer's; what came in stands there as unverified.
+    """
 
     mails: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=MAX_MESSAGE_ID)]],
@@ -50,6 +53,7 @@ class NewMove(StrictForm):
     ]
     to: Line | None = None
     title: Line | None = None
+    across: bool = False
 
     @model_validator(mode="after")
     def _one_place(self) -> NewMove:
@@ -85,7 +89,7 @@ def _on_thread(call: Call, operation: str, form: BaseModel, act: _Act) -> Told:
 
     def work() -> Told:
         with call.database.writing() as conn:
-            thread, customer = thread_for(conn, reference, call.token)
+            thread, _ = thread_for(conn, reference, call.token)
             before = done_before(conn, kept, digest)
             if before is not None:
                 made = thread_by_id(conn, before.thread_id)
@@ -94,7 +98,7 @@ def _on_thread(call: Call, operation: str, form: BaseModel, act: _Act) -> Told:
             if not note_done(conn, kept, digest, made.id, call.now):
                 raise RacedError
             _audit(conn, call, rows)
-            return Told(brief(thread_by_id(conn, made.id), customer.name))
+            return Told(brief(*thread_for(conn, made.reference, call.token)))
 
     return once(work)
 
@@ -130,7 +134,10 @@ def move(call: Call, form: NewMove) -> Told:
             there = open_beside(conn, thread, form.title or "", thread.kind, call.now, by=call.by)
             word = "thread-split"
         try:
-            moved = [move_one(conn, one, there, call.now, by=call.by, source=thread) for one in form.mails]
+            moved = [
+                move_one(conn, one, there, call.now, by=call.by, source=thread, across=form.across)
+                for one in form.mails
+            ]
         except UnknownRecord as error:
             raise RefusedRecord("One of these mails is not on this thread.") from error
         rows = [_Row(word, one.target, f"from {one.source.reference}: entry {one.entry_id}") for one in moved]
@@ -201,7 +208,7 @@ OPERATIONS: Final = (
         f"{_ON}/moves",
         "move-mails",
         Scope.WRITE_INCIDENTS,
-        "Move mails to another thread of the same customer (`to`), or split them off to a new one (`title`).",
+        "Move mails to another thread (`to`; with `across` also another customer's), or split them off to a new one (`title`).",
         NewMove,
         move,
         {201: ("The thread where they are now.", "Incident")},

@@ -220,7 +220,21 @@ def test_mail_is_moved_by_the_name_that_the_timeline_gives_it(desk: Desk) -> Non
     for whose in ((), (desk.place.contoso,)):
         one = desk.program(whose=whose)
         assert one.ask("POST", f"/incidents/{split.json['reference']}/moves", other, key="4").status == 409
-    assert program.ask("POST", path, {"mails": [copy_id]}, key="5").status == 422
+    mine = desk.program(whose=(desk.place.contoso,))
+    assert (
+        mine.ask(
+            "POST", f"/incidents/{split.json['reference']}/moves", {**other, "across": True}, key="5"
+        ).status
+        == 409
+    )
+    there = program.ask(
+        "POST", f"/incidents/{split.json['reference']}/moves", {**other, "across": True}, key="5"
+    )
+    assert (there.status, there.json["organisation"]) == (201, "Fabrikam"), there.body
+    with desk.place.database.reading() as conn:
+        marks = {one.copy_id: one.mark for one in timeline_of(conn, desk.place.other_incident.id)}
+    assert marks[copy_id] is Mark.UNVERIFIED
+    assert program.ask("POST", path, {"mails": [copy_id]}, key="6").status == 422
 
 
 def test_a_thread_is_merged_and_the_other_one_goes_on(desk: Desk) -> None:
