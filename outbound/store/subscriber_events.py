@@ -26,7 +26,7 @@ from threads.store.statements import insert_or_keep, insert_or_keep_each
 
 SETTLED: Final = timedelta(minutes=15)
 """No transaction is under way for so long: a message waits five minutes for its turn at most, and its client gives up after ten."""
-LEASE: Final = timedelta(seconds=60)
+LEASE: Final = timedelta(seconds=45)
 """Longer than a try may take (``outbound.https_post.DEADLINE``), with the wait for a commit."""
 MAX_MADE: Final = 2_000
 """Rows that are made in one transaction: mail that comes in waits meanwhile. The next look makes the others."""
