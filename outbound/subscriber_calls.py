@@ -46,7 +46,7 @@ def told_of(
     if entry is None:
         return None
     thread = thread_by_id(conn, entry.thread_id)
-    if thread.emptied_at is not None or not one.hears_of(thread.organisation_id):
+    if not one.hears_of(thread.organisation_id):
         return None
     return entry, thread, organisation(conn, thread.organisation_id)
 

@@ -134,4 +134,4 @@ def _thread(conn: Connection, one: Subscriber, activity: Activity) -> Thread | N
     thread = thread_by_id(conn, found)
     if thread.merged_into is not None:
         thread = thread_by_id(conn, thread.merged_into)
-    return thread if thread.emptied_at is None and one.hears_of(thread.organisation_id) else None
+    return thread if one.hears_of(thread.organisation_id) else None

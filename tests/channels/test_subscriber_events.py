@@ -40,10 +40,12 @@ from outbound.subscriber import EventState, Next, Sealed, Subscriber, Subscriber
 from tests.threads.conftest import AT, World, populate
 from tests.threads.test_postgresql import server  # noqa: F401 -- a fixture
 from threads import store
-from threads.model import EntryKind, Mark, Thread
+from threads.model import EntryKind, Mark, State, Thread
+from threads.store.erasure import erase_copies, erase_rest
 from threads.store.errors import RefusedRecord, UnknownRecord
 from threads.store.moving import merge_threads
 from threads.store.thread import append, open_incident
+from threads.store.thread_retention import empty_thread
 
 WEBHOOK = SubscriberKind.WEBHOOK
 
@@ -306,3 +308,29 @@ def test_pausing_secrets_and_kinds(place: World) -> None:
                 by="ana",
             )
     assert "canary" not in repr(Sealed(b"canary", b"canary", b"canary"))
+
+
+def test_what_is_emptied_takes_its_events_along_and_what_comes_later_is_told(place: World) -> None:
+    one = hooked(place)
+    chat(place, place.incident, "old")
+    made(place)
+    later = AT + timedelta(days=400)
+    with place.database.writing() as conn:
+        store.set_state(conn, place.incident.id, State.RESOLVED, AT, actor="ana")
+        conn.exec_driver_sql(f"UPDATE organisations SET retention_days = 30 WHERE id = {place.contoso.id}")
+        assert empty_thread(conn, place.incident.id, later, by="gateway")
+        assert sum(counts(conn, one).values()) == 0
+    fresh = chat(place, place.incident, "new")
+    made(place)
+    assert [event.entry_id for event in leased(place, one)] == [fresh]
+
+
+def test_an_erased_customer_leaves_no_events_and_no_subscriber_of_all(place: World) -> None:
+    one = hooked(place, all_customers=False)
+    chat(place, place.incident, "old")
+    made(place)
+    with place.database.writing() as conn:
+        erase_copies(conn, place.contoso.id)
+        erase_rest(conn, place.contoso.id, AT)
+        assert sum(counts(conn, one).values()) == 0
+        assert subscriber(conn, one.id).organisations == {place.contoso.id}, "of the shell that is left, and not of all"

@@ -17,7 +17,7 @@ import pytest
 import outbound.subscriber as rules
 from outbound.https_post import post
 from outbound.seal import Purpose, sealed
-from outbound.store.subscriber_events import LEASE, counts
+from outbound.store.subscriber_events import LEASE, counts, make_events
 from outbound.store.subscribers import NewSubscriber, add_subscriber, pause, remove, subscriber
 from outbound.subscriber import Answer, EventState, Sealed, Subscriber, SubscriberKind
 from outbound.subscriber_calls import Call, WebhookCaller
@@ -288,9 +288,10 @@ def test_paused_removed_unreadable(place: World, there: Receiver) -> None:
 
 def test_what_nobody_may_see_any_more_is_dropped(place: World, there: Receiver) -> None:
     one = hooked(place, there.url)
-    chat(place, place.incident, "a")
+    hidden = chat(place, place.incident, "a")
     with place.database.writing() as conn:
-        conn.exec_driver_sql("UPDATE threads SET emptied_at = '2026-11-25 12:00:00.000000'")
+        make_events(conn, datetime.now(UTC))
+        conn.exec_driver_sql(f"UPDATE timeline SET kind = 'note' WHERE id = {hidden}")
     told(place, lambda: stand(place, one) == {EventState.DROPPED: 1})
     assert there.got == []
 
