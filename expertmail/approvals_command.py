@@ -8,7 +8,7 @@ import typer
 
 from expertmail.desk import AsJson, By, Config, Desk, acted, actor, now, open_desk
 from expertmail.faults import ExitCode, FaultError
-from expertmail.post_room import office_of, terms_of
+from expertmail.standing_acts import give_standing, take_standing
 from expertmail.tables import moment, say, show_facts, show_json, show_table
 from outbound.model import MailKind
 from outbound.store import organisation_of_mail, show_outbox
@@ -17,7 +17,7 @@ from outbound.store.approval_acts import break_glass as break_glass_of_mail
 from outbound.store.approval_acts import refuse as refuse_mail
 from outbound.store.approval_acts import review as review_mail
 from outbound.store.approvals import ApprovalItem, list_approvals, list_reviews, show_approval
-from outbound.store.standing_approvals import approve_standing, list_standing, withdraw_standing
+from outbound.store.standing_approvals import list_standing
 
 commands = typer.Typer(no_args_is_help=True, help="Approve, refuse and review mail of others.")
 
@@ -224,21 +224,15 @@ def _list_standing(desk: Desk, *, as_json: bool) -> None:
 
 
 def _give(desk: Desk, kind: MailKind, by: str | None) -> None:
-    route = terms_of(desk.settings).route
-    version = office_of(desk.world).templates.get(kind, "en").version if kind.templated else 0
     with desk.database.writing() as conn:
-        approve_standing(conn, kind, version, route, now(), actor=actor(by))
-        acted(conn, "standing-approval", by, kind.value, f"version {version}, by {route}")
-    say(f"Automatic {kind.value} mail, version {version}, is approved while delivery is by {route}.")
+        said = give_standing(conn, desk.world, kind, now(), by=actor(by))
+    say(said)
 
 
 def _withdraw(desk: Desk, kind: MailKind, by: str | None) -> None:
     with desk.database.writing() as conn:
-        held = withdraw_standing(conn, kind, now(), actor=actor(by))
-        acted(conn, "standing-withdrawn", by, kind.value, f"{len(held)} mails wait for a person")
-    say(
-        f"Automatic {kind.value} mail has no standing approval any more; {len(held)} mails wait for a person."
-    )
+        said = take_standing(conn, kind, now(), by=actor(by))
+    say(said)
     if kind.value not in desk.settings.sending.second_person:
         say(
             "New mail of that kind still goes by itself: `sending.second_person` does not name it. "

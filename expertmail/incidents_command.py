@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -16,6 +16,7 @@ from expertmail import (
 )
 from expertmail.desk import AsJson, By, Config, Desk, acted, actor, now, open_desk
 from expertmail.faults import ExitCode, FaultError
+from expertmail.past_time import past_time
 from expertmail.tables import moment, plain, say, show_json, show_table
 from outbound.store.quiet import mark_quiet
 from threads.model import (
@@ -122,12 +123,9 @@ def open_(
 def _past(written: str) -> datetime:
     """A time with its zone that has come."""
     try:
-        at = datetime.fromisoformat(written)
+        return past_time(written, now())
     except ValueError as error:
-        raise FaultError(f"{written!r} is no time, such as 2026-11-25T10:00:00+00:00.", ExitCode.DATA) from error
-    if at.tzinfo is None or at > now():
-        raise FaultError("The time needs a zone, such as +00:00, and has to be past.", ExitCode.DATA)
-    return at.astimezone(UTC)
+        raise FaultError(str(error), ExitCode.DATA) from error
 
 
 @commands.command("list")

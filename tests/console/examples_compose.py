@@ -30,6 +30,7 @@ EXAMPLES: tuple[Example, ...] = (
     ),
     Example("compose-preview", preview, "all"),
     Example("approvals", lambda _: "/approvals", "all"),
+    Example("approval-standing", lambda _: "/approvals/standing", "nobody", lambda _: {"kind": "acknowledgement"}),
     Example("approval", on_mail(), "contoso"),
     Example("approval-decide", on_mail("/decide"), "contoso"),
     Example("approval-break-glass", on_mail("/break-glass"), "contoso", lambda _: {"reason": "x"}),

@@ -28,5 +28,6 @@ EXAMPLES: tuple[Example, ...] = (
     Example("verify-do", lambda _: "/verify", "all", lambda _: {"source": "From: a@b.test\r\n\r\nx\r\n"}),
     Example("verify-answer", of(""), "all"),
     Example("verify-verdict", of("/1/verdict.json"), "all"),
+    Example("verify-source", of("/1/message.eml"), "all"),
     Example("verify-evidence", of("/1/evidence.json"), "all"),
 )

@@ -9,9 +9,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from expertmail.console.pages.page import Page, Visit
-from expertmail.console.pages.reading import looked_up, number_of, written
+from expertmail.console.pages.reading import looked_up, number_of, word_of, written
 from expertmail.own_mail import html_of
-from outbound.model import OutboxEntry
+from expertmail.standing_acts import give_standing, take_standing
+from outbound.model import MailKind, OutboxEntry
 from outbound.store import organisation_of_mail, show_outbox
 from outbound.store.approval_acts import approve, break_glass, refuse, review
 from outbound.store.approvals import ApprovalItem, list_approvals, list_reviews, show_approval
@@ -19,13 +20,43 @@ from outbound.store.standing_approvals import list_standing
 from threads.access import Permission
 from threads.store import Connection
 from threads.store.audit import record_act
+from threads.store.errors import RefusedRecord
 
 Act = Callable[[Connection, int], str]
 
 
 async def show(visit: Visit) -> Response:
     """What waits, and what is to be reviewed."""
+    return await _list(visit)
 
+
+async def stand(visit: Visit) -> Response:
+    """Approve automatic mail of a kind from now on, or take that back."""
+    kind, word = word_of(MailKind, visit.form.one("kind")), visit.form.one("word")
+    world = visit.parts.api.outgoing.world
+
+    def work(conn: Connection) -> str:
+        visit.require(Permission.APPROVE, None)  # it is for all customers' mail
+        if kind is None or word not in {"give", "withdraw"}:
+            raise RefusedRecord(
+                "Choose a kind of automatic mail, and whether its approval is given or withdrawn."
+            )
+        if word == "give":
+            return give_standing(conn, world, kind, visit.now, by=visit.actor)
+        said = take_standing(conn, kind, visit.now, by=visit.actor)
+        still = " New mail of that kind still goes by itself: sending.second_person does not name it."
+        return said + ("" if kind.value in world.settings.sending.second_person else still)
+
+    try:
+        said = await written(visit, work)
+    except HTTPException as error:
+        if error.status_code not in {409, 422}:
+            raise
+        return await _list(visit, trouble=error.detail, status=error.status_code)
+    return visit.go("/approvals", said)
+
+
+async def _list(visit: Visit, *, trouble: str = "", status: int = 200) -> Response:
     def work(conn: Connection) -> tuple[list[ApprovalItem], list[ApprovalItem], tuple[object, ...]]:
         waits = [one for one in list_approvals(conn) if _seen(conn, visit, one)]
         reviews = [one for one in list_reviews(conn) if _seen(conn, visit, one)]
@@ -33,7 +64,17 @@ async def show(visit: Visit) -> Response:
 
     waits, reviews, standing = await looked_up(visit, work)
     kinds = visit.parts.api.outgoing.world.settings.sending.second_person
-    return await visit.page("approvals.html", waits=waits, reviews=reviews, standing=standing, kinds=kinds)
+    return await visit.page(
+        "approvals.html",
+        status=status,
+        trouble=trouble,
+        waits=waits,
+        reviews=reviews,
+        standing=standing,
+        kinds=kinds,
+        automatic=[(one.value, one.value) for one in MailKind if one.automatic],
+        may_give=visit.signed_in.may(Permission.APPROVE, None),
+    )
 
 
 async def show_one(visit: Visit) -> Response:
@@ -152,6 +193,7 @@ def _audit(conn: Connection, visit: Visit, act: str, number: int, detail: str) -
 _ON: Final = "/approvals/{number}"
 PAGES: Final = (
     Page("GET", "/approvals", "approvals", Permission.READ, show),
+    Page("POST", "/approvals/standing", "approval-standing", Permission.APPROVE, stand),
     Page("GET", _ON, "approval", Permission.READ, show_one),
     Page("POST", f"{_ON}/decide", "approval-decide", Permission.APPROVE, decide),
     Page("POST", f"{_ON}/break-glass", "approval-break-glass", Permission.COMPOSE, break_the_glass),

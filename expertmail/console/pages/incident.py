@@ -167,7 +167,11 @@ async def incident_page(visit: Visit, *, trouble: str = "", status: int = 200) -
         may_compose=visit.signed_in.may(Permission.COMPOSE, thread.organisation_id),
         states=[(one.value, one.value) for one in State if state_refusal(thread.state, one) is None],
         severities=[(one.value, one.value) for one in Severity],
-        classifications=[("", "not said"), *((one.value, one.value) for one in Classification)],
+        classifications=[
+            ("", "not said"),
+            *((one.value, one.value) for one in Classification),
+            (NOT_KNOWN, NOT_KNOWN),
+        ],
         assignees=[(one.value, one.value) for one in Assignee],
         sources=[
             (TaskSource.GUIDED_RESPONSE.value, "for the customer to do"),
@@ -180,11 +184,11 @@ async def incident_page(visit: Visit, *, trouble: str = "", status: int = 200) -
             for task in found.tasks
         },
         was=standing(thread),
+        chat_key=secrets.token_hex(_KEY_BYTES),
     )
 
 
 def standing(thread: Thread) -> str:
-        chat_key=secrets.token_hex(_KEY_BYTES),
     """How a thread stands, as one text: a form that was made for another one is refused."""
     return "|".join(
         (

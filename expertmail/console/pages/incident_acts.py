@@ -8,7 +8,7 @@ from typing import Final
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from expertmail.console.pages.incident import incident_page, standing
+from expertmail.console.pages.incident import NOT_KNOWN, incident_page, standing
 from expertmail.console.pages.page import Page, Visit
 from expertmail.console.pages.reading import number_of, thread_for, word_of, written
 from threads.access import Permission
@@ -22,6 +22,7 @@ from threads.model import (
     TaskSource,
     TaskStatus,
     Thread,
+    ThreadKind,
 )
 from threads.store import Connection
 from threads.store.audit import record_act
@@ -61,7 +62,8 @@ async def stands(visit: Visit) -> Response:
     """Change state, severity, classification and who has the next move."""
     state = word_of(State, visit.form.one("state"))
     severity = word_of(Severity, visit.form.one("severity"))
-    classification = word_of(Classification, visit.form.one("classification"))
+    turned_out = visit.form.one("classification")
+    classification = None if turned_out == NOT_KNOWN else word_of(Classification, turned_out)
     assigned_to = word_of(Assignee, visit.form.one("assigned"))
     was, title = visit.form.one("was"), visit.form.one("title")
 
@@ -74,6 +76,10 @@ async def stands(visit: Visit) -> Response:
         if refused is not None:
             raise RefusedRecord(f"{thread.reference} cannot be {to}: {refused}.")
         moves = to is not thread.state
+        if moves and to is State.RESOLVED and thread.kind is ThreadKind.INCIDENT and not turned_out:
+            raise RefusedRecord(
+                f"Say what it turned out to be before it is resolved, or that it is {NOT_KNOWN}."
+            )
         after = change_thread(
             conn,
             thread,

@@ -37,7 +37,7 @@ async def move(visit: Visit) -> Response:
         visit.form.one("to"),
         visit.form.one("title"),
     )
-    names = visit.form.all("mail")
+    names, across = visit.form.all("mail"), visit.form.one("across") == "yes"
 
     def work(conn: Connection) -> Thread:
         source, _ = thread_for(conn, visit, reference, Permission.WORK)
@@ -54,7 +54,10 @@ async def move(visit: Visit) -> Response:
         else:
             there = open_beside(conn, source, title, source.kind, visit.now, by=visit.actor)
             act = "thread-split"
-        moved = [move_one(conn, one, there, visit.now, by=visit.actor, source=source) for one in names]
+        moved = [
+            move_one(conn, one, there, visit.now, by=visit.actor, source=source, across=across)
+            for one in names
+        ]
         for one in moved:
             _audit(conn, visit, act, one)
         return thread_by_id(conn, there.id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -15,7 +14,8 @@ from expertmail.console.pages.message import saved
 from expertmail.console.pages.message_view import body_beginning, hops, marked_fields
 from expertmail.console.pages.page import Page, Visit
 from expertmail.console.pages.reading import number_of
-from expertmail.console.pages.verify_results import Answer, Result, Results
+from expertmail.console.pages.same_message import digests_of
+from expertmail.console.pages.verify_results import Answer, Earlier, Result, Results
 from expertmail.faults import FaultError
 from expertmail.saved_messages import NOTE_TEXT, SavedMessage, messages_in
 from smtp_gateway.judging import Busy, Judged
@@ -79,6 +79,11 @@ async def download_evidence(visit: Visit) -> Response:
     return saved(_one(visit).evidence_json.encode(), "evidence.json")
 
 
+async def download_source(visit: Visit) -> Response:
+    """The octets that were judged, to save; no browser opens them."""
+    return saved(_one(visit).raw, "message.eml")
+
+
 async def _sent(visit: Visit, refused: list[str]) -> list[SavedMessage]:
     """The messages of all files and of the pasted source."""
     files = visit.form.files.get("message", ())
@@ -120,7 +125,7 @@ def _told(visit: Visit, one: SavedMessage, judged: Judged) -> Answer:
     report, message = judged.report, judged.message
     sha256 = hashlib.sha256(one.raw).hexdigest()
     with visit.parts.api.database.reading() as conn:
-        earlier = _at_receipt(conn, visit, sha256)
+        earlier = _at_receipt(conn, visit, one.raw)
     body, more = body_beginning(message)
     notes = tuple(NOTE_TEXT[note] for note in one.notes)
     return Answer(
@@ -138,18 +143,23 @@ def _told(visit: Visit, one: SavedMessage, judged: Judged) -> Answer:
         notes,
         json.dumps({**as_json(report, one.file, explained=True), "notes": list(notes)}, indent=2),
         write_evidence(judged.evidence),
+        one.raw,
         earlier,
     )
 
 
-def _at_receipt(conn: Connection, visit: Visit, sha256: str) -> tuple[str, datetime, str, str] | None:
-    """The verdict when the same octets came in, if the viewer may see that message."""
-    for copy, organisation_id in list_known(conn, sha256):
-        if not visit.signed_in.may(Permission.READ, organisation_id):
-            continue
-        judged = judgements(conn, copy.id)
-        if judged:
-            return judged[-1].verdict, judged[-1].at, copy.id, copy.disposition.value
+def _at_receipt(conn: Connection, visit: Visit, raw: bytes) -> Earlier | None:
+    """The verdict when the message came in, if the viewer may see it."""
+    if not visit.signed_in.account.may_anywhere(Permission.READ):
+        return None
+    for digest, taken_off in digests_of(raw):
+        for copy, organisation_id in list_known(conn, digest):
+            if not visit.signed_in.may(Permission.READ, organisation_id):
+                continue
+            judged = judgements(conn, copy.id)
+            if judged:
+                last = judged[-1]
+                return Earlier(last.verdict, last.at, copy.id, copy.disposition.value, taken_off)
     return None
 
 
@@ -173,6 +183,7 @@ PAGES: Final = (
     Page("POST", "/verify", "verify-do", Permission.VERIFY, verify, takes=MAX_TAKEN, files=MAX_FILES),
     Page("GET", "/verify/{name}", "verify-answer", Permission.VERIFY, show_answer),
     Page("GET", "/verify/{name}/{number}/verdict.json", "verify-verdict", Permission.READ, download_verdict),
+    Page("GET", "/verify/{name}/{number}/message.eml", "verify-source", Permission.READ, download_source),
     Page(
         "GET", "/verify/{name}/{number}/evidence.json", "verify-evidence", Permission.READ, download_evidence
     ),

@@ -23,6 +23,17 @@ _ID_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """The verdict at receipt; ``taken_off``: so many trace fields stand on top now that the stored copy has not."""
+
+    verdict: str
+    at: datetime
+    copy_id: str
+    disposition: str
+    taken_off: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The verdict on one message, with all that its page shows; ``earlier`` is the verdict at receipt, if it is on record."""
 
@@ -40,13 +51,15 @@ class Answer:
     notes: tuple[str, ...]
     verdict_json: str
     evidence_json: str
-    earlier: tuple[str, datetime, str, str] | None
+    raw: bytes
+    earlier: Earlier | None
 
     @property
     def octets(self) -> int:
         """About how much memory it takes: characters may take four octets each."""
         fields = sum(len(one.name) + len(one.value) for one in self.fields)
-        return 4 * (fields + len(self.body)) + 2 * (len(self.verdict_json) + len(self.evidence_json))
+        texts = 4 * (fields + len(self.body)) + 2 * (len(self.verdict_json) + len(self.evidence_json))
+        return texts + len(self.raw)
 
 
 @dataclass(frozen=True, slots=True)
