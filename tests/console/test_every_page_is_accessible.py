@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 UNFOLD = "[...document.querySelectorAll('details')].forEach(one => { one.open = true; })"
 COLOURS = "axe.run(document, {resultTypes: ['violations'], runOnly: ['color-contrast']})"
+BETWEEN = (1210, 1190, 970, 950, 720)
+"""Widths of windows between a telephone's and a desk's, on both sides of where the layout changes."""
 MORE = (
     "/incidents?kind=inquiry",
     "/incidents?words=nothing+has+this+title",
@@ -71,6 +73,13 @@ def looked_at(seen: Window, path: str, axe: str, place: Place) -> list[str]:
     faults += [f"dark: {one}" for one in seen.weighty(seen.page.evaluate(COLOURS))]
     if wide := seen.wider_than_the_window():
         faults.append(f"too wide with all opened: {wide}")
+    size = seen.page.viewport_size
+    for between in BETWEEN if size is not None and size["width"] == DESKTOP[0] else ():
+        seen.page.set_viewport_size({"width": between, "height": DESKTOP[1]})
+        if wide := seen.wider_than_the_window():
+            faults.append(f"too wide at {between} px: {wide}")
+    if size is not None:
+        seen.page.set_viewport_size(size)
     if str(place.served.folder) in seen.page.content():
         faults.append("tells where files are on the server")
     return faults

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from expertmail import rotation_steps as steps
 from expertmail.console.pages.page import Page, Visit
 from expertmail.faults import FaultError
-from expertmail.rotation_steps import GivenUp, Hand, named
+from expertmail.rotation_steps import GivenUp, Hand
 from expertmail.signing_keys import keys_in_force
 from outbound.errors import SigningError
 from outbound.key_rotation import KeysInForce, Pair, Retiring, Seen, Sighting, who_lacks
@@ -60,7 +60,7 @@ async def publish(visit: Visit) -> Response:
         visit.parts.reload()  # our own zone has other records now
     if begun.next is None or not made:
         return visit.go(PATH, "The next keys were there already.")
-    return visit.go(PATH, f"{named(begun.next)} are made. They sign nothing yet: publish their records.")
+    return visit.go(PATH, f"Made: {_both(begun.next)}. They sign nothing yet: publish their records.")
 
 
 async def see(visit: Visit) -> Response:
@@ -94,8 +94,9 @@ async def sign(visit: Visit) -> Response:
     except HTTPException as refused:
         return await _page(visit, trouble=refused.detail, status=refused.status_code, sightings=sightings)
     visit.parts.reload()
+    signs, kept = _both(switched.signs), _both(before)
     return visit.go(
-        PATH, f"{named(switched.signs)} sign from now on. Keep the records of {named(before)} where they are."
+        PATH, f"Mail is signed with {signs} from now on. Keep the records of {kept} where they are."
     )
 
 
@@ -117,7 +118,7 @@ async def retire(visit: Visit) -> Response:
     if not done:
         return await _page(visit, trouble=_CHANGED, status=409)
     if done[0].why is not None:
-        return await _page(visit, trouble=f"{named(done[0].pair)}: {done[0].why}.", status=409)
+        return await _page(visit, trouble=f"{_both(done[0].pair)}: {done[0].why}.", status=409)
     visit.parts.reload()
     return await _page(visit, gone=done[0].pair)
 
@@ -125,6 +126,10 @@ async def retire(visit: Visit) -> Response:
 def _reason(visit: Visit) -> str | None:
     """Why somebody does not wait, "" where that is not said; None for who waits."""
     return visit.form.one("reason")[:MAX_REASON] if visit.form.one("do") == "force" else None
+
+
+def _both(pair: Pair) -> str:
+    return " and ".join(pair.selectors)
 
 
 def _hand(visit: Visit) -> Hand:
@@ -190,7 +195,7 @@ async def _page(
         trouble=trouble,
         s=found,
         keys=found.keys,
-        named=named,
+        both=_both,
         domain=world.settings.sender_domain,
         days=world.settings.dkim.keep_days,
         waits_for_reload=world.keys.signs != found.keys.signs,
