@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from expertmail.console.pages.contacts import standing
 from outbound.store.suppression import suppress, suppressed_as
 from tests.console.browsing import PHONE, Window
 from tests.console.place import Place, now
@@ -30,11 +31,8 @@ def fresh(place: Place, name: str = "Carl") -> Contact:
 
 
 def form_of(one: Contact, **more: str) -> dict[str, str]:
-    was = "|".join(
-        (one.name, one.kind.value, one.form.value, one.language, one.phone or "", str(one.external), "", "no")
-    )
     return {
-        "was": was, "name": one.name, "kind": one.kind.value, "form": one.form.value, "language": one.language,
+        "was": standing(one), "name": one.name, "kind": one.kind.value, "form": one.form.value, "language": one.language,
         "phone": one.phone or "", "tlp": "default", **more,
     }  # fmt: skip
 
@@ -114,6 +112,25 @@ def test_what_was_typed_for_a_contact_that_is_none_stays(place: Place, form: dic
     answer = place.ask("POST", path(place, "/contacts"), form, person=place.person(Role.EXPERT))
     assert answer.status in (409, 422)
     assert f'value="{form["address"]}"' in answer.text
+
+
+def test_who_reads_the_chat_is_told_so_on_the_page(place: Place) -> None:
+    expert, one = place.person(Role.EXPERT), fresh(place)
+    for ticked, reads in (({"reads_chat": "yes"}, True), ({}, False)):
+        assert (
+            place.ask(
+                "POST", path(place, f"/contacts/{one.id}"), form_of(one, **ticked), person=expert
+            ).status
+            == 303
+        )
+        with place.database.reading() as conn:
+            (one,) = find_contacts(conn, one.address)
+        assert one.reads_chat is reads
+        page = place.ask("GET", path(place), person=expert).text
+        assert (
+            f'name="reads_chat" value="yes"{" checked" if reads else ""}><label for="chat-{one.id}"' in page
+        )
+    assert "<dt>Reads</dt><dd>mail only</dd>" in page
 
 
 def test_domains_are_added_verified_and_forgotten(place: Place) -> None:

@@ -101,6 +101,18 @@ def test_contacts_are_listed_and_shown_with_their_customer(world: Command) -> No
     assert "+1 555 0100" in shown
 
 
+def test_a_contact_reads_mail_only_until_somebody_says_otherwise(world: Command) -> None:
+    assert "mail only" in world("contacts", "list").out
+    said = world("contacts", "change", "alice@contoso.test", "--reads-chat", "--by", "ana")
+    assert "reads_chat: False -> True" in said.out
+    shown = world("contacts", "show", "alice@contoso.test").out.splitlines()
+    assert [line.split() for line in shown if line.startswith("reads")] == [["reads", "chat"]]
+    world("contacts", "change", "alice@contoso.test", "--mail-only")
+    assert world("contacts", "list", "--json").json[0]["reads_chat"] is False
+    made = world("contacts", "add", "carl@contoso.test", "--name", "Carl", "--org", "Contoso", "--reads-chat", "--json")
+    assert made.json["reads_chat"] is True
+
+
 def test_who_adds_a_contact_hears_how_to_tell_them_by_a_command_that_runs(world: Command) -> None:
     add = (
         "contacts",
