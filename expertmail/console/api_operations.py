@@ -15,6 +15,7 @@ from expertmail.console import (
     api_messages,
     api_outbox,
     api_records,
+    api_standing,
 )
 from expertmail.console.api_operation import Json, Operation
 
@@ -25,6 +26,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *api_held.OPERATIONS,
     *api_held_acts.OPERATIONS,
     *api_outbox.OPERATIONS,
+    *api_standing.OPERATIONS,  # before any path that takes a number in this place
     *api_approvals.OPERATIONS,
     *api_customers.OPERATIONS,
     *api_contacts.OPERATIONS,
@@ -36,6 +38,7 @@ SCHEMAS: Final[Json] = {
     **api_held.SCHEMAS,
     **api_outbox.SCHEMAS,
     **api_approvals.SCHEMAS,
+    **api_standing.SCHEMAS,
     **api_customers.SCHEMAS,
     **api_contacts.SCHEMAS,
     **api_records.SCHEMAS,

@@ -248,6 +248,8 @@ TABLE: tuple[Try, ...] = (
     Try("showMail", "GET", lambda d: f"/outbox/{d.mail()}"),
     Try("retryMail", "POST", lambda d: f"/outbox/{d.later()}/retry"),
     Try("cancelMail", "POST", lambda d: f"/outbox/{d.later()}/cancel"),
+    Try("listStanding", "GET", fixed("/approvals/standing"), "each"),
+    Try("standForMail", "POST", fixed("/approvals/standing"), "all", form=body(kind="reminder", word="give")),
     Try("listApprovals", "GET", fixed("/approvals"), "each"),
     Try("showApproval", "GET", lambda d: f"/approvals/{d.waiting()}"),
     Try("approveMail", "POST", lambda d: f"/approvals/{d.waiting()}/approve", form=by_digest()),

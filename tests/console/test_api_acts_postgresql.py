@@ -98,11 +98,15 @@ def forms(operation: Operation, text: str) -> Iterator[Any]:
     fit: dict[str, Any] = {
         "organisation": "Contoso", "words": "sign", "text": "A note", "mails": ["x"], "title": "Apart", "into": "INC-000001",
         "request": 1, "word": "refuse", "digest": "0" * 64, "reason": "why", "address": "a@b.test", "name": "Dan",
-        "mode": "untrusted", "code": "ABCD", "domain": "tailspin.test",
+        "mode": "untrusted", "code": "ABCD", "domain": "tailspin.test", "kind": "reminder",
     }  # fmt: skip
     fields = operation.form.model_fields
     needed = {name: fit[name] for name, one in fields.items() if one.is_required()}
-    needed |= {"move-mails": {"title": "Apart"}, "change-contact": {"phone": "1"}}.get(operation.name, {})
+    needed |= {
+        "move-mails": {"title": "Apart"},
+        "change-contact": {"phone": "1"},
+        "stand-for-mail": {"word": "give"},
+    }.get(operation.name, {})
     yield operation.form.model_validate(needed)
     for name in fields:
         rest = {word: value for word, value in needed.items() if (word, name) != ("title", "to")}
