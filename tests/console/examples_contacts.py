@@ -18,6 +18,8 @@ EXAMPLES: tuple[Example, ...] = (
     Example("contacts", lambda _: "/contacts", "all"),
     Example("customer-add", lambda _: "/contacts/organisations", "nobody", lambda _: {"name": "Wingtip"}),
     Example("customer", of(), "contoso"),
+    Example("contact-ask", lambda p: f"{alice(p)}/remove", "contoso"),
+    Example("domain-ask", of("/domain?domain=contoso.test&do=remove"), "contoso"),
     Example("contact-add", of("/contacts"), "contoso"),
     Example("contact-change", alice, "contoso"),
     Example("customer-domains", of("/domains"), "contoso", lambda _: {"domain": "x.test", "do": "add"}),

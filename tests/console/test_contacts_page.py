@@ -13,7 +13,7 @@ from tests.console.browsing import PHONE, Window
 from tests.console.place import Place, now
 from threads.access import Grant, Role
 from threads.model import Contact
-from threads.store import add_contact
+from threads.store import add_contact, add_organisation
 from threads.store.audit import list_audit
 from threads.store.people import find_contacts, list_contacts, list_domains
 from threads.store.thread import timeline_of
@@ -186,6 +186,64 @@ def test_a_customer_is_added_by_who_keeps_all_of_them(place: Place) -> None:
     assert again.status == 422
     assert 'value="Wingtip"' in again.text
     assert "Fabrikam" not in place.ask("GET", "/contacts?words=fabrikam", person=limited).text
+
+
+def test_what_takes_something_away_is_asked_once_more_without_scripts(
+    place: Place, window: Callable[..., Window], axe: str
+) -> None:
+    one = fresh(place, "To be removed")
+    domain = f"{secrets.token_hex(4)}.test"
+    person = place.person(Role.EXPERT, name="asks.once.more")
+    place.ask("POST", path(place, "/domains"), {"domain": domain, "do": "add"}, person=person)
+    opened = window(person, size=PHONE, scripts=False)
+    page = opened.go(path(place))
+    page.locator("summary", has_text="To be removed").click()
+    page.get_by_role("link", name="Remove To be removed").click()
+    assert one.address in page.inner_text("main")
+    page.get_by_role("link", name="Leave it as it is").click()
+    page.locator("summary", has_text="To be removed").click()
+    page.get_by_role("link", name="Remove To be removed").click()
+    assert opened.wider_than_the_window() == ""
+    looked = window(person, scheme="dark")
+    looked.go(page.url.removeprefix(place.url))
+    assert looked.serious_faults(axe) == []
+    page.get_by_role("button", name="Remove").click()
+    assert "no contact any more" in page.get_by_role("status").inner_text()
+    page.get_by_role("link", name=f"It is checked that {domain} is theirs").click()
+    page.get_by_role("button", name="I have checked it").click()
+    with place.database.reading() as conn:
+        assert {each.domain: each.verified for each in list_domains(conn, place.contoso.id)}[domain]
+        assert find_contacts(conn, one.address) == ()
+    page.get_by_role("link", name=f"Forget {domain}").click()
+    page.get_by_role("button", name="Forget").click()
+    for gone in (
+        f"/domain?domain={domain}&do=remove",
+        "/domain?domain=contoso.test&do=x",
+        f"/contacts/{one.id}/remove",
+    ):
+        assert place.ask("GET", path(place, gone), person=person).status == 404
+
+
+def test_lists_of_customers_and_contacts_are_paged(place: Place, window: Callable[..., Window]) -> None:
+    with place.database.writing() as conn:
+        made = [add_organisation(conn, f"Paged {number:03}", now()) for number in range(60)]
+        for number in range(70):
+            add_contact(conn, made[0].id, f"p{number:03}@paged.test", f"Person {number}", now())
+    opened = window(place.person(Role.ANALYST), scripts=False)
+    page = opened.go("/contacts?words=paged")
+    assert page.locator("tbody tr").count() == 50
+    page.get_by_role("link", name="More").click()
+    assert page.locator("tbody tr").count() == 10
+    opened.go(ON.format(made[0].id))
+    assert page.locator("details.card").count() == 50
+    page.get_by_role("link", name="More").click()
+    assert page.locator("details.card").count() == 20
+    page.get_by_label("Name or address of a contact").fill("P042@")
+    page.get_by_role("button", name="Show").click()
+    assert page.locator("details.card").count() == 1
+    for odd in ("after=x", "after=9999999999", "words=%00%25'"):
+        for where in ("/contacts", ON.format(made[0].id)):
+            assert place.ask("GET", f"{where}?{odd}", person=place.person(Role.ANALYST)).status < 500
 
 
 def test_identities_and_dns_are_looked_at(place: Place, window: Callable[..., Window], axe: str) -> None:

@@ -39,11 +39,13 @@ from threads.store.account_secrets import (
     use_step,
 )
 from threads.store.answer_times import AnswerTimes, answer_times
+from threads.store.customer_pages import contact_page, customer_page
 from threads.store.errors import RefusedRecord, UnknownRecord
 from threads.store.expiry import due, expire
 from threads.store.held_pages import held_page
 from threads.store.held_requests import Wish, ask_release, decide_request, open_request, requests_for
 from threads.store.imitation_counts import TrickCount, tricks_by_day
+from threads.store.people import remove_contact
 from threads.store.report_counts import DayCount, Source, counts_by_day, forged_from
 from threads.store.thread import append
 from threads.store.thread_listing import Wanted, list_page
@@ -408,3 +410,55 @@ def test_how_long_customers_wait_for_a_person_is_told_by_customer(world: World) 
         AnswerTimes(world.contoso.id, (DAY.total_seconds(),), 0),
         AnswerTimes(fabrikam.id, (3_600.0, 7_200.0), 1),
     )
+
+
+def test_customers_and_contacts_are_found_and_paged(world: World) -> None:
+    with world.database.writing() as conn:
+        others = [
+            store.add_organisation(conn, f"{name} Ltd", AT) for name in ("Adatum", "Zeta", "Élan", "50%_x")
+        ]
+        store.add_domain(conn, others[1].id, "zeta.test", AT, verified=True)
+        for number in range(5):
+            store.add_contact(conn, others[0].id, f"{number}@adatum.test", f"Ärztin {number}", AT)
+        gone = store.add_contact(conn, others[1].id, "left@zeta.test", "Left", AT)
+        remove_contact(conn, gone, AT)
+
+    def found(words: str, reach: Any = None) -> list[str]:
+        with world.database.reading() as conn:
+            return [one.customer.name for one in customer_page(conn, reach, words=words).customers]
+
+    assert found("contoso") == found("ALEX@") == ["Contoso"]
+    assert found("zeta.TEST") == ["Zeta Ltd"]
+    assert found("left@") == []
+    assert found("Ärztin 3") == ["Adatum Ltd"]
+    assert found("élan") == found("Élan") == ["Élan Ltd"]
+    assert found("0%_X") == ["50%_x Ltd"]
+    assert found("_") == ["50%_x Ltd"]
+    assert found("ltd", {others[0].id, world.contoso.id}) == ["Adatum Ltd"]
+    assert found("", ()) == []
+    seen: list[str] = []
+    cursor: str | None = ""
+    with world.database.reading() as conn:
+        while cursor is not None:
+            page = customer_page(conn, None, cursor=cursor, limit=2)
+            seen += [one.customer.name for one in page.customers]
+            cursor = page.cursor
+        assert sorted(seen) == sorted([world.contoso.name, *(one.name for one in others)])
+        assert seen.index("Adatum Ltd") < seen.index("Contoso") < seen.index("Zeta Ltd")
+        listed = customer_page(conn, {others[0].id, others[1].id}).customers
+        assert [(one.contacts, one.domains) for one in listed] == [(5, ()), (0, ("zeta.test",))]
+        first = contact_page(conn, others[0].id, limit=3)
+        assert first.cursor is not None
+        rest = contact_page(conn, others[0].id, cursor=first.cursor, limit=3)
+        assert [one.address[0] for one in (*first.contacts, *rest.contacts)] == list("01234")
+        assert rest.cursor is None
+        only = first.contacts[1]
+        assert contact_page(conn, others[0].id, only=only.id).contacts == (only,)
+        assert contact_page(conn, world.contoso.id, only=only.id).contacts == ()
+        assert contact_page(conn, others[1].id).contacts == ()
+        assert len(contact_page(conn, others[0].id, words="4@ADATUM").contacts) == 1
+        for odd in ("x", "-1", "2147483648", "9" * 11):
+            with pytest.raises(RefusedRecord):
+                customer_page(conn, None, cursor=odd)
+            with pytest.raises(RefusedRecord):
+                contact_page(conn, others[0].id, cursor=odd)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -17,6 +18,7 @@ from threads.model import Contact, ContactForm, ContactKind, Organisation, Tlp
 from threads.model import Permission as Consent
 from threads.store import Connection
 from threads.store.audit import record_act
+from threads.store.customer_pages import contact_page, customer_page
 from threads.store.errors import RefusedRecord, UnknownRecord
 from threads.store.people import (
     add_contact,
@@ -27,7 +29,6 @@ from threads.store.people import (
     find_organisation,
     list_contacts,
     list_domains,
-    list_organisations,
     organisation,
     remove_contact,
     remove_domain,
@@ -44,30 +45,16 @@ async def show(visit: Visit) -> Response:
 
 
 async def _list(visit: Visit, *, trouble: str = "") -> Response:
-    reach, words = visit.signed_in.account.reach(Permission.READ), visit.query("words").lower()
-
-    def work(conn: Connection) -> list[tuple[Organisation, int, list[str]]]:
-        people: dict[int, list[Contact]] = {}
-        for one in list_contacts(conn):
-            people.setdefault(one.organisation_id, []).append(one)
-        domains: dict[int, list[str]] = {}
-        for each in list_domains(conn):
-            domains.setdefault(each.organisation_id, []).append(each.domain)
-        found = []
-        for one_ in list_organisations(conn):
-            if reach is not None and one_.id not in reach:
-                continue
-            theirs, names = people.get(one_.id, []), domains.get(one_.id, [])
-            texts = [one_.name, *names, *(f"{each.name} {each.address}" for each in theirs)]
-            if not words or any(words in text.lower() for text in texts):
-                found.append((one_, len(theirs), names))
-        return found
-
-    found = await looked_up(visit, work)
+    reach, words = visit.signed_in.account.reach(Permission.READ), visit.query("words")
+    page = await looked_up(
+        visit, lambda conn: customer_page(conn, reach, words=words, cursor=visit.query("after"))
+    )
+    later = "" if page.cursor is None else f"/contacts?{urlencode({'words': words, 'after': page.cursor})}"
     return await visit.page(
         "contacts.html",
-        found=found,
-        words=visit.query("words"),
+        found=page.customers,
+        words=words,
+        later=later,
         may_add=visit.signed_in.may(Permission.KEEP_CONTACTS, None),
         status=422 if trouble else 200,
         trouble=trouble,
@@ -140,7 +127,7 @@ async def change(visit: Visit) -> Response:
     tlp = None if form.one("tlp") in {"", _DEFAULT} else word_of(Tlp, form.one("tlp"))
 
     def act(conn: Connection, customer: Organisation) -> str:
-        before = next((one for one in list_contacts(conn, customer.id) if one.id == number), None)
+        before = next(iter(contact_page(conn, customer.id, only=number).contacts), None)
         if before is None:
             raise RefusedRecord("That is no contact of this customer any more.")
         if (
@@ -230,7 +217,8 @@ def standing(one: Contact) -> str:
     return "|".join((*words, "no" if one.details_allowed is None else "yes", str(one.reads_chat)))
 
 
-def _customer(conn: Connection, visit: Visit, permission: Permission) -> Organisation:
+def customer_of(conn: Connection, visit: Visit, permission: Permission) -> Organisation:
+    """The customer of the page's path; HTTPException 404 alike for none, another's, and an erased one."""
     number = number_of(visit.request.path_params["customer"])
     visit.require(permission, number)
     found = find_organisation(conn, organisation(conn, number).name)
@@ -241,7 +229,9 @@ def _customer(conn: Connection, visit: Visit, permission: Permission) -> Organis
 
 async def _acted(visit: Visit, act: Act) -> Response:
     try:
-        said = await written(visit, lambda conn: act(conn, _customer(conn, visit, Permission.KEEP_CONTACTS)))
+        said = await written(
+            visit, lambda conn: act(conn, customer_of(conn, visit, Permission.KEEP_CONTACTS))
+        )
     except HTTPException as error:
         if error.status_code not in {409, 422}:
             raise
@@ -250,13 +240,19 @@ async def _acted(visit: Visit, act: Act) -> Response:
 
 
 async def _page(visit: Visit, *, trouble: str = "", status: int = 200) -> Response:
+    words, contact = visit.query("words"), visit.request.path_params.get("contact")
+    only = None if contact is None else number_of(contact)  # what is wrong with one is told beside it
+
     def work(conn: Connection) -> dict[str, object]:
-        one = _customer(conn, visit, Permission.READ)
-        people = list_contacts(conn, one.id)
+        one = customer_of(conn, visit, Permission.READ)
+        page = contact_page(conn, one.id, words=words, cursor=visit.query("after"), only=only)
+        people = page.contacts
         suppressed = {each.id: suppressed_as(conn, each.address) for each in people}
+        asked = urlencode({"words": words, "after": page.cursor or ""})
         return {
             "customer": one,
             "contacts": [(each, standing(each), suppressed[each.id]) for each in people],
+            "later": "" if page.cursor is None else f"/contacts/organisations/{one.id}?{asked}",
             "domains": list_domains(conn, one.id),
             "may_keep": visit.signed_in.may(Permission.KEEP_CONTACTS, one.id),
             "may_work": visit.signed_in.may(Permission.WORK, one.id),
@@ -269,6 +265,7 @@ async def _page(visit: Visit, *, trouble: str = "", status: int = 200) -> Respon
         status=status,
         trouble=trouble,
         typed=visit.form,
+        words=words,
         kinds=[(one.value, one.value) for one in ContactKind],
         forms=[(one.value, one.value) for one in ContactForm],
         tlps=[(_DEFAULT, "as the settings say"), *((one.value, one.value) for one in Tlp)],
