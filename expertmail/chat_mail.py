@@ -19,6 +19,7 @@ from expertmail.letters import Letter, LetterRefused, Posted, post_letter
 from expertmail.rounds import Rounds
 from outbound.model import MailKind
 from outbound.store.chat import Untold, give_up, untold_chat
+from outbound.store.inquiry_answers import untold_answers
 from threads.store.engine import Database
 from threads.store.writer import Writer
 
@@ -36,7 +37,7 @@ def letter_of(one: Untold) -> Letter:
         MailKind.REPLY_POSTED,
         one.reference,
         (one.address,),
-        {"title": one.title, "place": "chat", "text": one.text, "expert": one.expert},
+        {"title": one.title, "place": one.place, "text": one.text, "expert": one.expert},
         actor=one.expert,
         key=one.key,
         copy_of=one.entry_id,
@@ -107,7 +108,7 @@ class ChatMailKeeper:
 
     def _due(self, now: datetime) -> tuple[Untold, ...]:
         with self._database.reading() as conn:
-            return untold_chat(conn, now)
+            return (*untold_chat(conn, now), *untold_answers(conn, now))
 
     def _as_it_was(self, one: Untold) -> bool:
         return one in self._due(self._clock())

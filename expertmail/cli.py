@@ -51,6 +51,10 @@ COMMANDS: dict[str, Entry] = {
     "held": Entry(
         "expertmail.held_command", "Show, release or discard mail that waits for an expert.", _DAILY
     ),
+    "inquiries": Entry(
+        "expertmail.inquiries_command", "Questions to the experts: write down, answer, look back.", _DAILY
+    ),
+    "review": Entry("expertmail.review_command", "Show and send the figures of a month or quarter.", _DAILY),
     "search": Entry("expertmail.search_command", "Search the messages on record.", _DAILY),
     "attachments": Entry(
         "expertmail.attachments_command", "List what came attached, and write one file to disk.", _DAILY

@@ -38,6 +38,7 @@ from expertmail.metrics import Metrics
 from expertmail.reload import ONLY_AT_THE_START, Generations, changed
 from expertmail.reminding import ReminderKeeper, reminder_rules_of
 from expertmail.retention import RetentionKeeper, watch_held
+from expertmail.review_keeper import ReviewKeeper
 from expertmail.smtp_workers import SmtpWorkers
 from expertmail.watching import watch_process, watch_record
 from expertmail.worker_processes import Forked, WorkerProcesses
@@ -159,11 +160,12 @@ class _Service:
             clock=now,
         )
         self._chat_mail = ChatMailKeeper(lasting.database, lasting.writer, outgoing=self._outgoing, clock=now)
+        self._reviews = ReviewKeeper(lasting.database, outgoing=self._outgoing, clock=now)
         self._teller = teller_of(
             lambda: self._generations.current.world, lasting.database, lasting.writer, lasting.metrics, now
         )
         self._telling: asyncio.Task[None] | None = None
-        self._alerting: asyncio.Future[tuple[None, None, None, None]] | None = None
+        self._alerting: asyncio.Future[tuple[None, None, None, None, None]] | None = None
         watch_record(lasting.metrics, lasting.database)
         watch_held(lasting.metrics, lasting.database, self._retention_in_force, now)
         watch_process(lasting.metrics, lasting.writer, self._generations.asked)
@@ -191,7 +193,11 @@ class _Service:
             await self._workers.start()
         self._showing = asyncio.create_task(self._web.serve([self._start.sockets.console]))
         self._alerting = asyncio.gather(
-            self._alerts.run(), self._reminders.run(), self._late.run(), self._chat_mail.run()
+            self._alerts.run(),
+            self._reminders.run(),
+            self._late.run(),
+            self._chat_mail.run(),
+            self._reviews.run(),
         )
         self._keeping = asyncio.gather(self._retention.run(), self._indexer.run())
         self._telling = asyncio.create_task(self._teller.run())
@@ -242,6 +248,7 @@ class _Service:
         self._reminders.stop()
         self._late.stop()
         self._chat_mail.stop()
+        self._reviews.stop()
         self._indexer.stop()
         self._teller.stop()
         try:

@@ -517,6 +517,20 @@ class LateDeliverySettings(_Section):
     )
 
 
+class ServiceReviewSettings(_Section):
+    """Service reviews: what a month was like, told to the contacts for service reviews."""
+
+    monthly: bool = Field(
+        default=False,
+        description="Whether each month's figures are written by themselves, six hours after the month (UTC) is over. They wait for a second person where `sending.second_person` names `service-review`, and go to nobody at customers whose mail is marked untrusted.",
+    )
+    manager: Line = Field(
+        default="Defender Experts",
+        max_length=100,
+        description="Who signs a review for which nobody gave a name.",
+    )
+
+
 class ChannelSettings(_Section):
     """Where webhooks and Teams channels may be called."""
 

@@ -44,6 +44,7 @@ from expertmail.setting_sections import (
     RelaySettings,
     ReminderSettings,
     RouteSettings,
+    ServiceReviewSettings,
     SmtpSettings,
     VerifierSettings,
 )
@@ -93,6 +94,7 @@ class Settings(BaseSettings):
     reminders: ReminderSettings = ReminderSettings()
     late_delivery: LateDeliverySettings = LateDeliverySettings()
     sending: SendingSettings = SendingSettings()
+    service_reviews: ServiceReviewSettings = ServiceReviewSettings()
     channels: ChannelSettings = ChannelSettings()
     chat: ChatSettings = ChatSettings()
     dkim: DkimSettings = DkimSettings()

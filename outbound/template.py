@@ -101,6 +101,15 @@ class TemplateSet:
         """Whether mail of that kind has a place for such a variable."""
         return any(one.name == name for one in self._declared[kind].variables)
 
+    def figure_words(self, language: str = DEFAULT_LANGUAGE) -> Mapping[str, str]:
+        """The words for figures (``outbound.figure_text``) as the mail of a service review has them."""
+        chosen = (
+            language if language in self._declared[MailKind.SERVICE_REVIEW].languages else DEFAULT_LANGUAGE
+        )
+        name = f"{MailKind.SERVICE_REVIEW.value}/{chosen}/figures.txt"
+        words: dict[str, str] = getattr(self._environment.get_template(name).module, "words")  # noqa: B009 -- the module's names are the template's
+        return words
+
     def get(self, kind: MailKind, language: str) -> Template:
         """The template in that language, or else in its base language, or else in English."""
         declaration = self._declared[kind]

@@ -50,6 +50,8 @@ class Scope(StrEnum):
     SET_MODE = "customers:mode"  # begin and end compromised-customer mode
     READ_AUDIT = "audit:read"  # the audit trail
     READ_CODES = "codes:read"  # which mail of ours bears a code
+    READ_INQUIRIES = "inquiries:read"  # questions to the experts and their answers
+    WRITE_INQUIRIES = "inquiries:write"  # ask for a customer, and answer
     READ_REPORTS = "reports:read"  # what came in and went out, counted
 
 

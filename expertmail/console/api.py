@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -27,10 +27,12 @@ from expertmail.console.api_forms import (
     TaskChange,
 )
 from expertmail.console.api_notifications import Asked, Notifications, Outgoing, show
-from expertmail.console.api_operation import Call, Operation
+from expertmail.console.api_operation import Call, Operation, Told
 from expertmail.console.api_operations import OPERATIONS
 from expertmail.console.api_teams import TeamsRoutes
 from expertmail.console.api_work import Places, idempotency_key
+from expertmail.console.posting import post
+from expertmail.letter_values import Letter
 from expertmail.metrics import Metrics
 from threads.api_token import Scope
 from threads.store.engine import Database
@@ -119,10 +121,27 @@ class Api:
         )
         call = Call(parts.database, parts.outgoing, token, parts.clock(), request.path_params, key)
         told = await self._places.run(partial(operation.work, call, form))
+        if told.letter is not None:
+            told = await self._posted(operation, call, told, told.letter)
         if operation.wakes:
             parts.outgoing.queued()
         status = told.status or next(iter(operation.answers))
         return _answer(told.body, status, replayed(again=told.again))
+
+    async def _posted(self, operation: Operation, call: Call, told: Told, letter: Letter) -> Told:
+        """The answer after its letter was posted; ``mails`` are those of it."""
+        outgoing = call.outgoing
+        posted = await post(
+            self._places, call.database, letter, call.now, world=outgoing.world, check=outgoing.check
+        )
+        if not posted.known:
+            outgoing.queued()
+            if told.written is not None:
+                await self._places.run(told.written)
+        if operation.posted is not None:
+            told = await self._places.run(partial(operation.posted, call, told))
+        mails = [{"number": one.number, "to": one.address, "state": one.state} for one in posted.mails]
+        return replace(told, body={**told.body, "mails": mails}, again=posted.known)
 
     async def _open(self, request: Request) -> Response:
         parts = self._parts()

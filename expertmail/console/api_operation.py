@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from expertmail.console.api_forms import QueryForm
 from expertmail.console.api_notifications import Outgoing
+from expertmail.letter_values import Letter
 from threads.api_token import ApiToken, Scope
 from threads.store.engine import Database
 from threads.store.errors import RefusedRecord, UnknownRecord
@@ -62,11 +63,16 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An answer. ``again``: the same request had it before; ``status``: where it is not the operation's first one."""
+    """An answer. ``again``: the same request had it before; ``status``: where it is not the operation's first one.
+
+    ``letter`` is to be posted before it is answered; then ``written`` is called, but not where it was posted before.
+    """
 
     body: Json
     again: bool = False
     status: int | None = None
+    letter: Letter | None = None
+    written: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,8 @@ class Operation:
     """One method of one path under /api/v1. ``form`` is its body, or what stands after the question mark.
 
     ``answers``: for each status a sentence and the schema's name, the usual one first. ``key``: a repetition needs the same
-    Idempotency-Key. ``wakes``: afterwards there may be mail to deliver.
+    Idempotency-Key. ``wakes``: afterwards there may be mail to deliver. ``posted``: what is told
+    once a letter was posted.
     """
 
     method: str
@@ -88,6 +95,7 @@ class Operation:
     refusals: tuple[int, ...] = ()
     key: bool = False
     wakes: bool = False
+    posted: Callable[[Call, Told], Told] | None = None
 
     @property
     def has_body(self) -> bool:

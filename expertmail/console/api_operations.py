@@ -12,9 +12,11 @@ from expertmail.console import (
     api_held_acts,
     api_incident_acts,
     api_incident_list,
+    api_inquiries,
     api_messages,
     api_outbox,
     api_records,
+    api_service_reviews,
     api_standing,
 )
 from expertmail.console.api_operation import Json, Operation
@@ -31,6 +33,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *api_customers.OPERATIONS,
     *api_contacts.OPERATIONS,
     *api_records.OPERATIONS,
+    *api_inquiries.OPERATIONS,
+    *api_service_reviews.OPERATIONS,
 )
 SCHEMAS: Final[Json] = {
     **api_incident_list.SCHEMAS,
@@ -42,6 +46,8 @@ SCHEMAS: Final[Json] = {
     **api_customers.SCHEMAS,
     **api_contacts.SCHEMAS,
     **api_records.SCHEMAS,
+    **api_inquiries.SCHEMAS,
+    **api_service_reviews.SCHEMAS,
 }
 PLACES: Final = {
     "reference": "Such as INC-000001.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -35,6 +36,7 @@ class Untold:
     contact_id: int
     address: str
     untrusted: bool
+    place: str = "chat"
 
     @property
     def key(self) -> str:
@@ -110,6 +112,11 @@ def untold_chat(conn: Connection, now: datetime) -> tuple[Untold, ...]:
         )
         for row in conn.execute(query)
     ]
+    return not_told(conn, found)
+
+
+def not_told(conn: Connection, found: Sequence[Untold]) -> tuple[Untold, ...]:
+    """Those of them that were neither sent nor given up."""
     keys, told = [one.key for one in found], set[str]()
     for start in range(0, len(keys), _AT_ONCE):
         some = send_requests.c.key.in_(keys[start : start + _AT_ONCE])

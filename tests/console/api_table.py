@@ -13,10 +13,11 @@ from outbound.store.suppression import suppress
 from tests.console.place import Place, now
 from tests.expertmail.api_client import Portal, Said
 from threads.api_token import ID_BYTES, SECRET_BYTES, Scope, token_text
-from threads.model import Disposition, Organisation, TaskSource
+from threads.model import AskedBy, Disposition, Organisation, TaskSource
 from threads.store import add_contact, add_domain, contact, open_incident
 from threads.store.api_tokens import add_token
 from threads.store.circumstances import distrust, trust
+from threads.store.inquiries import ask
 from threads.store.people import list_contacts, organisation
 from threads.store.read import list_copies
 from threads.store.tasks import add_task
@@ -179,6 +180,22 @@ class Try:
     key: bool = False
 
 
+def question(desk: Desk, by: AskedBy = AskedBy.API) -> str:
+    """A new question of Contoso's contact."""
+    place = desk.place
+    with place.database.writing() as conn:
+        return ask(
+            conn,
+            place.contoso,
+            "An update",
+            "Is it safe?",
+            now(),
+            contact=place.alice,
+            asked_by=by,
+            actor="portal",
+        ).reference
+
+
 def fixed(path: str) -> Callable[[Desk], str]:
     return lambda _: path
 
@@ -274,6 +291,14 @@ TABLE: tuple[Try, ...] = (
     Try("listAudit", "GET", fixed("/audit"), "each"),
     Try("checkAudit", "GET", fixed("/audit/chain"), "all"),
     Try("lookUpCode", "POST", fixed("/codes"), "each", form=lambda d, _: {"code": d.code(d.mail())}),
+    Try("lookBackAtInquiries", "GET", lambda d: f"/inquiries/history?months=1&organisation={question(d) and 'Contoso'}"),
+    Try(
+        "askExperts", "POST", fixed("/inquiries"), status=201, key=True,
+        form=body(organisation="Contoso", title="An update", text="Is it safe?", asked_by_contact="alice@contoso.test"),
+    ),
+    Try("showInquiry", "GET", lambda d: f"/inquiries/{question(d)}"),
+    Try("answerInquiry", "POST", lambda d: f"/inquiries/{question(d)}/answers", form=body(text="It is."), status=201, key=True),
+    Try("showServiceReview", "GET", fixed("/reviews?organisation=Contoso&period=2026-10")),
     Try("report", "GET", fixed("/reports?organisation=Contoso&days=7")),
 )  # fmt: skip
 

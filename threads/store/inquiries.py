@@ -55,7 +55,8 @@ def ask(
     made = open_inquiry(conn, customer.id, title, at, actor=actor, mark=Mark.EXPERT, asked_by=asked_by)
     if about is not None:
         made = change_thread(conn, made, at, actor=actor, about=about)
-    append(conn, made.id, at, EntryKind.CHAT, actor=contact.address, mark=Mark.REPORTED, text=text)
+    mark = Mark.PORTAL if asked_by is AskedBy.API else Mark.REPORTED
+    append(conn, made.id, at, EntryKind.CHAT, actor=contact.address, mark=mark, text=text)
     return thread_by_id(conn, made.id)
 
 

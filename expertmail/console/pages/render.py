@@ -162,6 +162,7 @@ _NAVIGATION: Final[tuple[tuple[str, str, Permission], ...]] = (
     ("Verify", "/verify", Permission.VERIFY),
     ("Code", "/codes", Permission.VERIFY),
     ("Incidents", "/incidents", Permission.READ),
+    ("Questions", "/inquiries", Permission.READ),
     ("Held", "/held", Permission.READ),
     ("Outbox", "/outbox", Permission.READ),
     ("Contacts", "/contacts", Permission.READ),
