@@ -6,11 +6,13 @@ import secrets
 from collections.abc import Callable, Iterator
 
 import pytest
+from sqlalchemy import update
 
 from tests.console.browsing import PHONE, Window
 from tests.console.place import Place, make_place
 from threads.access import Grant, Role
 from threads.model import Disposition
+from threads.schema import messages
 from threads.store.audit import list_audit
 from threads.store.held import held_item
 from threads.store.held_requests import open_request
@@ -205,3 +207,16 @@ def test_several_are_put_aside_together_or_none(place: Place) -> None:
 @pytest.mark.parametrize("query", ["after=x'", "after=%00", "tab=x", "after=" + "0" * 500])
 def test_addresses_that_nobody_made_are_no_fault_of_ours(place: Place, query: str) -> None:
     assert place.ask("GET", f"/held?{query}", person=place.person(Role.EXPERT)).status in (200, 404, 409)
+
+
+def test_a_row_whose_disposition_is_damaged_is_shown_as_that(place: Place) -> None:
+    copy_id = arrived(place, "Damaged in place")
+    with place.database.writing() as conn:
+        conn.execute(update(messages).where(messages.c.id == copy_id).values(disposition="hel"))
+    for person in (place.person(Role.EXPERT), place.person(Grant(Role.ANALYST, place.contoso.id))):
+        shown = place.ask("GET", "/held", person=person).text
+        assert f"Message {copy_id} cannot be read (disposition)" in shown
+    other = place.person(Grant(Role.ANALYST, place.fabrikam.id))
+    assert copy_id not in place.ask("GET", "/held", person=other).text
+    with place.database.writing() as conn:
+        conn.execute(update(messages).where(messages.c.id == copy_id).values(disposition="held"))
