@@ -83,7 +83,8 @@ def chat_paths() -> Json:
         query=FollowChat,
         more=(409,),
     )
-    follow["responses"]["200"]["content"] = {"text/event-stream": {"schema": TEXT}}
+    event = object_({"event": {"enum": ["entry", "end"]}, "data": TEXT, "id": TEXT}, optional=("id",))
+    follow["responses"]["200"]["content"] = {"text/event-stream": {"schema": event}}  # of each event
     follow["parameters"].append(
         {
             "name": "Last-Event-ID",

@@ -519,6 +519,31 @@ def test_an_expert_writes_in_the_chat_on_the_incidents_page(desk: Desk) -> None:
     )
 
 
+def test_a_server_that_ends_ends_its_streams_and_a_reader_goes_on_with_the_next_one(desk: Desk) -> None:
+    served, reference, portal = desk.place.served, desk.chat(), desk.program(READ, WRITE)
+    post(portal, reference, said("Before."))
+    seen: list[tuple[str, int, Any]] = []
+    following = threading.Thread(target=lambda: seen.extend(stream(portal, reference, None, 300)))
+    waiting = ThreadPoolExecutor(1).submit(read, portal, reference, 10**6, 30)
+    following.start()
+    time.sleep(1)
+    begun = time.monotonic()
+    assert served.stop() == 0
+    took = time.monotonic() - begun
+    following.join(10)
+    assert waiting.result(10)["entries"] == []
+    assert [name for name, _, _ in seen][-2:] == ["entry", "end"]
+    served.start()
+    assert took < 15
+    post(portal, reference, said("After."))
+    rest = list(stream(portal, reference, seen[-1][1], 1))
+    assert [one[2].get("text") for one in rest] == ["After.", None]
+    log = served.log.read_text()
+    assert "console fault" not in log
+    assert "ASGI" not in log
+    assert "Cancel" not in log
+
+
 def test_readers_have_so_many_places_and_no_more() -> None:
     watch = ChatWatch(lambda threads: dict.fromkeys(threads, 0))
     with ExitStack() as held:
