@@ -9,6 +9,7 @@ from expertmail.console.pages import (
     accounts,
     approvals,
     audit,
+    channels,
     codes,
     compose,
     contact_asks,
@@ -69,6 +70,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *service_review.PAGES,
     *accounts.PAGES,
     *tokens.PAGES,
+    *channels.PAGES,
     *verify.PAGES,
     *statics.PAGES,
 )
