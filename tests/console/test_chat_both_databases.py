@@ -14,12 +14,12 @@ from outbound.reminders import ReminderRules, step_of
 from outbound.store.chat import chat_refusal, give_up, untold_chat
 from outbound.store.reminders import due_reminders
 from tests.threads.both_engines import made_record, record_on_server, world_of_each  # fixtures
-from tests.threads.conftest import AT, World
+from tests.threads.conftest import AT, World, arrival, filing
 from tests.threads.test_postgresql import server  # the fixture
 from threads import store
 from threads.api_token import ApiToken, Scope, token_text
 from threads.chat import ChatMessage
-from threads.model import ActorKind, Assignee, EntryKind, Mark, Severity, State, TaskSource
+from threads.model import ActorKind, Assignee, Disposition, EntryKind, Mark, Severity, State, TaskSource
 from threads.schema import carried_mails, chat_messages, timeline
 from threads.store.api_tokens import add_token
 from threads.store.chat import carries, put_chat
@@ -178,6 +178,13 @@ def test_there_is_a_chat_by_a_task_of_the_experts_and_a_mail_that_carries_words_
         assert copies_among(conn, ["m@experts.test", "n@experts.test"]) == {"m@experts.test": put.entry_id}
         record_outgoing(conn, world.incident.id, "<m@experts.test>", AT, actor="ana", text="x")
         assert entries_after(conn, world.incident.id, put.entry_id)[-1].copy_of == put.entry_id
+        store.store_message(
+            conn,
+            arrival(message_id="<m@experts.test>"),
+            filing(Disposition.FILED, thread_id=world.incident.id, text="It was me."),
+        )
+        last = entries_after(conn, world.incident.id, put.entry_id)[-1]
+        assert (last.text, last.copy_of) == ("It was me.", None), "nobody hides a mail under a number of ours"
 
 
 def test_the_mail_of_a_chat_is_no_new_question_after_the_answer(world: World) -> None:

@@ -13,6 +13,7 @@ import pytest
 from tests.console.api_table import Desk
 from tests.console.place import Place, now
 from threads.api_token import ID_BYTES, SECRET_BYTES, Scope, token_text
+from threads.model import TaskSource
 from threads.store.api_tokens import add_token
 
 FULL = bool(os.environ.get("FULL"))
@@ -30,6 +31,8 @@ KNOWN = """
 "path.contact" = "{contact}"
 "query.organisation" = "Contoso"
 "query.thread" = "{reference}"
+"query.wait" = "1"
+"query.seconds" = "1"
 """
 SHORT = """
 [phases.coverage.generation]
@@ -47,9 +50,10 @@ def test_no_request_that_fits_or_misses_the_description_is_a_fault_of_ours(
     with place.database.writing() as conn:
         add_token(conn, token, "schemathesis", list(Scope), now(), by="test")
     desk = Desk(place)
-    known = KNOWN.format(
-        reference=desk.with_task(), held=desk.held(), mail=desk.mail(), contact=desk.contact()
-    )
+    reference = desk.with_task()
+    task = {"title": "Isolate it", "source": TaskSource.MANAGED_RESPONSE.value}  # so there is a chat
+    assert desk.program().ask("POST", f"/incidents/{reference}/tasks", task, key="t2").status == 201
+    known = KNOWN.format(reference=reference, held=desk.held(), mail=desk.mail(), contact=desk.contact())
     (tmp_path / "schemathesis.toml").write_text(known + ("" if FULL else SHORT))
     done = subprocess.run(
         [

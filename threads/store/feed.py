@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, and_, func, select
 
 from threads.model import EntryKind, Mark
 from threads.schema import carried_mails, chat_messages, timeline
@@ -66,7 +66,13 @@ def shared_entry(conn: Connection, entry_id: int) -> SharedEntry | None:
 _QUERY: Final[Select[Any]] = (
     select(timeline, chat_messages.c.source, chat_messages.c.external_id, carried_mails.c.entry_id)
     .outerjoin_from(timeline, chat_messages, chat_messages.c.entry_id == timeline.c.id)
-    .outerjoin(carried_mails, carried_mails.c.message_id == timeline.c.message_id)
+    .outerjoin(
+        carried_mails,
+        # A mail that comes in under the same Message-ID is no copy, whatever its sender makes it look like.
+        and_(
+            carried_mails.c.message_id == timeline.c.message_id, timeline.c.kind == EntryKind.MAIL_OUT.value
+        ),
+    )
     .where(timeline.c.kind.not_in(INTERNAL))
 )
 
