@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 UNFOLD = "[...document.querySelectorAll('details')].forEach(one => { one.open = true; })"
 COLOURS = "axe.run(document, {resultTypes: ['violations'], runOnly: ['color-contrast']})"
-BETWEEN = (1210, 1190, 970, 950, 720)
+BETWEEN = (1210, 1190, 1030, 970, 950, 720)
 """Widths of windows between a telephone's and a desk's, on both sides of where the layout changes."""
 MORE = (
     "/incidents?kind=inquiry",
