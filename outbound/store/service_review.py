@@ -82,7 +82,7 @@ def _incidents(conn: Connection, organisation_id: int, period: Period) -> Iterat
         )
         .order_by(threads.c.id, timeline.c.id)
     )
-    rows = conn.execute(query.execution_options(yield_per=AT_ONCE))
+    rows: Iterable[Row[Any]] = conn.execute(query.execution_options(yield_per=AT_ONCE))
     for _, entries in groupby(rows, key=lambda row: row.id):
         yield _incident(list(entries))
 
