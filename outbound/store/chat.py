@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, exists, or_, select
+from sqlalchemy import Connection, String, cast, exists, literal, or_, select
 
 from outbound.model import MailKind
 from outbound.schema import deliveries, outgoing, send_requests
@@ -70,6 +70,9 @@ def untold_chat(conn: Connection, now: datetime) -> tuple[Untold, ...]:
         .limit(MAX_LOOKED_AT)
         .subquery()
     )
+    # As threads.chat.mail_key makes it: asked here, for each look has all that was written in a day before it.
+    key = literal("chat ") + cast(timeline.c.id, String) + " " + cast(contacts.c.id, String)
+    told = exists().where(send_requests.c.key == key).correlate(timeline, contacts)
     query = (
         select(
             timeline.c.id,
@@ -95,10 +98,11 @@ def untold_chat(conn: Connection, now: datetime) -> tuple[Untold, ...]:
             contacts.c.reads_chat.is_(False),
             contacts.c.left_at.is_(None),
             contacts.c.created_at <= timeline.c.at,  # who came later was told nothing by mail before either
+            ~told,
         )
         .order_by(timeline.c.id, contacts.c.id)
     )
-    found = [
+    return tuple(
         Untold(
             row.id,
             row.thread_id,
@@ -111,8 +115,7 @@ def untold_chat(conn: Connection, now: datetime) -> tuple[Untold, ...]:
             row.untrusted_at is not None,
         )
         for row in conn.execute(query)
-    ]
-    return not_told(conn, found)
+    )
 
 
 def not_told(conn: Connection, found: Sequence[Untold]) -> tuple[Untold, ...]:

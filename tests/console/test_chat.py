@@ -343,6 +343,18 @@ def test_a_stream_goes_on_after_the_last_event_that_its_reader_has(desk: Desk) -
     ]
 
 
+def test_a_stream_ends_where_the_incident_is_merged_and_names_the_one_that_goes_on(desk: Desk) -> None:
+    portal, reference, into = desk.program(), desk.chat(), desk.chat()
+    post(portal, reference, said("Before."))
+    events = ThreadPoolExecutor(1).submit(lambda: list(stream(portal, reference, None, 20)))
+    time.sleep(1)
+    assert portal.ask("POST", f"/incidents/{reference}/merge", {"into": into}).status == 200
+    name, _, data = events.result(15)[-1]
+    assert (name, data) == ("end", {"reference": into})
+    assert read(portal, reference)["reference"] == into
+    assert texts(portal, reference) == ["Before."]
+
+
 def test_each_reader_sees_every_entry_once_and_in_order_whoever_writes_meanwhile(desk: Desk) -> None:
     reference = desk.chat()
     writers, each = 4, 12
