@@ -34,6 +34,14 @@ _INQUIRY: Final[Json] = {
     "seconds_to_first_answer": _SECONDS,
     "answers": list_(object_({"at": TIME, "channel": words(AnswerChannel), "by": TEXT, "text": TEXT})),
 }
+_COUNT: Final[Json] = {"type": "integer", "minimum": 0}
+_COUNT_OR_NULL: Final[Json] = {"type": ["integer", "null"], "minimum": 0}
+_NUMBER: Final = object_({"number": _COUNT})
+_INCIDENTS: Final = object_(dict.fromkeys(("opened", "resolved", "open"), _COUNT))
+_SPREAD: Final = {
+    **object_({"number": _COUNT, "median": _COUNT_OR_NULL, "most": _COUNT_OR_NULL}),
+    "description": "In seconds; `most` is what 95 of 100 do not exceed. Null where there are none.",
+}
 INQUIRY_SCHEMAS: Final[Json] = {
     "Inquiry": object_(_INQUIRY),
     "AnsweredInquiry": object_(
@@ -53,10 +61,22 @@ REVIEW_SCHEMAS: Final[Json] = {
             "period": TEXT,
             "begin": TIME,
             "end": TIME,
-            "tables": {
-                "type": "object",
-                "description": "Each table with its rows, each row with its columns; times are in seconds, null where there are none.",
-            },
+            "tables": object_(
+                {
+                    "incidents": object_(
+                        dict.fromkeys(("High", "Medium", "Low", "Informational", "total"), _INCIDENTS),
+                        optional=("Low", "Informational"),  # there where there were any
+                    ),
+                    "times": object_(
+                        dict.fromkeys(
+                            ("first-answer", "until-resolved", "question-answer", "delivery"), _SPREAD
+                        )
+                    ),
+                    "questions": object_(dict.fromkeys(("asked", "answered", "waiting"), _NUMBER)),
+                    "mail": object_(dict.fromkeys(("delivered", "deferred", "refused", "returned"), _NUMBER)),
+                    "forged": object_(dict.fromkeys(("as-us", "as-them", "unproven"), _NUMBER)),
+                }
+            ),
         }
     )
 }
