@@ -184,13 +184,18 @@ class Place:
         self.mail(raw, mail_from=contact.address, to=self.reply_address(incident, contact))
 
 
-def make_place(folder: Path, extra: str = "", prepare: Callable[[Served], None] = lambda _: None) -> Place:
-    """Start it; ``served.stop()`` ends it, ``database.close()`` as well. ``prepare`` is called before the start."""
+def make_place(
+    folder: Path, extra: str = "", prepare: Callable[[Served], None] = lambda _: None, url: str = ""
+) -> Place:
+    """Start it; ``served.stop()`` ends it, ``database.close()`` as well. ``prepare`` is called before the start.
+
+    ``url``: of the database, where ``prepare`` names another one than the default.
+    """
     served = Served(folder, extra)
     prepare(served)
     served.start()
     world = open_world(load(served.config))
-    database = store.open_database(f"sqlite:///{served.database}")
+    database = store.open_database(url or f"sqlite:///{served.database}")
     with database.writing() as conn:
         at = now()
         contoso = store.add_organisation(conn, "Contoso", at)
