@@ -556,6 +556,21 @@ def test_a_server_that_ends_ends_its_streams_and_a_reader_goes_on_with_the_next_
     assert "Cancel" not in log
 
 
+def test_what_was_written_a_moment_before_a_kill_is_told_by_mail_once(desk: Desk) -> None:
+    place, reference, portal = desk.place, desk.chat(), desk.program(READ, WRITE)
+    for number in range(5):
+        assert post(portal, reference, said(f"No. {number}", who="expert")).status == 201
+    place.served.kill()
+    place.served.start()
+    until(lambda: len([one for one in posted(place, reference) if one.rcpt_to == place.alice.address]) == 5)
+    time.sleep(2.5)
+    to = [one.rcpt_to for one in posted(place, reference)]
+    assert {to.count(one) for one in to} == {5}
+    assert "carl@contoso.test" not in to
+    chats = [one["text"] for one in read(portal, reference)["entries"] if one["from"] == "expert"]
+    assert [one for one in chats if one.startswith("No.")] == [f"No. {number}" for number in range(5)]
+
+
 def test_readers_have_so_many_places_and_no_more() -> None:
     watch = ChatWatch(lambda threads: dict.fromkeys(threads, 0))
     with ExitStack() as held:
