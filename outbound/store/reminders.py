@@ -36,6 +36,7 @@ from outbound.store.suppression import suppressed_among
 from threads.model import Contact, ContactKind, EntryKind, Mark, State, ThreadKind
 from threads.model.tasks import TaskSource
 from threads.schema import carried_mails, organisations, threads, timeline
+from threads.store.calls import reached_nobody
 from threads.store.people import list_contacts
 from threads.store.tasks import list_tasks
 from threads.store.thread import append, thread_by_id, thread_of
@@ -49,13 +50,15 @@ _BY_EXPERTS: Final = tuple(
 _AWAITS: Final = f"State: %-> {State.AWAITING_CUSTOMER.value}%"  # as threads.store.thread.set_state writes it
 
 # What counts as asking the customer: an expert's mail, chat or call, or that the thread was set to await them.
-# A mail that carries what was written in the chat asks nothing anew: it may come after the answer.
+# A mail that carries what was written in the chat asks nothing anew: it may come after the answer. A call without an answer
+# asks nothing at all.
 _COPY: Final = exists().where(carried_mails.c.message_id == timeline.c.message_id).correlate(timeline)
 _ASKED: Final = or_(
     and_(
         timeline.c.kind.in_((EntryKind.MAIL_OUT.value, EntryKind.CHAT.value, EntryKind.CALL.value)),
         timeline.c.mark == Mark.EXPERT.value,
         ~_COPY,
+        ~reached_nobody(timeline),
     ),
     and_(timeline.c.kind == EntryKind.STATE.value, timeline.c.text.like(_AWAITS)),
 )

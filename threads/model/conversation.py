@@ -195,6 +195,7 @@ class Contact:
 
     ``tlp`` says how far details may go to it by mail; None: as the settings say. ``details_allowed``: it agreed to get them
     whatever the way, since when and on whose word. ``reads_chat``: it reads the portal's chat, and gets no mail of what is said there.
+    ``call_order``: who is telephoned first, the lowest; None: after those who have one. ``time_zone``: an IANA name; None: unknown.
     """
 
     id: int
@@ -209,6 +210,8 @@ class Contact:
     tlp: Tlp | None = None
     details_allowed: Permission | None = None
     reads_chat: bool = False
+    call_order: int | None = None
+    time_zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

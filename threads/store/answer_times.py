@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, func, or_, select
 
 from threads.model import EntryKind, Mark
 from threads.schema import messages, threads, timeline
+from threads.store.calls import reached_nobody
 
 MAX_THREADS: Final = 5_000
 """Threads that are looked at, those with the latest news."""
@@ -32,7 +33,7 @@ def answer_times(
 ) -> tuple[AnswerTimes, ...]:
     """Of threads whose customer first said something since a moment, by mail or chat; None for ``organisations``: of all.
 
-    An answer is an expert's mail or chat, or a call; what a machine of ours says is none. Words that were released count from when
+    An answer is an expert's mail or chat, or a call that was answered; what a machine of ours says is none. Words that were released count from when
     they came.
     """
     news = select(threads.c.id).where(threads.c.updated_at >= since, threads.c.merged_into.is_(None))
@@ -52,7 +53,7 @@ def answer_times(
     later, question, answer = timeline.alias(), timeline.alias(), timeline.alias()
     ours = or_(
         and_(later.c.kind.in_(_WORDS), later.c.mark == Mark.EXPERT.value),
-        later.c.kind == EntryKind.CALL.value,
+        and_(later.c.kind == EntryKind.CALL.value, ~reached_nobody(later)),
     )
     first = (
         select(func.min(later.c.id))

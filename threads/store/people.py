@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, Final
+from zoneinfo import available_timezones
 
 from sqlalchemy import Connection, Row, delete, insert, select, true, update
 
@@ -26,6 +28,8 @@ _DOMAIN = re.compile(r"[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+", re.ASCII)
 _LANGUAGE = re.compile(
     r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}", re.ASCII
 )  # RFC 5646 2.1, what people use of it
+MAX_CALL_ORDER: Final = 999
+"""More places than a customer has people to call."""
 _MAX_DOMAIN = 253  # RFC 1035 2.3.4, without the root's dot
 # Plain mailboxes only (RFC 5322 3.4.1 dot-atom, RFC 6531 beyond ASCII): what our verifier gives as an author.
 _ADDRESS = re.compile(r"[^\s\x00-\x20\x7f@\"(),:;<>\[\\\]]{1,64}@[^\s\x00-\x20\x7f@\"(),:;<>\[\\\]]{1,253}")
@@ -177,12 +181,14 @@ def add_contact(
     external: bool | None = None,
     tlp: Tlp | None = None,
     reads_chat: bool = False,
+    call_order: int | None = None,
+    time_zone: str | None = None,
 ) -> Contact:
     """Record a person or team mailbox that speaks for an organisation; the address may be outside its domains.
 
     ``external`` of None: outside if the organisation has verified domains and none is the address's. One who had left comes
-    back, without what was allowed before. RefusedRecord when the address or the language is malformed, or the address is on
-    record for that organisation and kind.
+    back, without what was allowed before. RefusedRecord when the address, the language, the time zone or the call order is malformed, or the
+    address is on record for that organisation and kind.
     """
     address = address.strip()
     if not _ADDRESS.fullmatch(address) or storable(address) != address:
@@ -212,6 +218,8 @@ def add_contact(
         "external": external,
         "tlp": None if tlp is None else tlp.value,
         "reads_chat": reads_chat,
+        "call_order": _call_order(call_order or 0),
+        "time_zone": _time_zone(time_zone or ""),
     }
     if there is None:
         made = conn.execute(
@@ -236,6 +244,33 @@ def _language(tag: str) -> str:
     return tag
 
 
+def _call_order(place: int) -> int | None:
+    """The place in the order of calls; None for 0."""
+    if not 0 <= place <= MAX_CALL_ORDER:
+        raise RefusedRecord(
+            f"The call order is a number from 1 (called first) to {MAX_CALL_ORDER}; 0 takes it away."
+        )
+    return place or None
+
+
+def _time_zone(name: str) -> str | None:
+    """The IANA name of a time zone; None for an empty one."""
+    name = name.strip()
+    if not name:
+        return None
+    # A zone that is only case apart is found on some file systems and not on others.
+    if name not in _zones():
+        raise RefusedRecord(
+            f"{storable(name, 40)!r} is not a time zone; write it like Europe/Madrid or Asia/Tokyo, empty: unknown."
+        )
+    return name
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
 def change_contact(
     conn: Connection,
     before: Contact,
@@ -247,10 +282,12 @@ def change_contact(
     form: ContactForm | None = None,
     external: bool | None = None,
     reads_chat: bool | None = None,
+    call_order: int | None = None,
+    time_zone: str | None = None,
 ) -> Contact:
-    """Change what is recorded of a contact; None leaves a thing as it is, an empty phone takes it away.
+    """Change what is recorded of a contact; None leaves a thing as it is, an empty phone or zone and the call order 0 take it away.
 
-    RefusedRecord for a malformed language, and for a kind that the address has at that organisation already.
+    RefusedRecord for a malformed language, zone or order, and for a kind that the address has at that organisation already.
     """
     if kind is not None and kind is not before.kind:
         taken = select(contacts.c.id).where(
@@ -273,6 +310,10 @@ def change_contact(
     values: dict[str, Any] = {column: value for column, value in wanted.items() if value is not None}
     if phone is not None:
         values["phone"] = storable(phone.strip(), MAX_LINE) or None
+    if call_order is not None:
+        values["call_order"] = _call_order(call_order)
+    if time_zone is not None:
+        values["time_zone"] = _time_zone(time_zone)
     if values:
         conn.execute(update(contacts).where(contacts.c.id == before.id).values(**values))
     return contact(conn, before.id)
@@ -319,6 +360,8 @@ def contact_of(row: Row[Any]) -> Contact:
         None if row.tlp is None else Tlp(row.tlp),
         _permission(row.details_allowed_at, row.details_allowed_by),
         row.reads_chat,
+        row.call_order,
+        row.time_zone,
     )
 
 

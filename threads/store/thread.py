@@ -21,7 +21,15 @@ from threads.model import (
     ThreadKind,
     TimelineEntry,
 )
-from threads.schema import message_ids, messages, organisations, reference_numbers, threads, timeline
+from threads.schema import (
+    break_glass,
+    message_ids,
+    messages,
+    organisations,
+    reference_numbers,
+    threads,
+    timeline,
+)
 from threads.store.errors import RefusedRecord, UnknownRecord
 from threads.store.people import organisation
 from threads.store.prepared import Prepared
@@ -237,6 +245,13 @@ def set_state(
         update(threads).where(threads.c.id == thread_id).values(state=state.value, assigned_to=after.value)
     )
     append(conn, thread_id, at, EntryKind.STATE, actor=actor, mark=mark, text="; ".join(said))
+    if (
+        state is State.RESOLVED
+    ):  # ends its break-glass, too: who takes it up again begins another one if need be
+        ended = update(break_glass).where(
+            break_glass.c.thread_id == thread_id, break_glass.c.ended_at.is_(None)
+        )
+        conn.execute(ended.values(ended_at=at, ended_by=storable(actor, MAX_LINE)))
     return thread_by_id(conn, thread_id)
 
 
