@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import ExitStack, aclosing
 from typing import Final
 
+import structlog
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -24,6 +25,8 @@ BATCH: Final = 20
 """Entries that are held for one reader at a time; who reads slowly makes us keep no more than these."""
 COME_BACK: Final = 1_000
 """Milliseconds until a reader asks again after the end (`retry`)."""
+
+_log = structlog.get_logger("expertmail")
 
 Reads = Callable[[int], Awaitable[ChatPage]]
 """The first entries after a number, BATCH at most; HTTPException where they may be read no more."""
@@ -55,6 +58,8 @@ class EventStream(Response):
                     timeout=self._seconds + SLOW_SECONDS,
                     return_when=asyncio.FIRST_COMPLETED,
                 )
+                if not (sending.done() or gone.done()):
+                    _log.info("a reader of a chat takes nothing: let go")
             finally:
                 for task in (sending, gone):
                     task.cancel()
