@@ -34,7 +34,8 @@ async def ask_to_remove(visit: Visit) -> Response:
         customer=customer,
         title=f"Remove {one.name}?",
         sentences=(
-            f"{one.address} speaks for {customer.name} no more: mail from there is held from now on.",
+            f"{one.address} is no contact of {customer.name} any more, and gets no mail of ours.",
+            "Unless its domain is checked to be theirs, what comes from there is held from now on.",
             "What was said stays on record, tied to this person.",
         ),
         action=f"/contacts/organisations/{customer.id}/contacts/{one.id}",
