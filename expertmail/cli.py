@@ -45,6 +45,7 @@ COMMANDS: dict[str, Entry] = {
     "contacts": Entry(
         "expertmail.contacts_command", "Add, list, show, change and remove customers' contacts.", _DAILY
     ),
+    "calls": Entry("expertmail.calls_command", "Telephone customers in break-glass cases.", _DAILY),
     "compose": Entry("expertmail.compose_command", "Write to a customer.", _DAILY),
     "approvals": Entry("expertmail.approvals_command", "Approve, refuse and review mail of others.", _DAILY),
     "outbox": Entry("expertmail.outbox_command", "Show, retry or cancel mail on its way out.", _DAILY),

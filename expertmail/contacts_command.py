@@ -72,6 +72,18 @@ ReadsChat = Annotated[
         help="It reads the portal's chat and gets no mail of what is said there; --mail-only, as everybody at first: it does.",
     ),
 ]
+CallOrder = Annotated[
+    int | None,
+    typer.Option(
+        "--call-order", help="The place in which it is telephoned: 1 first; 0: after those with a place."
+    ),
+]
+TimeZone = Annotated[
+    str | None,
+    typer.Option(
+        "--time-zone", metavar="ZONE", help="Where it is, such as Europe/Madrid; empty: nobody knows."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -100,6 +112,8 @@ def add(
     form: Annotated[ContactForm, typer.Option(help="Who reads the mail.")] = ContactForm.PERSON,
     external: External = None,
     reads_chat: ReadsChat = None,
+    call_order: CallOrder = None,
+    time_zone: TimeZone = None,
     tlp: TlpOption = None,
     agreed: Annotated[
         bool,
@@ -130,6 +144,8 @@ def add(
                 external=external,
                 tlp=_tlp(tlp),
                 reads_chat=bool(reads_chat),
+                call_order=call_order,
+                time_zone=time_zone,
             )
             if agreed:
                 made = allow_details(conn, made, Permission(at, actor(by)))
@@ -174,7 +190,7 @@ def list_(
         show_json([{**plain(one), "organisation": names[one.organisation_id]} for one in contacts])
         return
     show_table(
-        ("ADDRESS", "NAME", "CUSTOMER", "KIND", "FORM", "LANGUAGE", "TELEPHONE", "READS"),
+        ("ADDRESS", "NAME", "CUSTOMER", "KIND", "FORM", "LANGUAGE", "TELEPHONE", "CALLED", "ZONE", "READS"),
         [
             (
                 c.address,
@@ -184,6 +200,8 @@ def list_(
                 _form(c),
                 c.language,
                 c.phone or "",
+                "" if c.call_order is None else str(c.call_order),
+                c.time_zone or "",
                 _reads(c),
             )
             for c in contacts
@@ -234,6 +252,8 @@ def _facts(one: Contact) -> dict[str, str]:
         "form": _form(one),
         "language": one.language,
         "phone": one.phone or "",
+        "call order": "" if one.call_order is None else str(one.call_order),
+        "time zone": one.time_zone or "",
         "reads": _reads(one),
         "tlp": "" if one.tlp is None else one.tlp.value,
         "details": _allowed(one.details_allowed),
@@ -281,6 +301,8 @@ def change(
     form: Annotated[ContactForm | None, typer.Option(help="Who reads the mail.")] = None,
     external: External = None,
     reads_chat: ReadsChat = None,
+    call_order: CallOrder = None,
+    time_zone: TimeZone = None,
     tlp: TlpOption = None,
     details: Annotated[
         bool | None,
@@ -311,6 +333,8 @@ def change(
                 form=form,
                 external=external,
                 reads_chat=reads_chat,
+                call_order=call_order,
+                time_zone=time_zone,
             )
             if tlp is not None:
                 after = set_tlp(conn, after, _tlp(tlp))

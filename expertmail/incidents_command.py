@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from expertmail import (
+    calls_command,
     incident_answers_command,
     incident_entries_command,
     incident_moves_command,
@@ -57,6 +58,7 @@ def register(app: typer.Typer) -> None:
     incident_tasks_command.register(commands)
     incident_entries_command.register(commands)
     incident_moves_command.register(commands)
+    commands.command("break-glass")(calls_command.break_glass)
     app.add_typer(commands, name="incidents")
 
 

@@ -21,6 +21,7 @@ import structlog
 
 from expertmail import logs, service_manager
 from expertmail.alerting import AlertKeeper, alert_rules_of
+from expertmail.call_keeper import CallKeeper
 from expertmail.channels import teller_of
 from expertmail.chat_mail import ChatMailKeeper
 from expertmail.console.api import ApiParts
@@ -153,6 +154,7 @@ class _Service:
             clock=now,
             ordered=self.wake,
         )
+        self._calls = CallKeeper(lasting.database, lasting.writer, clock=now)
         self._late = LateMailKeeper(
             lasting.database,
             lasting.writer,
@@ -165,7 +167,7 @@ class _Service:
             lambda: self._generations.current.world, lasting.database, lasting.writer, lasting.metrics, now
         )
         self._telling: asyncio.Task[None] | None = None
-        self._alerting: asyncio.Future[tuple[None, None, None, None, None]] | None = None
+        self._alerting: asyncio.Future[tuple[None, None, None, None, None, None]] | None = None
         watch_record(lasting.metrics, lasting.database)
         watch_held(lasting.metrics, lasting.database, self._retention_in_force, now)
         watch_process(lasting.metrics, lasting.writer, self._generations.asked)
@@ -195,6 +197,7 @@ class _Service:
         self._alerting = asyncio.gather(
             self._alerts.run(),
             self._reminders.run(),
+            self._calls.run(),
             self._late.run(),
             self._chat_mail.run(),
             self._reviews.run(),
@@ -246,6 +249,7 @@ class _Service:
         self._retention.stop()
         self._alerts.stop()
         self._reminders.stop()
+        self._calls.stop()
         self._late.stop()
         self._chat_mail.stop()
         self._reviews.stop()

@@ -140,7 +140,7 @@ ReminderSteps = Annotated[
     Field(max_length=MAX_STEPS),
 ]
 AlertKinds = Annotated[
-    tuple[Literal["reply", "held", "triage", "bounce", "late", "call"], ...],
+    tuple[Literal["reply", "held", "triage", "bounce", "late", "call", "breakglass"], ...],
     NoDecode,
     BeforeValidator(_listed),
 ]

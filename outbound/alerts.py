@@ -36,6 +36,7 @@ class AlertKind(StrEnum):
     BOUNCE = "bounce"  # what an expert sent came back, or could not be sent
     LATE = "late"  # mail on an incident was not accepted in time: the next contact, or the telephone
     CALL = "call"  # a customer does not answer reminders: somebody has to telephone
+    BREAK_GLASS = "breakglass"  # a call about an incident in break-glass is due, and nobody has made it
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,7 @@ _SAID: Final = {
     AlertKind.BOUNCE: "a mail of ours did not arrive",
     AlertKind.LATE: "a mail was not accepted in time; write to the next contact, or telephone",
     AlertKind.CALL: "the customer does not answer and is to be telephoned",
+    AlertKind.BREAK_GLASS: "a break-glass call is due, and nobody has recorded one",
 }
 _COUNTED: Final = {
     AlertKind.REPLY: ("1 reply came", "{} replies came"),
@@ -151,6 +153,7 @@ _COUNTED: Final = {
     AlertKind.BOUNCE: ("1 mail of ours did not arrive", "{} mails of ours did not arrive"),
     AlertKind.LATE: ("1 mail is late", "{} mails are late"),
     AlertKind.CALL: ("1 customer is to be telephoned", "{} customers are to be telephoned"),
+    AlertKind.BREAK_GLASS: ("1 break-glass call is due", "{} break-glass calls are due"),
 }
 
 

@@ -40,6 +40,8 @@ from outbound.schema import (
     mail_events,
     outgoing,
 )
+from outbound.store.calls import ACTOR as BREAK_GLASS
+from outbound.store.calls import call_still_due
 from outbound.store.late_delivery import still_late
 from outbound.store.orders import order_automatic
 from outbound.store.reminders import ACTOR as REMINDERS
@@ -66,6 +68,7 @@ _UNSENT: Final = tuple(
         DeliveryState.WITHHELD,
     )
 )
+_WITH_A_NOTE: Final = frozenset({AlertKind.CALL, AlertKind.LATE, AlertKind.BREAK_GLASS})
 _BY_EXPERTS: Final = tuple(
     kind.value for kind in MailKind if not kind.automatic and kind is not MailKind.RELAYED
 )
@@ -180,7 +183,12 @@ def _query(kind: AlertKind, since: datetime) -> Select[Any]:
         return _came_back(since)
     if kind is AlertKind.LATE:
         return _late(since)
-    return _to_call(since) if kind is AlertKind.CALL else _messages(kind, since)
+    if kind is AlertKind.CALL:
+        awaits = threads.c.state == State.AWAITING_CUSTOMER.value
+        return _noted("call", REMINDERS, awaits, since)
+    if kind is AlertKind.BREAK_GLASS:
+        return _noted("breakglass", BREAK_GLASS, call_still_due(), since)
+    return _messages(kind, since)
 
 
 def _late(since: datetime) -> Select[Any]:
@@ -211,12 +219,12 @@ def _late(since: datetime) -> Select[Any]:
     )
 
 
-def _to_call(since: datetime) -> Select[Any]:
-    """The reminders' notes to telephone, of incidents that still await the customer."""
+def _noted(kind: str, author: str, still: ColumnElement[bool], since: datetime) -> Select[Any]:
+    """Our notes to telephone, of incidents of which that still is so."""
     number = cast(timeline.c.id, String)
     return (
         select(
-            (literal("call:") + number).label("key"),
+            (literal(f"{kind}:") + number).label("key"),
             timeline.c.at,
             threads.c.reference.label("name"),
             literal("").label("verdict"),
@@ -231,12 +239,12 @@ def _to_call(since: datetime) -> Select[Any]:
         .join(threads, threads.c.id == timeline.c.thread_id)
         .join(organisations, organisations.c.id == threads.c.organisation_id)
         .where(
-            threads.c.state == State.AWAITING_CUSTOMER.value,
+            still,
             timeline.c.kind == EntryKind.NOTE.value,
-            timeline.c.actor == REMINDERS,
+            timeline.c.actor == author,
             timeline.c.mark == Mark.AUTOMATION.value,
             timeline.c.at >= since,
-            _untold("call", number),
+            _untold(kind, number),
         )
         .order_by(timeline.c.at, timeline.c.id)
         .limit(MAX_EVENTS)
@@ -365,5 +373,5 @@ def _event(kind: AlertKind, row: Any, last_writer: dict[int, str]) -> AlertEvent
         return event
     # An inquiry's title is its first mail's subject: a customer's text.
     title = row.title if row.thread_kind == ThreadKind.INCIDENT.value else ""
-    note = row.note if kind in (AlertKind.CALL, AlertKind.LATE) else ""  # whom to call, and the number
+    note = row.note if kind in _WITH_A_NOTE else ""  # whom to call, and the number
     return replace(event, about=about(row.organisation, title, note))

@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from outbound.call_sheet import (
     Call,
@@ -187,6 +198,18 @@ def tell_of_call(conn: Connection, thread_id: int, now: datetime) -> Turn | None
             text=tell_note(sheet, turn),
         )
     return turn
+
+
+def call_still_due() -> ColumnElement[bool]:
+    """Of a thread with such a note, beside the timeline: whether it is in break-glass still, and no call came after the note."""
+    mark, later = break_glass.c, calls.c
+    return and_(
+        threads.c.state != State.RESOLVED.value,
+        exists().where(mark.thread_id == threads.c.id, mark.ended_at.is_(None)).correlate(threads),
+        ~exists()
+        .where(later.thread_id == threads.c.id, later.at >= timeline.c.at)
+        .correlate(threads, timeline),
+    )
 
 
 def _urgency(one: OpenSheet) -> tuple[bool, datetime, int]:

@@ -22,6 +22,7 @@ CONTRACT = [
     "incidents",
     "orgs",
     "contacts",
+    "calls",
     "compose",
     "approvals",
     "outbox",
