@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Final
 
 import typer
 
-from expertmail import logs
+from expertmail import logs, service_manager
 from expertmail.console.invitations import console_url, first_link, keep_first_link
 from expertmail.console.server import listening
 from expertmail.desk import Config, now, opened
@@ -89,9 +89,12 @@ def _sockets(settings: Settings) -> Iterator[Sockets]:
         yield Sockets(smtp, console)
 
 
+_STDOUT: Final = 1
+
+
 def _announce_first_link(link: str | None, folder: Path) -> None:
-    """Show the link to whoever sits there; a journal or another log gets the name of the file that holds it."""
-    seen = sys.stdout.isatty()
+    """Show the link to whoever has started it; a service manager's journal, which others read, gets the name of the file that holds it."""
+    seen = not service_manager.keeps(_STDOUT)
     try:
         path = keep_first_link(folder, None if seen else link)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -29,11 +30,8 @@ PASSWORD = "correct horse battery"
 
 
 def printed_link(place: Place) -> str:
-    said = place.served.log.read_text()
-    assert "/set-up/" not in said, "a log is read by others"
-    (path,) = re.findall(r"\S+/first-account-link", said)
-    assert Path(path).stat().st_mode & 0o777 == 0o600
-    return Path(path).read_text().strip()
+    (link,) = re.findall(r"\S+/set-up/[0-9a-f]+", place.served.log.read_text())
+    return str(link)
 
 
 def sign_in(page, name: str, password: str) -> None:
@@ -336,11 +334,13 @@ def test_a_second_factor_in_force_is_not_replaced_without_the_password(place: Pl
     assert row.totp_sealed == kept_sealed
 
 
-def test_a_terminal_shows_the_link_and_anything_else_names_its_file(
+def test_a_journal_gets_the_name_of_the_links_file_and_anybody_else_the_link(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     link = "http://127.0.0.1:8025/set-up/" + "0" * 64
     kept = tmp_path / FIRST_LINK_FILE
+    out = os.fstat(1)
+    monkeypatch.setenv("JOURNAL_STREAM", f"{out.st_dev}:{out.st_ino}")
     serve_command._announce_first_link(link, tmp_path)
     assert link not in (said := capsys.readouterr().out)
     assert str(kept) in said
@@ -356,9 +356,10 @@ def test_a_terminal_shows_the_link_and_anything_else_names_its_file(
     assert capsys.readouterr().out == ""
     serve_command._announce_first_link(link, tmp_path / "nowhere")
     assert link not in capsys.readouterr().out
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    serve_command._announce_first_link(link, tmp_path)
-    assert link in capsys.readouterr().out
+    for other in ("", "1", ":", "1:2", "x:y"):  # a terminal, a pipe, a file
+        monkeypatch.setenv("JOURNAL_STREAM", other)
+        serve_command._announce_first_link(link, tmp_path)
+        assert link in capsys.readouterr().out
     assert not kept.exists()
 
 
