@@ -23,12 +23,15 @@ from threads.model import ActorKind, Assignee, Disposition, EntryKind, Mark, Sev
 from threads.schema import carried_mails, chat_messages, timeline
 from threads.store.api_tokens import add_token
 from threads.store.chat import carries, put_chat
+from threads.store.circumstances import set_retention
+from threads.store.erasure import erase_rest
 from threads.store.errors import RefusedRecord, UnknownRecord
 from threads.store.feed import copies_among, entries_after, latest_of
 from threads.store.moving import merge_threads
 from threads.store.people import change_contact, remove_contact
 from threads.store.tasks import add_task
 from threads.store.thread import add_note, record_outgoing, set_state, thread_by_id
+from threads.store.thread_retention import empty_thread
 
 __all__ = ["made_record", "record_on_server", "server", "world_of_each"]
 
@@ -204,6 +207,23 @@ def test_the_mail_of_a_chat_is_no_new_question_after_the_answer(world: World) ->
             conn, world.incident.id, "m@experts.test", AT, actor="ana", text="x", mark=Mark.EXPERT
         )
         assert due_reminders(conn, rules, later) == ()
+
+
+@pytest.mark.parametrize("way", ["emptied", "erased"])
+def test_with_the_conversation_go_the_numbers_of_its_messages(world: World, way: str) -> None:
+    with world.database.writing() as conn:
+        put = put_chat(conn, world.incident, message("1", "xylophone"), ABOUT, AT)
+        carries(conn, "m@experts.test", put.entry_id)
+        set_state(conn, world.incident.id, State.RESOLVED, AT, actor="ana")
+    with world.database.writing() as conn:
+        if way == "erased":
+            erase_rest(conn, world.contoso.id, AT)
+        else:
+            set_retention(conn, world.contoso, 1)
+            empty_thread(conn, world.incident.id, AT + timedelta(days=9), by="retention")
+    with world.database.reading() as conn:
+        for table in (chat_messages, carried_mails):
+            assert conn.execute(select(func.count()).select_from(table)).scalar_one() == 0
 
 
 @pytest.mark.parametrize("text", ["a\0b", "'; --", "\U0001f600", "2147483648", "x" * 200])
