@@ -460,7 +460,7 @@ class AlertSettings(_Section):
     )
     tell: AlertKinds = Field(
         default=("reply", "held", "triage", "bounce", "late", "call", "breakglass"),
-        description="What is told: `reply`: a person's mail was filed on a thread; `held`: mail that may be a customer's waits for a decision; `triage`: a stranger's mail waits; `bounce`: what an expert sent came back or could not be sent; `late`: mail on an incident was not accepted in time (`late_delivery`); `call`: a customer does not answer reminders and is to be telephoned; `breakglass`: a call about an incident in break-glass is due, and nobody has recorded one.",
+        description="What is told: `reply`: a person's mail was filed on a thread, or a customer wrote in the portal; `held`: mail that may be a customer's waits for a decision; `triage`: a stranger's mail waits; `bounce`: what an expert sent came back or could not be sent; `late`: mail on an incident was not accepted in time (`late_delivery`); `call`: a customer does not answer reminders and is to be telephoned; `breakglass`: a call about an incident in break-glass is due, and nobody has recorded one.",
     )
     first_seconds: int = Field(
         default=0,

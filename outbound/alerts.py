@@ -30,7 +30,7 @@ TEAM: Final = "team"
 class AlertKind(StrEnum):
     """What an expert is told of."""
 
-    REPLY = "reply"  # a person's mail was filed on a thread
+    REPLY = "reply"  # a person's mail was filed on a thread, or a customer wrote in the portal
     HELD = "held"  # mail that may belong to a thread or a customer waits for a decision
     TRIAGE = "triage"  # a stranger's mail waits
     BOUNCE = "bounce"  # what an expert sent came back, or could not be sent

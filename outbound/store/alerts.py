@@ -161,6 +161,10 @@ def _events(conn: Connection, rules: AlertRules, since: datetime) -> tuple[Alert
         rows = conn.execute(query).all()
         last_writer |= _last_writers(conn, {row.thread_id for row in rows if row.thread_id is not None})
         found += (_event(kind, row, last_writer) for row in rows if not _ours(row, rules))
+    if AlertKind.REPLY in rules.tell:
+        rows = conn.execute(_in_portal(since)).all()
+        last_writer |= _last_writers(conn, {row.thread_id for row in rows})
+        found += (_event(AlertKind.REPLY, row, last_writer) for row in rows)
     if AlertKind.BOUNCE in rules.tell:
         found += (_event(AlertKind.BOUNCE, row, {}) for row in conn.execute(_not_sent(since)))
     return tuple(found)
@@ -278,6 +282,34 @@ def _messages(kind: AlertKind, since: datetime) -> Select[Any]:
         .outerjoin(organisations, organisations.c.id == threads.c.organisation_id)
         .where(*wanted)
         .order_by(messages.c.received_at, messages.c.id)
+        .limit(MAX_EVENTS)
+    )
+
+
+def _in_portal(since: datetime) -> Select[Any]:
+    """What customers wrote in the portal: in the chat of an incident, or as a question."""
+    number = cast(timeline.c.id, String)
+    return (
+        select(
+            (literal("chat:") + number).label("key"),
+            timeline.c.at,
+            threads.c.reference.label("name"),
+            literal("").label("verdict"),
+            timeline.c.thread_id,
+            literal(None).label("actor"),
+            *_CIRCUMSTANCES,
+        )
+        .select_from(threads)
+        .join(timeline, timeline.c.thread_id == threads.c.id)
+        .join(organisations, organisations.c.id == threads.c.organisation_id)
+        .where(
+            threads.c.updated_at >= since,
+            timeline.c.kind == EntryKind.CHAT.value,
+            timeline.c.mark == Mark.PORTAL.value,
+            timeline.c.at >= since,
+            _untold("chat", number),
+        )
+        .order_by(timeline.c.at, timeline.c.id)
         .limit(MAX_EVENTS)
     )
 
