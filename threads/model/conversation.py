@@ -111,7 +111,7 @@ class Mark(StrEnum):
 
     VERIFIED = "verified"  # an authenticated, aligned contact
     NOT_LISTED = "not listed"  # authenticated, from a verified domain of that organisation, but no contact
-    PORTAL = "portal"  # a customer's words in the portal's chat: the portal has signed their author in
+    PORTAL = "portal"  # a customer's words in the portal's chat or in Teams, which have signed their author in
     UNVERIFIED = "unverified"  # released by an expert; a release proves nothing
     REPORTED = "reported"  # a customer's words in a chat or a call, written down by an expert
     EXPERT = "expert"
