@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import os
 import secrets
+import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +26,7 @@ from outbound.store import list_outbox
 from tests.console.api_table import Desk
 from tests.console.place import Place, make_place, now
 from tests.expertmail.api_client import Portal
+from tests.recipes.document import DOCS
 from threads.access import Role
 from threads.api_token import Scope
 from threads.model import Assignee, Contact, EntryKind, Mark, State, Thread
@@ -181,6 +185,27 @@ def test_the_same_number_again_adds_nothing_and_other_words_under_it_are_refused
     with desk.place.database.reading() as conn:
         trail = [json.loads(one.content or "{}") for one in list_audit(conn, limit=20)]
     assert [one["detail"] for one in trail if one["by"] == by] == [f"of Alice (customer), {told['id']}"]
+
+
+def test_the_example_of_the_document_is_true(desk: Desk) -> None:
+    curl = shutil.which("curl")
+    if curl is None:
+        pytest.skip("curl is not installed (Debian: apt-get install curl)")
+    page, mark = (DOCS / "channels.md").read_text(encoding="utf-8"), "<!-- run: chat -->\n```sh\n"
+    reference, portal = desk.chat(), desk.program(READ, WRITE)
+    script = page.partition(mark)[2].partition("```")[0]
+    script = script.replace("127.0.0.1:8025", f"127.0.0.1:{portal.port}").replace("INC-000001", reference)
+    done = subprocess.run(
+        ["sh", "-euc", script], capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "TOKEN": portal.token or ""},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    written, end = json.JSONDecoder().raw_decode(done.stdout)
+    shown, end = json.JSONDecoder().raw_decode(done.stdout, end)
+    assert shown["entries"][-1] == written
+    assert (written["external"], written["text"]) == ("77", "It was me.")
+    assert f"id: {written['number']}\nevent: entry\n" in done.stdout[end:]
+    assert done.stdout.endswith(f'event: end\ndata: {{"reference": "{reference}"}}\n\n')
 
 
 def test_two_portals_may_use_the_same_numbers(desk: Desk) -> None:
