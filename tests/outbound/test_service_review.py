@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,11 +16,17 @@ from outbound.review_period import Period, last_month, period_named
 from outbound.schema import attempts, deliveries, mail_events, outgoing
 from outbound.service_review import Review, moved_to
 from outbound.store.service_review import review
+from tests.threads.both_engines import (
+    copied,
+    copied_on_server,
+    made_record,  # noqa: F401 -- a fixture
+    record_on_server,  # noqa: F401 -- a fixture
+)
+from tests.threads.test_postgresql import server  # noqa: F401 -- a fixture
 from threads.model import AskedBy, EntryKind, Mark, Organisation, Severity, State, Thread
 from threads.schema import expired_messages, messages, raw_messages, threads, timeline
-from threads.store.engine import Database, open_database
+from threads.store.engine import Database
 from threads.store.inquiries import ask
-from threads.store.migration import upgrade
 from threads.store.moving import merge_threads
 from threads.store.people import add_contact, add_domain, add_organisation, list_contacts
 from threads.store.thread import append, open_incident, open_inquiry, set_state, timeline_of
@@ -149,10 +156,14 @@ class Record:
             return review(conn, whose or self.contoso, period)
 
 
-@pytest.fixture
-def record(tmp_path: Path) -> Record:
-    database = open_database(f"sqlite:///{tmp_path / 'r.db'}")
-    upgrade(database)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def record(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Record]:
+    if request.param == "sqlite":
+        database = copied(request.getfixturevalue("made"), tmp_path)
+    else:
+        database = copied_on_server(
+            request.getfixturevalue("server"), request.getfixturevalue("made_on_server")
+        )
     with database.writing() as conn:
         made = []
         for name in ("Contoso", "Fabrikam"):
@@ -160,7 +171,8 @@ def record(tmp_path: Path) -> Record:
             add_domain(conn, one.id, f"{name.lower()}.test", BEGIN, verified=True)
             add_contact(conn, one.id, f"alice@{name.lower()}.test", "Alice", BEGIN)
             made.append(one)
-    return Record(database, made[0], made[1])
+    yield Record(database, made[0], made[1])
+    database.close()
 
 
 def rows(told: Review, name: str) -> dict[str, tuple[int | None, ...]]:

@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.threads.both_engines import made_record, record_on_server, world_of_each  # noqa: F401 -- fixtures
 from tests.threads.conftest import AT, World
+from tests.threads.test_postgresql import server  # noqa: F401 -- a fixture
 from threads import store
 from threads.inquiry import AnswerChannel, Question, months_before
 from threads.model import AskedBy, EntryKind, Mark, Thread
