@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import string
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from outbound.call_sheet import Line, Sheet, Then
 from threads.model import Contact
 
 Json = dict[str, Any]
+_DIGITS: Final = 3
+"""Of the shortest number that anybody is called at."""
 
 
 def sheet_json(customer: str, sheet: Sheet) -> Json:
@@ -120,3 +124,21 @@ def _who(one: Contact) -> str:
 
 def _utc(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def tel(number: str) -> str:
+    """The link by which a telephone calls a number (RFC 3966); "" for what has too few digits to be one."""
+    digits = "".join(one for one in number if one in string.digits)
+    plus = "+" if number.lstrip(" (").startswith("+") else ""
+    return f"tel:{plus}{digits}" if len(digits) >= _DIGITS else ""
+
+
+def sheet_version(sheet: Sheet) -> str:
+    """What names a sheet: another one once a call was recorded, break-glass began or ended, or somebody's number changed."""
+    one = sheet.emergency
+    told = [
+        one.since,
+        len(one.calls),
+        *((line.contact.id, line.number, line.callable) for line in sheet.lines),
+    ]
+    return hashlib.sha256(repr(told).encode("utf-8", "surrogatepass")).hexdigest()[:16]

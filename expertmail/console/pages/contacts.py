@@ -112,6 +112,8 @@ async def new_contact(visit: Visit) -> Response:
             form=shape,
             tlp=tlp,
             reads_chat=form.one("reads_chat") == "yes",
+            call_order=_place(form.one("call_order")) if "call_order" in form.values else None,
+            time_zone=form.one("time_zone") if "time_zone" in form.values else None,
         )
         detail = f"{made.name}, {made.kind} of {customer.name}"
         _audit(conn, visit, "contact-added", made.address, detail, customer.id)
@@ -151,6 +153,8 @@ async def change(visit: Visit) -> Response:
             form=shape,
             external=form.one("external") == "yes",
             reads_chat=form.one("reads_chat") == "yes",
+            call_order=_place(form.one("call_order")) if "call_order" in form.values else None,
+            time_zone=form.one("time_zone") if "time_zone" in form.values else None,
         )
         after = set_tlp(conn, after, tlp)
         consents = Consent(visit.now, visit.actor) if form.one("details") == "yes" else None
@@ -214,7 +218,17 @@ def standing(one: Contact) -> str:
     """How a contact stands, as one text."""
     tlp = "" if one.tlp is None else one.tlp.value
     words = (one.name, one.kind.value, one.form.value, one.language, one.phone or "", str(one.external), tlp)
-    return "|".join((*words, "no" if one.details_allowed is None else "yes", str(one.reads_chat)))
+    calls = (str(one.call_order or 0), one.time_zone or "")
+    return "|".join((*words, "no" if one.details_allowed is None else "yes", str(one.reads_chat), *calls))
+
+
+def _place(text: str) -> int:
+    """The place in the order of calls; 0 for an empty field. RefusedRecord for what is no number."""
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdecimal()) or len(text) > 4:  # noqa: PLR2004
+        raise RefusedRecord("The call order is a number, such as 1 for who is called first.")
+    return int(text)
 
 
 def customer_of(conn: Connection, visit: Visit, permission: Permission) -> Organisation:

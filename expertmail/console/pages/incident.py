@@ -12,6 +12,8 @@ from starlette.responses import Response
 
 from expertmail.console.pages.page import Page, Visit
 from expertmail.console.pages.reading import looked_up, number_of, thread_for
+from outbound.call_sheet import Outcome, Sheet
+from outbound.store.calls import sheet_of
 from outbound.store.chat import chat_refusal
 from threads.access import Permission
 from threads.attachments import AttachedFile
@@ -29,6 +31,7 @@ from threads.model import (
     TaskSource,
     TaskStatus,
     Thread,
+    ThreadKind,
     TimelineEntry,
 )
 from threads.store import Connection
@@ -116,6 +119,7 @@ class Found:
     about: str | None
     merged_into: str | None
     chat: bool
+    sheet: Sheet | None
 
 
 def find(conn: Connection, visit: Visit, reference: str, before: int | None) -> Found:
@@ -137,6 +141,7 @@ def find(conn: Connection, visit: Visit, reference: str, before: int | None) -> 
         None if thread.about_id is None else thread_by_id(conn, thread.about_id).reference,
         None if thread.merged_into is None else thread_by_id(conn, thread.merged_into).reference,
         chat_refusal(conn, thread) is None,
+        sheet_of(conn, thread, visit.now) if thread.kind is ThreadKind.INCIDENT else None,
     )
 
 
@@ -184,6 +189,7 @@ async def incident_page(visit: Visit, *, trouble: str = "", status: int = 200) -
             for task in found.tasks
         },
         was=standing(thread),
+        outcomes=[(one.value, one.value.replace("-", " ")) for one in Outcome],
         chat_key=secrets.token_hex(_KEY_BYTES),
     )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from expertmail.call_sheets import due_words, local_words, outcome_words, sheet_version, tel
 from expertmail.console.pages.static_files import address
 from threads.access import Permission
 from threads.search_snippet import Snippet
@@ -55,6 +56,11 @@ def _environment() -> Environment:
         static=address,
         options=options,
         pairs=pairs,
+        due_words=due_words,
+        local_words=local_words,
+        outcome_words=outcome_words,
+        sheet_version=sheet_version,
+        tel=tel,
     )
     return made
 
@@ -162,6 +168,7 @@ _NAVIGATION: Final[tuple[tuple[str, str, Permission], ...]] = (
     ("Verify", "/verify", Permission.VERIFY),
     ("Code", "/codes", Permission.VERIFY),
     ("Incidents", "/incidents", Permission.READ),
+    ("Calls", "/calls", Permission.READ),
     ("Questions", "/inquiries", Permission.READ),
     ("Held", "/held", Permission.READ),
     ("Outbox", "/outbox", Permission.READ),
