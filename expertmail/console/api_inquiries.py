@@ -27,7 +27,7 @@ from threads.model import AskedBy, Thread, ThreadKind
 from threads.store import Connection
 from threads.store.api_requests import done_before, note_done
 from threads.store.audit import record_act
-from threads.store.errors import UnknownRecord
+from threads.store.errors import RefusedRecord, UnknownRecord
 from threads.store.inquiries import ask, contact_named, question_on
 from threads.store.thread import thread_by_id
 
@@ -150,9 +150,15 @@ def look_back(call: Call, form: LookBack) -> Told:
 
 
 def _of(conn: Connection, reference: str, token: ApiToken) -> tuple[Thread, Question]:
-    """The inquiry and its question; UnknownRecord for a thread that is none, is another's, or holds no words of a customer."""
+    """The inquiry and its question; UnknownRecord for a thread that is none, is another's, or holds no words of a customer.
+
+    RefusedRecord, which names it, where an incident goes on for it.
+    """
     thread, _ = thread_for(conn, reference, token)
     asked = question_on(conn, thread) if thread.kind is ThreadKind.INQUIRY else None
+    named = reference.strip().upper()
+    if asked is None and thread.reference != named and named.startswith("INQ-"):
+        raise RefusedRecord(f"{named} goes on as {thread.reference}: what is answered stands there.")
     if asked is None:
         raise UnknownRecord("There is no such question.")
     return thread, asked
@@ -193,6 +199,7 @@ OPERATIONS: Final = (
         Nothing,
         show,
         {200: ("The question.", "Inquiry")},
+        refusals=(409,),
     ),
     Operation(
         "POST",

@@ -8,6 +8,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from threads.api_token import Scope
 from threads.model import AskedBy, EntryKind, Mark, Thread, ThreadKind, TimelineEntry
 from threads.schema import contacts
 from threads.store.circumstances import distrust, trust
+from threads.store.moving import merge_threads
 from threads.store.people import organisation
 from threads.store.thread import list_threads, thread_by_reference, timeline_of
 
@@ -159,6 +161,42 @@ def test_who_may_not_ask_hears_why(place: Place, portal: Portal) -> None:
     assert (said.status, "has to call" in said.json["error"]) == (409, True)
     with place.database.writing() as conn:
         trust(conn, organisation(conn, place.contoso.id))
+
+
+def test_a_question_that_goes_on_elsewhere_says_where(place: Place, portal: Portal) -> None:
+    made = asked(portal)["reference"]
+    with place.database.writing() as conn:
+        merge_threads(conn, thread_by_reference(conn, made), place.incident, now(), by="ana")
+    for said in (
+        portal.ask("GET", f"/inquiries/{made}"),
+        portal.ask("POST", f"/inquiries/{made}/answers", {"text": "It is."}, key=key()),
+    ):
+        assert (said.status, place.incident.reference in said.json["error"]) == (409, True)
+    assert made not in [one["reference"] for one in portal.ask("GET", "/inquiries/history").json["questions"]]
+
+
+def test_requests_with_one_key_at_one_time_ask_and_answer_once(place: Place, portal: Portal) -> None:
+    form = {
+        "organisation": "Contoso",
+        "title": "T",
+        "text": "At once?",
+        "asked_by_contact": "alice@contoso.test",
+    }
+    same = key()
+
+    def four(path: str, body: object) -> list[Any]:
+        with ThreadPoolExecutor(4) as pool:
+            said = list(pool.map(lambda _: portal.ask("POST", path, body, key=same), range(4)))
+        assert {one.status for one in said} == {201}, [one.body for one in said]
+        return [one.json for one in said]
+
+    (reference,) = {one["reference"] for one in four("/inquiries", form)}
+    four(f"/inquiries/{reference}/answers", {"text": "Once."})
+    assert kinds(place, reference).count(("chat", "expert")) == 1
+    by_mail = question(place, AskedBy.CONSOLE)
+    told = four(f"/inquiries/{by_mail}/answers", {"text": "Once."})
+    assert len({one["mails"][0]["number"] for one in told}) == 1
+    assert kinds(place, by_mail).count(("mail-out", "expert")) == 1
 
 
 def test_an_expert_writes_a_question_down_and_answers_it_by_mail(
