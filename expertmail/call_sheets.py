@@ -59,7 +59,7 @@ def _line_json(place: int, line: Line) -> Json:
         "callable": line.callable,
         "language": line.contact.language,
         "time_zone": line.zone or None,
-        "local_time": line.local.isoformat(timespec="minutes") if line.zone else None,
+        "local_time": line.local.isoformat(timespec="seconds") if line.zone else None,
         "good": line.good,
         "good_from": _iso(line.good_from),
         "calls": line.calls,

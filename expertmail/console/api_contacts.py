@@ -11,6 +11,7 @@ from expertmail.console.api_operation import Call, Json, Nothing, Operation, Tol
 from expertmail.console.api_schema import (
     FLAG,
     NUMBER,
+    NUMBER_OR_NULL,
     TEXT,
     TEXT_OR_NULL,
     list_,
@@ -19,6 +20,7 @@ from expertmail.console.api_schema import (
 )
 from expertmail.console.api_work import customer_of
 from expertmail.contact_changes import what_changed
+from outbound.call_hours import MAX_ZONE
 from outbound.store.suppression import allow_again
 from threads.api_token import Scope
 from threads.model import Contact, ContactForm, ContactKind, Organisation, Permission, Tlp
@@ -26,6 +28,7 @@ from threads.store import Connection
 from threads.store.audit import record_act
 from threads.store.errors import RefusedRecord, UnknownRecord
 from threads.store.people import (
+    MAX_CALL_ORDER,
     add_contact,
     allow_details,
     change_contact,
@@ -54,6 +57,10 @@ class ListContacts(QueryForm):
     after: Number | None = None
 
 
+_CallOrder = Annotated[int, Field(ge=0, le=MAX_CALL_ORDER)]
+_TimeZone = Annotated[str, Field(max_length=MAX_ZONE)]
+
+
 class NewContact(StrictForm):
     """A person or team mailbox that speaks for a customer."""
 
@@ -67,10 +74,12 @@ class NewContact(StrictForm):
     external: bool | None = None
     tlp: _TlpWord | None = None
     reads_chat: bool = False
+    call_order: _CallOrder = 0
+    time_zone: _TimeZone = ""
 
 
 class ContactChange(StrictForm):
-    """What is to be different about a contact; an empty phone takes it away."""
+    """What is to be different about a contact; an empty phone or zone, and the call order 0, take it away."""
 
     name: Line | None = None
     kind: _KindWord | None = None
@@ -80,6 +89,8 @@ class ContactChange(StrictForm):
     external: bool | None = None
     tlp: _TlpWord | Literal["default"] | None = None
     reads_chat: bool | None = None
+    call_order: _CallOrder | None = None
+    time_zone: _TimeZone | None = None
     details_allowed: bool | None = None
 
     @model_validator(mode="after")
@@ -117,6 +128,8 @@ def add(call: Call, form: NewContact) -> Told:
             external=form.external,
             tlp=form.tlp,
             reads_chat=form.reads_chat,
+            call_order=form.call_order,
+            time_zone=form.time_zone,
         )
         _audit(conn, call, "contact-added", made, f"{made.name}, {made.kind} of {customer.name}")
     return Told(_contact_json(made, customer))
@@ -136,6 +149,8 @@ def change(call: Call, form: ContactChange) -> Told:
             form=form.form,
             external=form.external,
             reads_chat=form.reads_chat,
+            call_order=form.call_order,
+            time_zone=form.time_zone,
         )
         if form.tlp is not None:
             after = set_tlp(conn, after, None if form.tlp == "default" else form.tlp)
@@ -212,6 +227,8 @@ def _contact_json(one: Contact, customer: Organisation) -> Json:
         "external": one.external,
         "tlp": one.tlp,
         "reads_chat": one.reads_chat,
+        "call_order": one.call_order,
+        "time_zone": one.time_zone,
         "details_allowed": one.details_allowed is not None,
     }
 
@@ -230,6 +247,8 @@ SCHEMAS: Final[Json] = {
             "external": FLAG,
             "tlp": words(Tlp, or_null=True),
             "reads_chat": FLAG,
+            "call_order": NUMBER_OR_NULL,
+            "time_zone": TEXT_OR_NULL,
             "details_allowed": FLAG,
         }
     ),

@@ -11,10 +11,12 @@ from pydantic import BaseModel, Field, model_validator
 from expertmail.console.api_forms import Line, StrictForm, Text
 from expertmail.console.api_incidents import brief
 from expertmail.console.api_once import RacedError, once
-from expertmail.console.api_operation import Call, Operation, Told
+from expertmail.console.api_operation import MAX_ROW, Call, Operation, Told
 from expertmail.console.api_work import content_digest, key_digest, thread_for
 from expertmail.console.pages.incident_moves import MAX_MAILS
 from expertmail.incident_moves import move_one, open_beside
+from outbound.call_sheet import Outcome
+from outbound.store.calls import record_call as call_contact
 from threads.api_token import Scope
 from threads.model import EntryKind, Mark, Thread
 from threads.store import Connection
@@ -22,6 +24,7 @@ from threads.store.api_requests import done_before, note_done
 from threads.store.audit import record_act
 from threads.store.errors import RefusedRecord, UnknownRecord
 from threads.store.moving import merge_threads
+from threads.store.people import list_contacts
 from threads.store.thread import add_note, append, thread_by_id
 
 MAX_MESSAGE_ID: Final = 998
@@ -35,10 +38,25 @@ class NewNote(StrictForm):
 
 
 class NewCall(StrictForm):
-    """A telephone call: what was said, and by whom; without a name by whoever notes it."""
+    """A telephone call: what was said, and by whom; without a name by whoever notes it.
 
-    text: Text
+    With the number of the ``contact`` who was called and the ``outcome`` it counts on the call sheet.
+    """
+
+    text: Text | None = None
     name: Line | None = None
+    contact: Annotated[int, Field(ge=1, lt=MAX_ROW)] | None = None
+    outcome: Annotated[Outcome, Field(strict=False)] | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> NewCall:
+        if (self.contact is None) != (self.outcome is None):
+            raise ValueError("'contact' and 'outcome' go together: who was called, and what became of it")
+        if self.contact is not None and self.name is not None:
+            raise ValueError("leave the name out where a contact was called")
+        if self.text is None and self.outcome in {None, Outcome.REACHED}:
+            raise ValueError("say what was said")
+        return self
 
 
 class NewMove(StrictForm):
@@ -117,8 +135,16 @@ def record_call(call: Call, form: NewCall) -> Told:
     """Record a call."""
 
     def act(conn: Connection, thread: Thread) -> tuple[Thread, list[_Row]]:
+        text = form.text or ""
+        if form.contact is not None and form.outcome is not None:
+            theirs = list_contacts(conn, thread.organisation_id)
+            one = next((each for each in theirs if each.id == form.contact), None)
+            if one is None:
+                raise RefusedRecord("There is no such contact of this customer.")
+            call_contact(conn, thread, one, form.outcome, text, call.now, by=call.by)
+            return thread, []
         speaker, mark = (call.by, Mark.EXPERT) if form.name is None else (form.name, Mark.REPORTED)
-        append(conn, thread.id, call.now, EntryKind.CALL, actor=speaker, mark=mark, text=form.text)
+        append(conn, thread.id, call.now, EntryKind.CALL, actor=speaker, mark=mark, text=text)
         return thread, [_Row("call-recorded", thread, f"of {speaker} ({mark.actor_kind})")]
 
     return _on_thread(call, "call", form, act)
@@ -196,7 +222,7 @@ OPERATIONS: Final = (
         f"{_ON}/calls",
         "record-call",
         Scope.WRITE_INCIDENTS,
-        "Record a telephone call.",
+        "Record a telephone call; with `contact` and `outcome` it counts on the call sheet.",
         NewCall,
         record_call,
         {201: ("It is on the timeline.", "Incident")},

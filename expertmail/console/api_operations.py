@@ -6,6 +6,7 @@ from typing import Final
 
 from expertmail.console import (
     api_approvals,
+    api_calls,
     api_contacts,
     api_customers,
     api_held,
@@ -25,6 +26,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *api_incident_list.OPERATIONS,
     *api_messages.OPERATIONS,
     *api_incident_acts.OPERATIONS,
+    *api_calls.OPERATIONS,
     *api_held.OPERATIONS,
     *api_held_acts.OPERATIONS,
     *api_outbox.OPERATIONS,
@@ -39,6 +41,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
 SCHEMAS: Final[Json] = {
     **api_incident_list.SCHEMAS,
     **api_messages.SCHEMAS,
+    **api_calls.SCHEMAS,
     **api_held.SCHEMAS,
     **api_outbox.SCHEMAS,
     **api_approvals.SCHEMAS,

@@ -241,6 +241,7 @@ TABLE: tuple[Try, ...] = (
     Try("searchMail", "GET", lambda d: f"/search?words=me&thread={d.place.incident.reference}"),
     Try("showMessage", "GET", lambda d: f"/messages/{d.answer()}"),
     Try("addNote", "POST", lambda d: f"/incidents/{d.incident()}/notes", form=body(text="N"), status=201, key=True),
+    Try("showCallSheet", "GET", lambda d: f"/incidents/{d.incident()}/calls"),
     Try("recordCall", "POST", lambda d: f"/incidents/{d.incident()}/calls", form=body(text="C"), status=201, key=True),
     Try(
         "moveMails", "POST", lambda d: f"/incidents/{d.place.incident.reference}/moves", status=201, key=True,
