@@ -120,6 +120,8 @@ def test_the_page_shows_and_prints_what_the_mail_says(
     page.emulate_media(media="print")
     assert not page.is_visible("form[action='/reviews']")
     assert page.is_visible("table")
+    page.set_viewport_size({"width": 720, "height": 1000})  # A4 between its margins
+    assert w.wider_than_the_window() == ""
     w.picture(SHOTS / "review-print.png")
     for scheme in ("dark", "light"):
         small = window(kim, size=PHONE, scheme=scheme)
