@@ -63,17 +63,22 @@ def anybody_hears(conn: Connection) -> bool:
 def untold_entries(conn: Connection) -> bool:
     """Whether there is an entry for which ``make_events`` would make a row."""
     floor = conn.execute(select(subscriber_progress.c.floor)).scalar() or 0
-    return any(conn.execute(_untold(one, floor).limit(1)).first() for one in list_subscribers(conn))
+    last, some = _last(conn), list_subscribers(conn)
+    if any(last < number for number in (floor, *(one.after_entry for one in some))):
+        return True  # see ``_lowered``
+    return any(conn.execute(_untold(one, floor).limit(1)).first() for one in some)
 
 
 def make_events(conn: Connection, now: datetime) -> int:
     """A row for each entry that somebody has not heard of; how many were made. The caller commits."""
-    last = conn.execute(select(func.max(timeline.c.id))).scalar() or 0
+    last = _last(conn)
     insert_or_keep(
         conn, subscriber_progress, {"id": _ROW, "floor": 0, "next_floor": last, "next_floor_at": now}
     )
     # Another node waits here, and then finds the rows made.
-    progress = conn.execute(select(subscriber_progress).with_for_update()).one()
+    conn.execute(select(subscriber_progress.c.id).with_for_update())
+    _lowered(conn, last)
+    progress = conn.execute(select(subscriber_progress)).one()
     made = 0
     for one in list_subscribers(conn):
         rows = conn.execute(_untold(one, progress.floor).limit(MAX_MADE - made)).all()
@@ -104,6 +109,18 @@ def make_events(conn: Connection, now: datetime) -> int:
         moved = {"floor": progress.next_floor, "next_floor": last, "next_floor_at": now}
         conn.execute(update(subscriber_progress).values(**moved))
     return made
+
+
+def _last(conn: Connection) -> int:
+    return conn.execute(select(func.max(timeline.c.id))).scalar() or 0
+
+
+def _lowered(conn: Connection, last: int) -> None:
+    """Begin below the last entry: SQLite gives a number again where the entries with the highest ones were erased."""
+    table = subscriber_progress
+    conn.execute(update(table).where(table.c.floor > last).values(floor=last))
+    conn.execute(update(table).where(table.c.next_floor > last).values(next_floor=last))
+    conn.execute(update(subscribers).where(subscribers.c.after_entry > last).values(after_entry=last))
 
 
 def _untold(one: Subscriber, floor: int) -> Any:

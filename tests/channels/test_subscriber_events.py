@@ -322,7 +322,7 @@ def test_what_is_emptied_takes_its_events_along_and_what_comes_later_is_told(pla
         assert sum(counts(conn, one).values()) == 0
     fresh = chat(place, place.incident, "new")
     made(place)
-    assert [event.entry_id for event in leased(place, one)] == [fresh]
+    assert [event.entry_id for event in leased(place, one, after=2 * SETTLED)] == [fresh]
 
 
 def test_an_erased_customer_leaves_no_events_and_no_subscriber_of_all(place: World) -> None:
@@ -333,4 +333,26 @@ def test_an_erased_customer_leaves_no_events_and_no_subscriber_of_all(place: Wor
         erase_copies(conn, place.contoso.id)
         erase_rest(conn, place.contoso.id, AT)
         assert sum(counts(conn, one).values()) == 0
-        assert subscriber(conn, one.id).organisations == {place.contoso.id}, "of the shell that is left, and not of all"
+        assert subscriber(conn, one.id).organisations == {place.contoso.id}, (
+            "of the shell that is left, and not of all"
+        )
+
+
+def test_numbers_that_are_given_again_are_told(place: World) -> None:
+    one = hooked(place)
+    for number in range(5):
+        chat(place, place.incident, str(number))
+    made(place)
+    made(place, SETTLED)
+    chat(place, place.incident, "last")
+    made(place, 2 * SETTLED)
+    other = another(place)
+    with place.database.writing() as conn:
+        conn.exec_driver_sql("DELETE FROM subscriber_events")
+        conn.exec_driver_sql(f"DELETE FROM timeline WHERE thread_id = {place.incident.id}")
+        conn.exec_driver_sql("DELETE FROM timeline")
+        assert untold_entries(conn)
+    made(place, 2 * SETTLED)
+    fresh = chat(place, other, "a low number, as SQLite gives them")
+    made(place, 2 * SETTLED)
+    assert [event.entry_id for event in leased(place, one, after=2 * SETTLED)] == [fresh]
