@@ -32,6 +32,7 @@ from threads.model import (
     ThreadKind,
 )
 from threads.schema import contacts, expired_messages, messages, organisation_domains, threads, timeline
+from threads.store.calls import reached_nobody
 from threads.store.inquiries import history
 from threads.store.report_counts import FORGED
 
@@ -59,7 +60,12 @@ def review(conn: Connection, customer: Organisation, period: Period) -> Review:
 
 def _incidents(conn: Connection, organisation_id: int, period: Period) -> Iterator[Incident]:
     """Those of which the period can tell anything: nothing has happened on the others since, and they were resolved then."""
-    entry = and_(timeline.c.thread_id == threads.c.id, timeline.c.kind.in_(_TOLD), timeline.c.at < period.end)
+    entry = and_(
+        timeline.c.thread_id == threads.c.id,
+        timeline.c.kind.in_(_TOLD),
+        timeline.c.at < period.end,
+        ~reached_nobody(timeline),
+    )
     text = case((timeline.c.kind == EntryKind.STATE.value, timeline.c.text), else_="")
     query = (
         select(
@@ -72,7 +78,8 @@ def _incidents(conn: Connection, organisation_id: int, period: Period) -> Iterat
             timeline.c.mark,
             text.label("said"),
         )
-        .outerjoin(timeline, entry)
+        .select_from(threads)
+        .outerjoin_from(threads, timeline, entry)
         .where(
             threads.c.organisation_id == organisation_id,
             threads.c.kind == ThreadKind.INCIDENT.value,

@@ -9,7 +9,6 @@ import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,7 +28,6 @@ from threads.store.people import organisation
 from threads.store.thread import list_threads, thread_by_reference, timeline_of
 
 SECONDS = 40
-SHOTS = Path("/tmp/shots/L2")
 
 
 @pytest.fixture
@@ -228,13 +226,11 @@ def test_an_expert_writes_a_question_down_and_answers_it_by_mail(
     row = page.inner_text(f"tr:has-text('{reference}')")
     assert "by kim" in row
     assert "an expert's note" in row
-    w.picture(SHOTS / "inquiries.png")
     for path in ("/inquiries", "/inquiries/new", f"/inquiries/{reference}/answer"):
         small = window(kim, size=PHONE, scheme="dark")
         small.go(path)
         assert small.wider_than_the_window() == "", path
         assert small.serious_faults(axe) == [], path
-        small.picture(SHOTS / f"{path.strip('/').replace('/', '-')}-phone.png")
         small.context.close()
 
 

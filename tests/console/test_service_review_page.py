@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -24,7 +23,6 @@ from threads.model import ContactKind, EntryKind, Mark, Severity, State
 from threads.store.people import add_contact
 from threads.store.thread import append, open_incident, set_state
 
-SHOTS = Path("/tmp/shots/L2")
 PERIOD = period_named("2026-10")
 
 
@@ -98,7 +96,6 @@ def test_the_page_shows_and_prints_what_the_mail_says(
     page.click("button:text-is('Show')")
     shown = figures_of_page(page.content())
     assert shown[:9] == ["2", "2", "0", "0", "0", "0", "1", "0", "1"]
-    w.picture(SHOTS / "review.png")
     page.fill("#text", "The figures of October.")
     assert page.is_checked("#to-rita\\@contoso\\.test")
     page.uncheck("#to-yuki\\@contoso\\.test")
@@ -122,13 +119,11 @@ def test_the_page_shows_and_prints_what_the_mail_says(
     assert page.is_visible("table")
     page.set_viewport_size({"width": 720, "height": 1000})  # A4 between its margins
     assert w.wider_than_the_window() == ""
-    w.picture(SHOTS / "review-print.png")
     for scheme in ("dark", "light"):
         small = window(kim, size=PHONE, scheme=scheme)
         small.go(f"/reviews?customer={place.contoso.id}&period=2026-10")
         assert small.wider_than_the_window() == ""
         assert small.serious_faults(axe) == []
-        small.picture(SHOTS / f"review-phone-{scheme}.png")
         small.context.close()
 
 

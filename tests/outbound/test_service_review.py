@@ -24,7 +24,7 @@ from tests.threads.both_engines import (
 )
 from tests.threads.test_postgresql import server  # noqa: F401 -- a fixture
 from threads.model import AskedBy, EntryKind, Mark, Organisation, Severity, State, Thread
-from threads.schema import expired_messages, messages, raw_messages, threads, timeline
+from threads.schema import calls, expired_messages, messages, raw_messages, threads, timeline
 from threads.store.engine import Database
 from threads.store.inquiries import ask
 from threads.store.moving import merge_threads
@@ -306,6 +306,21 @@ def test_what_was_merged_counts_once_and_what_was_emptied_not_as_open(record: Re
     assert rows(told, "incidents")["total"] == (2, 0, 1)
     assert rows(told, "times")["first-answer"] == (1, 3600, 3600)  # the words went along
     assert rows(told, "questions") == {"asked": (2,), "answered": (1,), "waiting": (0,)}
+
+
+def test_a_call_that_reached_nobody_answers_nothing(record: Record) -> None:
+    thread, asked = record.incident(BEGIN + DAY), record.question(BEGIN + DAY)
+    with record.database.writing() as conn:
+        for one in (thread, asked):
+            for hours, outcome in ((1, "no-answer"), (3, "reached")):
+                at = BEGIN + DAY + hours * HOUR
+                entry = append(conn, one.id, at, EntryKind.CALL, actor="ana", mark=Mark.EXPERT, text="C")
+                conn.execute(
+                    insert(calls).values(entry_id=entry, thread_id=one.id, at=at, outcome=outcome, by="ana")
+                )
+    told = record.told()
+    assert rows(told, "times")["first-answer"] == (1, 3 * 3600, 3 * 3600)
+    assert rows(told, "times")["question-answer"] == (1, 3 * 3600, 3 * 3600)
 
 
 def test_a_title_is_no_state(record: Record) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -215,3 +216,52 @@ def test_long_texts_are_cut_in_lists_only(world: World) -> None:
 )
 def test_months_are_those_of_the_calendar(now: str, months: int, then: str) -> None:
     assert months_before(datetime.fromisoformat(now), months) == datetime.fromisoformat(then)
+
+
+def test_ten_thousand_questions_take_time_in_proportion(world: World) -> None:
+    """Five times as much takes five times as long, and not twenty-five times."""
+    if world.database.engine.dialect.name != "sqlite":
+        pytest.skip("its time is the server's, which is not counted here")
+
+    def plant(number: int, begin: int) -> None:
+        """So many questions with four entries each."""
+        with world.database.writing() as conn:
+            ids = range(begin, begin + number)
+            conn.execute(
+                table.insert(),
+                [
+                    {
+                        "id": one, "kind": "inquiry", "reference": f"INQ-9{one:07}", "title": "T", "state": "Active",
+                        "assigned_to": "Customer", "organisation_id": world.contoso.id, "opened_at": AT, "updated_at": AT,
+                        "asked_by": "mail",
+                    }
+                    for one in ids
+                ],
+            )  # fmt: skip
+            entries = (
+                ("state", "automation"),
+                ("mail-in", "verified"),
+                ("mail-out", "expert"),
+                ("chat", "expert"),
+            )
+            conn.execute(
+                store.thread.timeline.insert(),
+                [
+                    {"thread_id": one, "at": AT, "kind": kind, "actor": "a", "mark": mark, "text": "x" * 400, "quoted": ""}
+                    for one in ids
+                    for kind, mark in entries
+                ],
+            )  # fmt: skip
+
+    def seconds(number: int) -> float:
+        least = 9e9
+        for _ in range(2):
+            begin = time.process_time()
+            assert sum(len(one.answers) for one in told(world)) == 2 * number
+            least = min(least, time.process_time() - begin)
+        return least
+
+    plant(2_000, 1_000_000)
+    little = seconds(2_000)
+    plant(8_000, 2_000_000)
+    assert seconds(10_000) < 12 * little + 0.5

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 from threads.inquiry import Inquiry, Question, Words, question_of
 from threads.model import AskedBy, Contact, EntryKind, Mark, Organisation, State, Thread, ThreadKind
 from threads.schema import carried_mails, organisations, threads, timeline
+from threads.store.calls import reached_nobody
 from threads.store.errors import RefusedRecord
 from threads.store.people import list_contacts, organisation
 from threads.store.thread import append, open_inquiry, thread_by_id
@@ -103,7 +104,8 @@ def history(
 def _query(short: int | None) -> Select[Any]:
     about = threads.alias("incident")
     text = timeline.c.text if short is None else func.substr(timeline.c.text, 1, short + 1)
-    spoken = (timeline.c.thread_id == threads.c.id) & timeline.c.kind.in_(_SPOKEN)
+    here = (timeline.c.thread_id == threads.c.id) & timeline.c.kind.in_(_SPOKEN)
+    spoken = here & ~reached_nobody(timeline)
     return (
         select(
             threads,
