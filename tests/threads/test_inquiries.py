@@ -221,7 +221,7 @@ def test_months_are_those_of_the_calendar(now: str, months: int, then: str) -> N
 def test_ten_thousand_questions_take_time_in_proportion(world: World) -> None:
     """Five times as much takes five times as long, and not twenty-five times."""
     if world.database.engine.dialect.name != "sqlite":
-        pytest.skip("its time is the server's, which is not counted here")
+        return  # its time is the server's, which is not counted here
 
     def plant(number: int, begin: int) -> None:
         """So many questions with four entries each."""
