@@ -26,6 +26,7 @@ from threads.model import ContactKind, EntryKind, Mark, Severity, State
 from threads.store.answer_times import answer_times
 from threads.store.audit import list_audit
 from threads.store.errors import RefusedRecord
+from threads.store.inquiries import history
 from threads.store.moving import merge_threads
 from threads.store.people import add_contact, add_organisation, change_contact, remove_contact
 from threads.store.thread import (
@@ -232,3 +233,17 @@ def test_a_call_that_reached_nobody_asks_the_customer_nothing_and_answers_nothin
     record_call(conn, other, ana, Outcome.REACHED, "It was.", NOW + 2 * MINUTE, by="eva")
     (times,) = answer_times(conn, NOW - day, None)
     assert (times.seconds, times.waiting) == ((120.0,), 0)
+
+
+def test_a_question_is_not_answered_by_a_call_that_reached_nobody(conn, ana):
+    question = open_inquiry(conn, ana.organisation_id, "Is it safe?", NOW)
+    append(conn, question.id, NOW, EntryKind.CHAT, actor="Ana", mark=Mark.REPORTED, text="Is it safe?")
+    record_call(conn, question, ana, Outcome.NO_ANSWER, "", NOW + MINUTE, by="eva")
+
+    def answers():
+        (one,) = history(conn, NOW, NOW + timedelta(days=1), None)
+        return [each.text for each in one.answers]
+
+    assert answers() == []
+    record_call(conn, question, ana, Outcome.REACHED, "It is.", NOW + 2 * MINUTE, by="eva")
+    assert len(answers()) == 1
