@@ -29,7 +29,6 @@ from outbound.seal import Purpose, sealed
 from outbound.store.subscribers import NewSubscriber, add_subscriber
 from outbound.subscriber import Sealed, SubscriberKind
 from outbound.webhook import secret_text
-from tests.channels import quick_serve
 from tests.channels.receiver import Got, Receiver, receiver, says
 from tests.channels.teams_room import SECRET, Room, activity, open_room, say
 from tests.console.place import Place, make_place, now
@@ -45,7 +44,7 @@ EACH = 30 if FULL else 6
 KILLS = 8 if FULL else 2
 WAIT_SECONDS = 600 if FULL else 150
 ALLOWED = '[channels]\nallowed_networks = ["127.0.0.0/8"]\n[mail]\ndefault_tlp = "GREEN"\n'
-QUICK = (sys.executable, str(Path(quick_serve.__file__)))
+QUICK = (sys.executable, str(Path(__file__).with_name("quick_serve.py")))
 
 
 @dataclass
