@@ -12,6 +12,7 @@ from verifier.address import AuthorField, Mailbox, addresses_in, read_author_fie
 from verifier.address_domain import domain_of
 from verifier.address_text import AddressCode, AddressError, Kind, Token
 from verifier.encoded_word import decode
+from verifier.interpreter_turn import let_others_run
 from verifier.message import Defect, Message
 
 MAX_SEEN: Final = 20  # addresses looked at in a From field that was refused
@@ -86,6 +87,7 @@ def _from_lines(raw: bytes, stop: int) -> Iterator[bytes]:
     if found:
         yield found[1].rstrip(b"\r")
     for start in range(0, stop, _STEP):
+        let_others_run()
         piece = raw[start : min(start + _STEP + len(b"from"), stop)].lower()
         at = -1
         while (at := piece.find(b"\nfrom", at + 1)) >= 0:
