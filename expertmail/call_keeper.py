@@ -14,7 +14,11 @@ import structlog
 
 from expertmail.rounds import Rounds
 from outbound.call_sheet import Turn
-from outbound.store.calls import due_to_tell, open_sheets, tell_of_call
+from outbound.store.call_sheets import (
+    due_to_tell,
+    open_sheets,
+    tell_of_call,
+)
 from threads.store import Connection
 from threads.store.engine import Database
 from threads.store.writer import Writer

@@ -11,13 +11,15 @@ from expertmail.desk import AsJson, By, Config, actor, now, open_desk
 from expertmail.faults import ExitCode, FaultError
 from expertmail.tables import moment, say, show_json, show_table
 from outbound.call_sheet import Outcome
-from outbound.store.calls import (
+from outbound.store.call_sheets import (
     OpenSheet,
+    open_sheets,
+    sheet_of,
+)
+from outbound.store.calls import (
     begin_break_glass,
     end_break_glass,
-    open_sheets,
     record_call,
-    sheet_of,
 )
 from threads.model import Contact, Thread
 from threads.store import Connection

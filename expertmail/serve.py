@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import structlog
 
@@ -111,6 +112,16 @@ async def serve(start: Start, announce: Callable[[int, int], None]) -> None:
     _log.info("stopped")
 
 
+class Keeper(Protocol):
+    """Work of the server that goes on beside the mail."""
+
+    async def run(self) -> None:
+        """Work until stopped."""
+
+    def stop(self) -> None:
+        """Begin nothing new; ``run`` returns when what is under way is done."""
+
+
 class _Service:
     """The parts that run, and how they are replaced."""
 
@@ -135,42 +146,44 @@ class _Service:
         self._console = Console(self._console_parts())
         self._web: ConsoleServer = console_server(self._console)
         self._showing: asyncio.Task[None] | None = None
-        self._retention = RetentionKeeper(
-            lasting.database, lasting.writer, lasting.metrics, retention=self._retention_in_force, clock=now
-        )
-        self._indexer = SearchIndexer(lasting.database)
-        self._keeping: asyncio.Future[tuple[None, None]] | None = None
-        self._alerts = AlertKeeper(
-            lasting.database,
-            lasting.writer,
-            rules=lambda: alert_rules_of(self._generations.current.world.settings),
-            clock=now,
-            ordered=self.wake,
-        )
-        self._reminders = ReminderKeeper(
-            lasting.database,
-            lasting.writer,
-            rules=lambda: reminder_rules_of(self._generations.current.world.settings),
-            clock=now,
-            ordered=self.wake,
-        )
-        self._calls = CallKeeper(lasting.database, lasting.writer, clock=now)
-        self._late = LateMailKeeper(
-            lasting.database,
-            lasting.writer,
-            rules=lambda: late_rules_of(self._generations.current.world.settings),
-            clock=now,
-        )
-        self._chat_mail = ChatMailKeeper(lasting.database, lasting.writer, outgoing=self._outgoing, clock=now)
-        self._reviews = ReviewKeeper(lasting.database, outgoing=self._outgoing, clock=now)
-        self._teller = teller_of(
-            lambda: self._generations.current.world, lasting.database, lasting.writer, lasting.metrics, now
-        )
-        self._telling: asyncio.Task[None] | None = None
-        self._alerting: asyncio.Future[tuple[None, None, None, None, None, None]] | None = None
+        self._keepers = self._made_keepers()
+        self._keeping: asyncio.Future[list[None]] | None = None
         watch_record(lasting.metrics, lasting.database)
         watch_held(lasting.metrics, lasting.database, self._retention_in_force, now)
         watch_process(lasting.metrics, lasting.writer, self._generations.asked)
+
+    def _made_keepers(self) -> tuple[Keeper, ...]:
+        """All that works beside the mail, by what is in force at each of its rounds."""
+        database, writer = self._lasting.database, self._lasting.writer
+
+        def in_force() -> World:
+            return self._generations.current.world
+
+        return (
+            RetentionKeeper(
+                database, writer, self._lasting.metrics, retention=self._retention_in_force, clock=now
+            ),
+            SearchIndexer(database),
+            AlertKeeper(
+                database,
+                writer,
+                rules=lambda: alert_rules_of(in_force().settings),
+                clock=now,
+                ordered=self.wake,
+            ),
+            ReminderKeeper(
+                database,
+                writer,
+                rules=lambda: reminder_rules_of(in_force().settings),
+                clock=now,
+                ordered=self.wake,
+            ),
+            CallKeeper(database, writer, clock=now),
+            LateMailKeeper(database, writer, rules=lambda: late_rules_of(in_force().settings), clock=now),
+            ChatMailKeeper(database, writer, outgoing=self._outgoing, clock=now),
+            ReviewKeeper(database, outgoing=self._outgoing, clock=now),
+            teller_of(in_force, database, writer, self._lasting.metrics, now),
+        )
 
     @classmethod
     async def made(cls, start: Start, writer: Writer, records: StoredRecords) -> _Service:
@@ -194,16 +207,7 @@ class _Service:
         if self._workers is not None:
             await self._workers.start()
         self._showing = asyncio.create_task(self._web.serve([self._start.sockets.console]))
-        self._alerting = asyncio.gather(
-            self._alerts.run(),
-            self._reminders.run(),
-            self._calls.run(),
-            self._late.run(),
-            self._chat_mail.run(),
-            self._reviews.run(),
-        )
-        self._keeping = asyncio.gather(self._retention.run(), self._indexer.run())
-        self._telling = asyncio.create_task(self._teller.run())
+        self._keeping = asyncio.gather(*(one.run() for one in self._keepers))
 
     async def ended(self, stop: asyncio.Event, again: asyncio.Event) -> bool:
         """Wait for a signal; whether it is the end. A part that ends before ends everything: half a gateway helps nobody."""
@@ -246,15 +250,8 @@ class _Service:
 
     async def stop(self) -> None:
         """Drain what takes mail; the console shows health until that is done."""
-        self._retention.stop()
-        self._alerts.stop()
-        self._reminders.stop()
-        self._calls.stop()
-        self._late.stop()
-        self._chat_mail.stop()
-        self._reviews.stop()
-        self._indexer.stop()
-        self._teller.stop()
+        for one in self._keepers:
+            one.stop()
         try:
             self._listener.close_to_new()
             if self._workers is not None:
@@ -262,12 +259,8 @@ class _Service:
             await self._generations.stop(HANDSHAKE_SECONDS)
             self._listener.turn_away(replies.SHUTTING_DOWN.line())
             self._listener.close()
-            if self._alerting is not None:
-                await self._alerting
             if self._keeping is not None:
                 await self._keeping
-            if self._telling is not None:
-                await self._telling
         finally:
             self._console.stop()
             self._web.should_exit = True

@@ -9,20 +9,18 @@ import typer
 
 from expertmail.desk import AsJson, By, Config, acted, actor, now, open_desk
 from expertmail.faults import ExitCode, FaultError
+from expertmail.subscriber_acts import given_up, go_on_telling, pause_telling, tell_each_again
 from expertmail.tables import moment, plain, say, show_json, show_table
 from outbound.seal import Purpose, sealed
-from outbound.store.subscriber_events import counts, drop_untold, list_events, tell_again
+from outbound.store.subscriber_events import counts, drop_untold, list_events
 from outbound.store.subscribers import (
     change_address,
     list_subscribers,
-    pause,
     remove,
-    resume,
     subscriber_named,
 )
 from outbound.subscriber import EventState, Subscriber, SubscriberKind
 from outbound.web_address import address_refusal
-from threads.store import Connection
 from threads.store.people import list_organisations
 
 MAX_LISTED: Final = 1_000
@@ -122,8 +120,7 @@ def _register_acts(commands: typer.Typer, kind: SubscriberKind) -> None:
         """Tell it nothing for now; what comes meanwhile waits."""
         with open_desk(config) as desk, desk.database.writing() as conn:
             one = subscriber_named(conn, name, kind)
-            pause(conn, one, now(), by=actor(by), why=reason)
-            acted(conn, f"{kind}-paused", by, one.name, reason)
+            pause_telling(conn, one, now(), by=actor(by), why=reason)
         say(f"The {word} {one.name} is paused.")
 
     @commands.command("resume")
@@ -131,8 +128,7 @@ def _register_acts(commands: typer.Typer, kind: SubscriberKind) -> None:
         """Go on where it was."""
         with open_desk(config) as desk, desk.database.writing() as conn:
             one = subscriber_named(conn, name, kind)
-            resume(conn, one)
-            acted(conn, f"{kind}-resumed", by, one.name)
+            go_on_telling(conn, one, now(), by=actor(by))
         say(f"The {word} {one.name} hears of entries again.")
 
     @commands.command("remove")
@@ -197,12 +193,6 @@ def _register_events(commands: typer.Typer, kind: SubscriberKind) -> None:
             raise FaultError("Name one event, or say --all.", ExitCode.USAGE)
         with open_desk(config) as desk, desk.database.writing() as conn:
             one = subscriber_named(conn, name, kind)
-            numbers = [event] if event else _given_up(conn, one)
-            for number in numbers:
-                tell_again(conn, one, number, now())
-            acted(conn, f"{kind}-told-again", by, one.name, f"{len(numbers)} entries")
+            numbers = [event] if event else given_up(conn, one)
+            tell_each_again(conn, one, numbers, now(), by=actor(by))
         say(f"{one.name} is told of {len(numbers)} {'entry' if len(numbers) == 1 else 'entries'} again.")
-
-
-def _given_up(conn: Connection, one: Subscriber) -> list[str]:
-    return [event.event_id for event in list_events(conn, one, (EventState.DEAD,), MAX_LISTED)]

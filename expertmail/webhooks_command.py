@@ -9,22 +9,22 @@ from typing import Annotated, Final
 import typer
 
 from expertmail.channels import call_now
-from expertmail.desk import AsJson, By, Config, Desk, acted, actor, now, open_desk
+from expertmail.desk import AsJson, By, Config, acted, actor, now, open_desk
 from expertmail.faults import ExitCode, FaultError
 from expertmail.subscriber_commands import Name, Url, host_of, register_shared, told_of
 from expertmail.tables import moment, say, show_json
-from outbound.seal import Purpose, opened, sealed
+from outbound.errors import SealError
+from outbound.seal import Purpose, sealed
+from outbound.store.subscriber_events import new_event_id
 from outbound.store.subscribers import (
     NewSubscriber,
     add_subscriber,
     change_secret,
-    sealed_of,
     subscriber_named,
 )
-from outbound.subscriber import Sealed, Subscriber, SubscriberKind
-from outbound.subscriber_calls import Call
-from outbound.webhook import SECRET_BYTES, body_of, fields_of, secret_text
-from threads.store import Connection
+from outbound.subscriber import Sealed, SubscriberKind
+from outbound.subscriber_calls import signed_call
+from outbound.webhook import SECRET_BYTES, secret_text
 from threads.store.people import organisation_named
 
 commands = typer.Typer(
@@ -100,17 +100,14 @@ def call_once(name: Name, config: Config = None) -> None:
     with open_desk(config) as desk:
         with desk.database.reading() as conn:
             one = subscriber_named(conn, name, _KIND)
-            call = _test_call(conn, desk, one)
+            event = new_event_id()
+            try:
+                call = signed_call(
+                    conn, one, event, {"type": "test", "event": event}, desk.world.console_key, now()
+                )
+            except SealError as error:
+                raise FaultError(str(error), ExitCode.CONFIG) from error
         answer = asyncio.run(call_now(desk.settings, call))
     if not answer.taken:
         raise FaultError(f"{one.name} did not take it: {answer.words}.", ExitCode.UNAVAILABLE)
     say(f"{one.name} took it: {answer.words}.")
-
-
-def _test_call(conn: Connection, desk: Desk, one: Subscriber) -> Call:
-    kept, key = sealed_of(conn, one), desk.world.console_key
-    event = f"evt_{secrets.token_hex(16)}"
-    body = body_of({"type": "test", "event": event})
-    secret = opened(kept.secret, key, Purpose.SECRET, one.name)
-    address = opened(kept.address, key, Purpose.ADDRESS, one.name)
-    return Call(address, body, fields_of(event, body, [secret], now()))

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -98,13 +99,13 @@ async def post(
 
     ``allowed``: networks that may be called although they are not public. ``trust``: whose certificates count; None: the system's.
     """
-    parts = split(address)
     refused = _refusal(address, allowed)
-    if refused is not None or parts is None:
+    if refused is not None:
         return Answer(0, f"not called: {refused}")
+    resolver = _Checked(urlsplit(address).scheme, allowed)
     try:
         async with asyncio.timeout(deadline):
-            return await _asked(address, body, fields, _Checked(parts.scheme, allowed), trust)
+            return await _asked(address, body, fields, resolver, trust)
     except TimeoutError:
         return Answer(0, f"no answer within {deadline:.0f} seconds")
     except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -62,20 +62,24 @@ class WebhookCaller:
         told = told_of(conn, one, event)
         if told is None:
             return None
-        sealed = sealed_of(conn, one)
-        secrets = [opened(sealed.secret, self._key, Purpose.SECRET, one.name)]
-        if (
-            sealed.old_secret is not None
-            and sealed.old_secret_until is not None
-            and now < sealed.old_secret_until
-        ):
-            secrets.append(opened(sealed.old_secret, self._key, Purpose.SECRET, one.name))
-        address = opened(sealed.address, self._key, Purpose.ADDRESS, one.name)
-        body = body_of(payload_of(event, *told))
-        return Call(address, body, fields_of(event.event_id, body, secrets, now))
+        return signed_call(conn, one, event.event_id, payload_of(event, *told), self._key, now)
 
     def taken(self, conn: Connection, one: Subscriber, event: Event, answer: Answer, now: datetime) -> None:
         """Nothing in the answer is needed."""
+
+
+def signed_call(  # noqa: PLR0917 -- one call, each argument a different type
+    conn: Connection, one: Subscriber, event_id: str, payload: Mapping[str, Any], key: bytes, now: datetime
+) -> Call:
+    """The POST of a payload to a webhook, signed with each of its secrets that count. Raises SealError."""
+    kept = sealed_of(conn, one)
+    stored = [kept.secret]
+    if kept.old_secret is not None and kept.old_secret_until is not None and now < kept.old_secret_until:
+        stored.append(kept.old_secret)
+    secrets = [opened(each, key, Purpose.SECRET, one.name) for each in stored]
+    body = body_of(payload)
+    address = opened(kept.address, key, Purpose.ADDRESS, one.name)
+    return Call(address, body, fields_of(event_id, body, secrets, now))
 
 
 def payload_of(event: Event, entry: SharedEntry, thread: Thread, customer: Organisation) -> dict[str, Any]:

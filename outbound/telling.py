@@ -152,13 +152,15 @@ class Teller:
         with self._database.reading() as conn:
             if not anybody_hears(conn):
                 return {}, False
-            now = time.monotonic()
+            moment = time.monotonic()
             room = {
-                one.id: self._patience.room(one.id, now)
+                one.id: self._patience.room(one.id, moment)
                 for one in list_subscribers(conn)
                 if one.paused is None
             }
-            return {one: places for one, places in room.items() if places > 0}, untold_entries(conn)
+            return {one: places for one, places in room.items() if places > 0}, untold_entries(
+                conn, self._clock()
+            )
 
     async def _told(self, event: Event) -> None:
         """One try and what follows from it."""

@@ -156,7 +156,9 @@ threads = Table(
     Column("classification", String(40)),
     Column("about_id", Integer),  # the incident that an inquiry is about
     Column("emptied_at", UtcTime),  # when its content was removed
-    Column("asked_by", String(16)),  # an inquiry: the channel that the question came by; empty: before that was recorded
+    Column(
+        "asked_by", String(16)
+    ),  # an inquiry: the channel that the question came by; empty: before that was recorded
     Index(None, "updated_at", "id"),
     Index(None, "organisation_id", "updated_at", "id"),
 )
@@ -525,7 +527,9 @@ chat_messages = Table(
     Column("entry_id", ForeignKey("timeline.id"), primary_key=True),
     Column("source", String(80), nullable=False),  # who numbered it: a token, a Teams channel
     Column("external_id", String(200), nullable=False),
-    Column("digest", String(64), nullable=False),  # of what was said: other words under the same number are refused
+    Column(
+        "digest", String(64), nullable=False
+    ),  # of what was said: other words under the same number are refused
     UniqueConstraint("source", "external_id"),
 )
 
@@ -559,5 +563,6 @@ calls = Table(
     Column("contact_id", ForeignKey("contacts.id"), index=True),
     Column("at", UtcTime, nullable=False),
     Column("outcome", String(24), nullable=False),
+    Column("wrong_number", String(16)),  # a digest of the number that was called, where it was a wrong one
     Column("by", Text, nullable=False),
 )

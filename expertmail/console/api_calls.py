@@ -21,7 +21,9 @@ from expertmail.console.api_schema import (
 )
 from expertmail.console.api_work import thread_for
 from outbound.call_sheet import Outcome
-from outbound.store.calls import sheet_of
+from outbound.store.call_sheets import (
+    sheet_of,
+)
 from threads.api_token import Scope
 from threads.model import Severity, State
 

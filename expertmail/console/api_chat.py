@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, Field, model_validator
 from starlette.exceptions import HTTPException
 
+from expertmail.chat_acts import chat_recorded
 from expertmail.console.api_forms import Line, QueryForm, StrictForm, Text
 from expertmail.console.api_work import thread_for
 from outbound.store.chat import chat_refusal
@@ -16,8 +17,6 @@ from threads.api_token import ApiToken
 from threads.chat import MAX_NAME, MAX_NUMBER, ChatMessage, entry_name, is_ours, source_of
 from threads.model import ActorKind
 from threads.store import Connection
-from threads.store.audit import record_act
-from threads.store.chat import put_chat
 from threads.store.engine import Database
 from threads.store.errors import RefusedRecord
 from threads.store.feed import MAX_ENTRIES, SharedEntry, entries_after, latest_of, shared_entry
@@ -119,17 +118,7 @@ def write(
         message = ChatMessage(
             source_of(token.name), form.id, speaker, form.name, form.text, contact=form.address is not None
         )
-        put = put_chat(conn, thread, message, reference, now)
-        if not put.again:
-            record_act(
-                conn,
-                "chat-recorded",
-                now,
-                by=token.name,
-                subject=thread.reference,
-                detail=f"of {form.name} ({speaker}), {entry_name(put.entry_id)}",
-                organisation_id=thread.organisation_id,
-            )
+        put = chat_recorded(conn, thread, message, reference, now, by=token.name)
         entry = shared_entry(conn, put.entry_id)
         if entry is None:
             raise RefusedRecord("That message was put elsewhere meanwhile; nothing was added.")

@@ -16,7 +16,9 @@ from expertmail.console.api_work import content_digest, key_digest, thread_for
 from expertmail.console.pages.incident_moves import MAX_MAILS
 from expertmail.incident_moves import move_one, open_beside
 from outbound.call_sheet import Outcome
-from outbound.store.calls import record_call as call_contact
+from outbound.store.calls import (
+    record_call as call_contact,
+)
 from threads.api_token import Scope
 from threads.model import EntryKind, Mark, Thread
 from threads.store import Connection

@@ -17,19 +17,13 @@ from threads.store.api_requests import done_before, note_done
 from threads.store.audit import record_act
 from threads.store.engine import Database
 from threads.store.errors import RefusedRecord
-from threads.store.feed import copies_among
+from threads.store.feed import INTERNAL, MAX_ENTRIES, MAX_TEXT, copies_among
 from threads.store.tasks import add_task, list_tasks, set_task, task
 from threads.store.thread import open_incident, set_state, thread_by_id, timeline_of
 from threads.store.thread_changes import change_thread
 from threads.transitions import state_refusal
 
-MAX_ENTRIES: Final = 200
-"""Timeline entries in one answer, the latest ones; who needs the others looks at the gateway."""
-MAX_TEXT: Final = 10_000
-"""Characters of one entry in an answer; ``cut`` says that there is more."""
-# What experts write down for each other stays with them, as on every other way out.
 _MAIL: Final = frozenset({EntryKind.MAIL_IN, EntryKind.MAIL_OUT, EntryKind.EVENT})
-_INTERNAL: Final = frozenset({EntryKind.NOTE})
 
 Json = dict[str, Any]
 Answer = tuple[Json, bool]
@@ -80,7 +74,7 @@ def show(database: Database, token: ApiToken, reference: str) -> Json:
     """An incident with its tasks and timeline."""
     with database.reading() as conn:
         thread, customer = thread_for(conn, reference, token)
-        entries = timeline_of(conn, thread.id, latest=MAX_ENTRIES + 1, without=_INTERNAL)
+        entries = timeline_of(conn, thread.id, latest=MAX_ENTRIES + 1, without=INTERNAL)
         tasks = list_tasks(conn, thread.id)
         ours = [one.message_id for one in entries if one.kind is EntryKind.MAIL_OUT and one.message_id]
         copies = copies_among(conn, ours)

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from expertmail.chat_acts import chat_recorded
 from expertmail.console.api_body import read_octets
 from expertmail.console.api_chat import no_files
 from expertmail.console.api_work import Places
@@ -33,11 +34,9 @@ from outbound.teams_activity import (
     why_not,
 )
 from outbound.teams_caller import source_of
-from threads.chat import ChatMessage, entry_name
+from threads.chat import ChatMessage
 from threads.model import ActorKind, Thread
 from threads.store import Connection
-from threads.store.audit import record_act
-from threads.store.chat import put_chat
 from threads.store.errors import RefusedRecord, UnknownRecord
 from threads.store.people import organisation
 from threads.store.thread import thread_by_id
@@ -101,19 +100,9 @@ def _put(
         source_of(one), activity.number, ActorKind.CUSTOMER, activity.author, activity.text, contact=True
     )
     try:
-        put = put_chat(conn, thread, message, thread.reference, now)
+        chat_recorded(conn, thread, message, thread.reference, now, by=one.name)
     except RefusedRecord as error:
         return str(error)
-    if not put.again:
-        record_act(
-            conn,
-            "chat-recorded",
-            now,
-            by=one.name,
-            subject=thread.reference,
-            detail=f"of {activity.author} (customer, in Teams), {entry_name(put.entry_id)}",
-            organisation_id=thread.organisation_id,
-        )
     return f"Passed on to {experts} ({thread.reference})."
 
 

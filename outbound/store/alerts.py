@@ -40,8 +40,12 @@ from outbound.schema import (
     mail_events,
     outgoing,
 )
-from outbound.store.calls import ACTOR as BREAK_GLASS
-from outbound.store.calls import call_still_due
+from outbound.store.call_sheets import (
+    ACTOR as BREAK_GLASS,
+)
+from outbound.store.call_sheets import (
+    call_still_due,
+)
 from outbound.store.late_delivery import still_late
 from outbound.store.orders import order_automatic
 from outbound.store.reminders import ACTOR as REMINDERS

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, String, cast, exists, literal, or_, select
+from sqlalchemy import Connection, Row, Select, String, cast, exists, literal, or_, select
 
 from outbound.model import MailKind
 from outbound.schema import deliveries, outgoing, send_requests
@@ -62,18 +62,15 @@ def chat_refusal(conn: Connection, thread: Thread) -> str | None:
     return no_chat(thread, responded=bool(responded))
 
 
-def untold_chat(conn: Connection, now: datetime) -> tuple[Untold, ...]:
-    """What is to go by mail, in the order in which it was written: a look that takes no lock."""
+def experts_words(now: datetime) -> Select[Any]:
+    """What experts wrote lately on timelines that programs read, as ``untold_of`` reads it; whom it is for has to be joined."""
     recent = (
         select(chat_messages.c.entry_id)
         .order_by(chat_messages.c.entry_id.desc())
         .limit(MAX_LOOKED_AT)
         .subquery()
     )
-    # As threads.chat.mail_key makes it: asked here, for each look has all that was written in a day before it.
-    key = literal("chat ") + cast(timeline.c.id, String) + " " + cast(contacts.c.id, String)
-    told = exists().where(send_requests.c.key == key).correlate(timeline, contacts)
-    query = (
+    return (
         select(
             timeline.c.id,
             timeline.c.actor,
@@ -85,14 +82,43 @@ def untold_chat(conn: Connection, now: datetime) -> tuple[Untold, ...]:
             contacts.c.address,
             organisations.c.untrusted_at,
         )
+        .select_from(timeline)
         .join(recent, recent.c.entry_id == timeline.c.id)
         .join(threads, threads.c.id == timeline.c.thread_id)
-        .join(organisations, organisations.c.id == threads.c.organisation_id)
-        .join(contacts, contacts.c.organisation_id == threads.c.organisation_id)
         .where(
             timeline.c.kind == EntryKind.CHAT.value,
             timeline.c.mark == Mark.EXPERT.value,
             timeline.c.at > now - CARRY_FOR,
+        )
+    )
+
+
+def untold_of(row: Row[Any], place: str = "chat") -> Untold:
+    """A row of such a query; ``place`` is where it was written, in the words of the mail."""
+    return Untold(
+        row.id,
+        row.thread_id,
+        row.reference,
+        row.title,
+        row.actor,
+        row.text,
+        row.contact_id,
+        row.address,
+        row.untrusted_at is not None,
+        place,
+    )
+
+
+def untold_chat(conn: Connection, now: datetime) -> tuple[Untold, ...]:
+    """What is to go by mail, in the order in which it was written: a look that takes no lock."""
+    # As threads.chat.mail_key makes it: asked here, for each look has all that was written in a day before it.
+    key = literal("chat ") + cast(timeline.c.id, String) + " " + cast(contacts.c.id, String)
+    told = exists().where(send_requests.c.key == key).correlate(timeline, contacts)
+    query = (
+        experts_words(now)
+        .join(organisations, organisations.c.id == threads.c.organisation_id)
+        .join(contacts, contacts.c.organisation_id == threads.c.organisation_id)
+        .where(
             threads.c.kind == ThreadKind.INCIDENT.value,
             contacts.c.kind == ContactKind.INCIDENT_NOTIFICATION.value,
             contacts.c.reads_chat.is_(False),
@@ -102,20 +128,7 @@ def untold_chat(conn: Connection, now: datetime) -> tuple[Untold, ...]:
         )
         .order_by(timeline.c.id, contacts.c.id)
     )
-    return tuple(
-        Untold(
-            row.id,
-            row.thread_id,
-            row.reference,
-            row.title,
-            row.actor,
-            row.text,
-            row.contact_id,
-            row.address,
-            row.untrusted_at is not None,
-        )
-        for row in conn.execute(query)
-    )
+    return tuple(untold_of(row) for row in conn.execute(query))
 
 
 def not_told(conn: Connection, found: Sequence[Untold]) -> tuple[Untold, ...]:

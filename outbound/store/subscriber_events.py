@@ -19,9 +19,9 @@ from sqlalchemy import Connection, Row, and_, exists, func, or_, select, update
 from outbound.schema import UNTOLD, subscriber_events, subscriber_progress, subscribers
 from outbound.store.subscribers import list_subscribers
 from outbound.subscriber import EventState, Next, Subscriber
-from threads.model import EntryKind
 from threads.schema import threads, timeline
 from threads.store.errors import RefusedRecord, UnknownRecord
+from threads.store.feed import INTERNAL
 from threads.store.statements import insert_or_keep, insert_or_keep_each
 
 SETTLED: Final = timedelta(minutes=15)
@@ -31,8 +31,6 @@ LEASE: Final = timedelta(seconds=45)
 MAX_MADE: Final = 2_000
 """Rows that are made in one transaction: mail that comes in waits meanwhile. The next look makes the others."""
 _ROW: Final = 1
-_INTERNAL: Final = (EntryKind.NOTE.value,)
-"""What experts write down for each other is told to nobody."""
 _WAITS: Final = (EventState.WAITING.value, EventState.LEASED.value)
 
 
@@ -53,6 +51,11 @@ class Event:
     last_answer: str
 
 
+def new_event_id() -> str:
+    """A number that nobody guesses and nothing else has."""
+    return f"evt_{secrets.token_hex(16)}"
+
+
 def anybody_hears(conn: Connection) -> bool:
     """Whether there is any subscriber."""
     return (
@@ -60,9 +63,15 @@ def anybody_hears(conn: Connection) -> bool:
     )
 
 
-def untold_entries(conn: Connection) -> bool:
-    """Whether there is an entry for which ``make_events`` would make a row."""
-    floor = conn.execute(select(subscriber_progress.c.floor)).scalar() or 0
+def untold_entries(conn: Connection, now: datetime) -> bool:
+    """Whether ``make_events`` has something to do: an entry without its row, or a floor to move.
+
+    The floor moves also while nobody hears anything: otherwise each look would begin at the last entry that somebody heard of.
+    """
+    progress = conn.execute(select(subscriber_progress)).one_or_none()
+    floor = 0 if progress is None else progress.floor
+    if progress is not None and _settled(progress, now) and progress.next_floor > floor:
+        return True
     last, some = _last(conn), list_subscribers(conn)
     if any(last < number for number in (floor, *(one.after_entry for one in some))):
         return True  # see ``_lowered``
@@ -92,7 +101,7 @@ def make_events(conn: Connection, now: datetime) -> int:
                     "subscriber_id": one.id,
                     "thread_id": row.thread_id,
                     "entry_id": row.id,
-                    "event_id": f"evt_{secrets.token_hex(16)}",
+                    "event_id": new_event_id(),
                     "state": EventState.WAITING.value,
                     "tries": 0,
                     "next_at": now,
@@ -105,10 +114,16 @@ def make_events(conn: Connection, now: datetime) -> int:
         made += len(rows)
         if made >= MAX_MADE:
             return made
-    if now - progress.next_floor_at >= SETTLED or progress.next_floor_at > now:
+    if _settled(progress, now):
         moved = {"floor": progress.next_floor, "next_floor": last, "next_floor_at": now}
         conn.execute(update(subscriber_progress).values(**moved))
     return made
+
+
+def _settled(progress: Row[Any], now: datetime) -> bool:
+    """Whether nothing before the next floor can still be committed; also where the clock went back."""
+    at: datetime = progress.next_floor_at
+    return now - at >= SETTLED or at > now
 
 
 def _last(conn: Connection) -> int:
@@ -132,7 +147,7 @@ def _untold(one: Subscriber, floor: int) -> Any:
         select(timeline.c.id, timeline.c.thread_id)
         .where(
             timeline.c.id > max(floor, one.after_entry),
-            timeline.c.kind.not_in(_INTERNAL),
+            timeline.c.kind.not_in([kind.value for kind in INTERNAL]),
             ~known,
         )
         .order_by(timeline.c.id)

@@ -8,7 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from outbound.schema import subscriber_progress
 from outbound.store.subscriber_events import (
     LEASE,
     MAX_MADE,
@@ -118,7 +120,7 @@ def test_what_comes_after_it_was_added_is_told_once_and_no_note(place: World) ->
     assert made(place) == 2
     assert made(place) == 0
     with place.database.reading() as conn:
-        assert not untold_entries(conn)
+        assert not untold_entries(conn, AT)
         assert [event.entry_id for event in list_events(conn, one, tuple(EventState), 10)] == [first, second]
 
 
@@ -351,8 +353,35 @@ def test_numbers_that_are_given_again_are_told(place: World) -> None:
         conn.exec_driver_sql("DELETE FROM subscriber_events")
         conn.exec_driver_sql(f"DELETE FROM timeline WHERE thread_id = {place.incident.id}")
         conn.exec_driver_sql("DELETE FROM timeline")
-        assert untold_entries(conn)
+        assert untold_entries(conn, AT)
     made(place, 2 * SETTLED)
     fresh = chat(place, other, "a low number, as SQLite gives them")
     made(place, 2 * SETTLED)
     assert [event.entry_id for event in leased(place, one, after=2 * SETTLED)] == [fresh]
+
+
+def test_the_floor_moves_also_while_a_subscriber_hears_nothing(place: World) -> None:
+    one = hooked(place, all_customers=False)
+    chat(place, place.incident, "heard")
+    made(place)
+    with place.database.writing() as conn:
+        fabrikam = store.add_organisation(conn, "Fabrikam", AT)
+        theirs = open_incident(conn, fabrikam.id, "Theirs", AT)
+    last = chat(place, theirs, "not for it")
+    with place.database.reading() as conn:
+        assert not untold_entries(conn, AT)
+    for turn in (1, 2):
+        later = AT + turn * SETTLED
+        with place.database.writing() as conn:
+            assert untold_entries(conn, later), (
+                "a look from there on costs what came in half an hour, and no more"
+            )
+            assert make_events(conn, later) == 0
+            assert not untold_entries(conn, later)
+    with place.database.reading() as conn:
+        assert conn.execute(select(subscriber_progress.c.floor)).scalar() == last
+        assert not untold_entries(conn, AT + 9 * SETTLED), "nothing came: nothing is written"
+    fresh = chat(place, place.incident, "heard again")
+    made(place, 3 * SETTLED)
+    with place.database.reading() as conn:
+        assert [event.entry_id for event in list_events(conn, one, tuple(EventState), 9)][-1] == fresh

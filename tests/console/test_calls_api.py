@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from outbound.store.calls import begin_break_glass
+from outbound.store.calls import (
+    begin_break_glass,
+)
 from tests.console.api_table import Desk
 from tests.console.place import Place, now
 from threads.api_token import Scope

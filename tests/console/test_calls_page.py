@@ -9,7 +9,10 @@ import pytest
 
 from expertmail.call_sheets import tel
 from outbound.call_sheet import Outcome
-from outbound.store.calls import begin_break_glass, record_call
+from outbound.store.calls import (
+    begin_break_glass,
+    record_call,
+)
 from tests.console.browsing import PHONE, Window
 from tests.console.place import Place, now
 from threads.access import Grant, Role

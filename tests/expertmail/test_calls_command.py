@@ -12,7 +12,14 @@ from outbound.alerts import AlertKind, AlertRules
 from outbound.call_sheet import Outcome
 from outbound.schema import automatic_orders
 from outbound.store.alerts import begin_alerts, order_alerts
-from outbound.store.calls import begin_break_glass, open_sheets, record_call, sheet_of
+from outbound.store.call_sheets import (
+    open_sheets,
+    sheet_of,
+)
+from outbound.store.calls import (
+    begin_break_glass,
+    record_call,
+)
 from threads.model import EntryKind, Severity
 from threads.store.engine import open_database
 from threads.store.migration import upgrade

@@ -9,16 +9,18 @@ import pytest
 
 from outbound.call_sheet import Outcome
 from outbound.reminders import ReminderRules
+from outbound.store.call_sheets import (
+    due_to_tell,
+    open_sheets,
+    sheet_of,
+    tell_of_call,
+)
 from outbound.store.calls import (
     BEGAN,
     ENDED,
     begin_break_glass,
-    due_to_tell,
     end_break_glass,
-    open_sheets,
     record_call,
-    sheet_of,
-    tell_of_call,
 )
 from outbound.store.reminders import due_reminders
 from tests.outbound.conftest import NOW

@@ -13,14 +13,16 @@ from outbound.alerts import AlertKind, AlertRules
 from outbound.call_sheet import Outcome
 from outbound.schema import automatic_orders
 from outbound.store.alerts import begin_alerts, order_alerts
-from outbound.store.calls import (
+from outbound.store.call_sheets import (
     ACTOR,
-    begin_break_glass,
     due_to_tell,
     open_sheets,
-    record_call,
     sheet_of,
     tell_of_call,
+)
+from outbound.store.calls import (
+    begin_break_glass,
+    record_call,
 )
 from tests.threads.both_engines import made_record, record_on_server, world_of_each  # fixtures
 from tests.threads.conftest import AT, World

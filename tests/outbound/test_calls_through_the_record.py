@@ -16,13 +16,15 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from outbound.call_sheet import Outcome
+from outbound.store.call_sheets import (
+    due_to_tell,
+    open_sheets,
+    tell_of_call,
+)
 from outbound.store.calls import (
     begin_break_glass,
-    due_to_tell,
     end_break_glass,
-    open_sheets,
     record_call,
-    tell_of_call,
 )
 from threads.model import Contact, Severity, State
 from threads.schema import calls, organisations

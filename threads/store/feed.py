@@ -21,7 +21,8 @@ MAX_TEXT: Final = 10_000
 """Characters of one entry; ``cut`` says that there is more."""
 MAX_ENTRIES: Final = 200
 """Entries at one time; who wants more asks again from the last one."""
-INTERNAL: Final = (EntryKind.NOTE.value,)
+INTERNAL: Final = frozenset({EntryKind.NOTE})
+"""What experts write down for each other stays with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ _QUERY: Final[Select[Any]] = (
             carried_mails.c.message_id == timeline.c.message_id, timeline.c.kind == EntryKind.MAIL_OUT.value
         ),
     )
-    .where(timeline.c.kind.not_in(INTERNAL))
+    .where(timeline.c.kind.not_in([one.value for one in INTERNAL]))
 )
 
 

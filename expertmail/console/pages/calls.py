@@ -12,7 +12,15 @@ from expertmail.console.pages.incident_acts import MAX_NOTE, acted
 from expertmail.console.pages.page import Page, Visit
 from expertmail.console.pages.reading import looked_up, number_of, word_of
 from outbound.call_sheet import Outcome
-from outbound.store.calls import begin_break_glass, end_break_glass, open_sheets, record_call, sheet_of
+from outbound.store.call_sheets import (
+    open_sheets,
+    sheet_of,
+)
+from outbound.store.calls import (
+    begin_break_glass,
+    end_break_glass,
+    record_call,
+)
 from threads.access import Permission
 from threads.model import Thread
 from threads.store import Connection

@@ -11,18 +11,16 @@ from starlette.responses import Response
 
 from expertmail.console.pages.page import Page, Visit
 from expertmail.console.pages.reading import looked_up, names_of, written
-from outbound.store.subscriber_events import Event, counts, list_events, tell_again
-from outbound.store.subscribers import list_subscribers, pause, resume
+from expertmail.subscriber_acts import given_up, go_on_telling, pause_telling, tell_each_again
+from outbound.store.subscriber_events import Event, counts, list_events
+from outbound.store.subscribers import list_subscribers
 from outbound.subscriber import EventState, Subscriber, SubscriberKind
 from threads.access import Permission
 from threads.store import Connection
-from threads.store.audit import record_act
 from threads.store.errors import RefusedRecord, UnknownRecord
 
 MAX_SHOWN: Final = 20
 """Entries of one channel that are shown, the oldest: the first one says what keeps the others."""
-MAX_AGAIN: Final = 1_000
-"""Entries that are told again by one press; who has more presses again."""
 WORDS: Final = {SubscriberKind.WEBHOOK: "webhook", SubscriberKind.TEAMS: "Teams channel"}
 
 _KEEP: Final = Permission.KEEP_ACCOUNTS
@@ -51,8 +49,7 @@ async def pause_one(visit: Visit) -> Response:
     def act(conn: Connection, one: Subscriber) -> str:
         if not why:
             raise RefusedRecord("Say why; whoever looks here sees it.")
-        pause(conn, one, visit.now, by=visit.actor, why=why)
-        record_act(conn, f"{one.kind}-paused", visit.now, by=visit.actor, subject=one.name, detail=why)
+        pause_telling(conn, one, visit.now, by=visit.actor, why=why)
         return f"{one.name} is paused; what comes meanwhile waits."
 
     return await _acted(visit, act)
@@ -62,8 +59,7 @@ async def resume_one(visit: Visit) -> Response:
     """Go on where it was."""
 
     def act(conn: Connection, one: Subscriber) -> str:
-        resume(conn, one)
-        record_act(conn, f"{one.kind}-resumed", visit.now, by=visit.actor, subject=one.name)
+        go_on_telling(conn, one, visit.now, by=visit.actor)
         return f"{one.name} hears of entries again."
 
     return await _acted(visit, act)
@@ -73,14 +69,11 @@ async def again(visit: Visit) -> Response:
     """Tell once more what was given up."""
 
     def act(conn: Connection, one: Subscriber) -> str:
-        dead = list_events(conn, one, (EventState.DEAD,), MAX_AGAIN)
+        dead = given_up(conn, one)
         if not dead:
             raise RefusedRecord(f"Nothing was given up for {one.name}.")
-        for event in dead:
-            tell_again(conn, one, event.event_id, visit.now)
-        told = f"{len(dead)} entries"
-        record_act(conn, f"{one.kind}-told-again", visit.now, by=visit.actor, subject=one.name, detail=told)
-        return f"{one.name} is told of {told} again."
+        tell_each_again(conn, one, dead, visit.now, by=visit.actor)
+        return f"{one.name} is told of {len(dead)} entries again."
 
     return await _acted(visit, act)
 

@@ -13,7 +13,9 @@ from starlette.responses import Response
 from expertmail.console.pages.page import Page, Visit
 from expertmail.console.pages.reading import looked_up, number_of, thread_for
 from outbound.call_sheet import Outcome, Sheet
-from outbound.store.calls import sheet_of
+from outbound.store.call_sheets import (
+    sheet_of,
+)
 from outbound.store.chat import chat_refusal
 from threads.access import Permission
 from threads.attachments import AttachedFile

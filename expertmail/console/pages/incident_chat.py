@@ -5,17 +5,16 @@ from __future__ import annotations
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from expertmail.chat_acts import chat_recorded
 from expertmail.console.pages.incident import incident_page
 from expertmail.console.pages.incident_acts import entered
 from expertmail.console.pages.page import Page, Visit
 from expertmail.console.pages.reading import thread_for, written
 from outbound.store.chat import chat_refusal
 from threads.access import Permission
-from threads.chat import CONSOLE, MAX_NAME, MAX_NUMBER, ChatMessage, entry_name
+from threads.chat import CONSOLE, MAX_NAME, MAX_NUMBER, ChatMessage
 from threads.model import ActorKind
 from threads.store import Connection
-from threads.store.audit import record_act
-from threads.store.chat import put_chat
 from threads.store.errors import RefusedRecord
 
 
@@ -31,17 +30,7 @@ async def write(visit: Visit) -> Response:
         if not 0 < len(key) <= MAX_NUMBER:
             raise HTTPException(422, "Send the whole form.")
         message = ChatMessage(CONSOLE, key, ActorKind.EXPERT, visit.actor[:MAX_NAME], entered(visit))
-        put = put_chat(conn, thread, message, thread.reference, visit.now)
-        if not put.again:
-            record_act(
-                conn,
-                "chat-recorded",
-                visit.now,
-                by=visit.actor,
-                subject=thread.reference,
-                detail=f"of {visit.actor} ({ActorKind.EXPERT}), {entry_name(put.entry_id)}",
-                organisation_id=thread.organisation_id,
-            )
+        put = chat_recorded(conn, thread, message, thread.reference, visit.now, by=visit.actor)
         return thread.reference, "It stands there already." if put.again else "It is in the chat."
 
     try:

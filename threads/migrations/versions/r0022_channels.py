@@ -108,6 +108,7 @@ def upgrade() -> None:
         sa.Column("contact_id", sa.Integer(), nullable=True),
         sa.Column("at", UtcTime(), nullable=False),
         sa.Column("outcome", sa.String(length=24), nullable=False),
+        sa.Column("wrong_number", sa.String(length=16), nullable=True),
         sa.Column("by", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["contact_id"], ["contacts.id"], name=op.f("fk_calls_contact_id")),
         sa.ForeignKeyConstraint(["entry_id"], ["timeline.id"], name=op.f("fk_calls_entry_id")),
