@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
 PHONE, DESKTOP = (390, 844), (1280, 900)
+_REPLACED_AT_MOST = 3
 SERIOUS = frozenset({"serious", "critical"})
 _HARMLESS = ("Failed to load resource",)  # an answer of ours with an error status, which the test asked for
 _WIDER = """() => {
@@ -44,8 +45,27 @@ class Window:
     def serious_faults(self, axe: str) -> list[str]:
         """What axe-core finds wrong for people with a screen reader or a keyboard, of serious weight."""
         # Evaluated by the debugger, which the page's own policy does not concern.
-        self.page.evaluate(axe + "; null")
-        return self.weighty(self.page.evaluate("axe.run(document, {resultTypes: ['violations']})"))
+        found = self._of_one_page(axe + "; axe.run(document, {resultTypes: ['violations']})")
+        return self.weighty(found)
+
+    def _of_one_page(self, question: str) -> Any:
+        """What a script finds, of a page that is there to its end: a click returns while a slow answer is still awaited, and
+        the page that replaces the one that is looked at takes its document away under the script."""
+        from playwright.sync_api import Error
+
+        for _ in range(_REPLACED_AT_MOST):
+            self.page.wait_for_load_state()
+            address = self.page.evaluate("performance.timeOrigin")
+            try:
+                found = self.page.evaluate(question)
+            except Error:
+                self.page.wait_for_load_state()
+                if self.page.evaluate("performance.timeOrigin") == address:
+                    raise  # it was the page's own fault
+                continue
+            if self.page.evaluate("performance.timeOrigin") == address:
+                return found
+        raise AssertionError(f"the page was replaced {_REPLACED_AT_MOST} times while it was looked at")
 
     @staticmethod
     def weighty(found: Mapping[str, Any]) -> list[str]:
@@ -59,7 +79,7 @@ class Window:
 
     def wider_than_the_window(self) -> str:
         """What makes the page scroll sideways; "" where nothing does."""
-        return str(self.page.evaluate(_WIDER))
+        return str(self._of_one_page(f"({_WIDER})()"))
 
     def picture(self, path: Path) -> Path:
         """The whole page as a PNG."""

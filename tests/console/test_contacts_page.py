@@ -198,7 +198,8 @@ def test_what_takes_something_away_is_asked_once_more_without_scripts(
     opened = window(person, size=PHONE, scripts=False)
     page = opened.go(path(place))
     page.locator("summary", has_text="To be removed").click()
-    page.get_by_role("link", name="Remove To be removed").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="Remove To be removed").click()
     assert one.address in page.inner_text("main")
     page.get_by_role("link", name="Leave it as it is").click()
     page.locator("summary", has_text="To be removed").click()
@@ -232,14 +233,17 @@ def test_lists_of_customers_and_contacts_are_paged(place: Place, window: Callabl
     opened = window(place.person(Role.ANALYST), scripts=False)
     page = opened.go("/contacts?words=paged")
     assert page.locator("tbody tr").count() == 50
-    page.get_by_role("link", name="More").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="More").click()
     assert page.locator("tbody tr").count() == 10
     opened.go(ON.format(made[0].id))
     assert page.locator("details.card").count() == 50
-    page.get_by_role("link", name="More").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="More").click()
     assert page.locator("details.card").count() == 20
     page.get_by_label("Name or address of a contact").fill("P042@")
-    page.get_by_role("button", name="Show").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Show").click()
     assert page.locator("details.card").count() == 1
     for odd in ("after=x", "after=9999999999", "words=%00%25'"):
         for where in ("/contacts", ON.format(made[0].id)):

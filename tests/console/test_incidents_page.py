@@ -244,7 +244,8 @@ def test_the_list_is_filtered_paged_and_limited_to_whose_it_is(
     assert opened.serious_faults(axe) == []
     seen = page.locator("tbody tr").count()
     assert seen == 50
-    page.get_by_role("link", name="More").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="More").click()
     assert page.locator("tbody tr").count() == 10
     person = place.person(Role.ANALYST)
     assert "Numbered 7 " in place.ask("GET", "/incidents?words=100%25_x", person=person).text

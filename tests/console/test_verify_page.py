@@ -154,7 +154,8 @@ def test_hostile_words_in_every_field_stay_words(
     page.set_input_files(
         "#message", [{"name": f"{text[:60]}.eml", "mimeType": "message/rfc822", "buffer": raw}]
     )
-    page.get_by_role("button", name="Verify").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Verify").click()
     assert page.locator(".verdict").count() == 1
     assert opened.wider_than_the_window() == ""
 
