@@ -31,6 +31,7 @@ NEEDED = [
     "idna>=3.10",
     "inscriptis>=2.7",
     "mail-parser==4.8.0",
+    "pybase64>=1.5",
     "pynacl>=1.6",
 ]
 

@@ -12,6 +12,7 @@ from enum import Enum, auto
 
 from smtp_gateway.content import Content
 
+_DOT = b"\r\n."
 _END = b"\r\n.\r\n"
 _PARTIAL_ENDS = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
 """What may be the beginning of ``_END`` at the end of a chunk, longest first."""
@@ -49,24 +50,26 @@ class DataReader:
             raise ValueError("the data has already ended")
         self._seen += len(chunk)
         data = self._held + chunk if self._held else chunk
-        end = data.find(_END)
+        # Most mail has no line that begins with a dot: then there is no end here, and nothing to unstuff.
+        dot = data.find(_DOT)
+        end = data.find(_END, dot) if dot >= 0 else dot
         if end >= 0:
-            self._take(data[: end + 2])
+            self._take(data[: end + 2], stuffed=dot < end)
             self.rest = data[end + len(_END) :]
             self._held = b""
             self.state = DataState.COMPLETE
             return self.state
         held = next((part for part in _PARTIAL_ENDS if data.endswith(part)), b"")
-        self._take(data[: len(data) - len(held)] if held else data)
+        self._take(data[: len(data) - len(held)] if held else data, stuffed=dot >= 0)
         self._held = held
         if self._seen > self._most:
             self.content.give_up()
             self.state = DataState.ENDLESS
         return self.state
 
-    def _take(self, piece: bytes) -> None:
+    def _take(self, piece: bytes, *, stuffed: bool) -> None:
         """Unstuff and keep a piece that is cut neither inside CRLF nor between CRLF and a dot."""
-        unstuffed = piece.replace(b"\r\n.", b"\r\n")
+        unstuffed = piece.replace(_DOT, b"\r\n") if stuffed else piece
         if self._skip and unstuffed:
             unstuffed, self._skip = unstuffed[self._skip :], 0
         self.content.add_lines(piece, unstuffed=unstuffed)
