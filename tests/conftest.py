@@ -12,6 +12,9 @@ from types import SimpleNamespace
 import dkim
 import pytest
 
+from tests import fresh_record
+from threads.migrations import run
+
 ROOT = Path(__file__).resolve().parent.parent
 NO_PACKAGE_HELPS = "root may write everywhere"  # the one reason that nothing installed could take away
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -33,6 +36,19 @@ def _what_earlier_files_left_is_not_looked_through_again() -> None:
     """One full collection over thousands of earlier tests takes 0.3 s, and would be counted as time of the code at hand."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _an_empty_record_is_made_at_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "upgrade", fresh_record.upgrade)
+        yield
+
+
+@pytest.fixture
+def real_migrations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Revision after revision, as everybody else gets it."""
+    monkeypatch.setattr(run, "upgrade", fresh_record.REAL_UPGRADE)
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from tests.proofs.served import Served
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    one = Served(tmp_path)
+    one = Served(tmp_path, migrated=False)
     yield one
     one.stop()
 
@@ -173,7 +173,7 @@ def test_log_lines_of_a_message_share_its_id(served: Served) -> None:
 
 @pytest.mark.parametrize(("setting", "which"), [("smtp_port", "smtp.port"), ("console_port", "console.port")])
 def test_a_port_in_use_is_told_in_one_sentence(tmp_path: Path, setting: str, which: str) -> None:
-    served = Served(tmp_path)
+    served = Served(tmp_path, migrated=False)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", getattr(served, setting)))
         taken.listen()
@@ -193,28 +193,28 @@ def served_error(served: Served, *said: str) -> None:
 
 
 def test_a_missing_certificate_is_told(tmp_path: Path) -> None:
-    served = Served(tmp_path, '[smtp]\ntls_certificate = "no.pem"\ntls_key = "no.pem"\n')
+    served = Served(tmp_path, '[smtp]\ntls_certificate = "no.pem"\ntls_key = "no.pem"\n', migrated=False)
     served_error(served, "smtp.tls_certificate", "no.pem", "cannot be read")
 
 
 def test_a_file_that_is_no_certificate_is_told(tmp_path: Path) -> None:
     (tmp_path / "some.pem").write_text("nothing")
-    served = Served(tmp_path, '[smtp]\ntls_certificate = "some.pem"\ntls_key = "some.pem"\n')
+    served = Served(tmp_path, '[smtp]\ntls_certificate = "some.pem"\ntls_key = "some.pem"\n', migrated=False)
     served_error(served, "some.pem", "PEM")
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "var").write_text("a file where the folder should be")
-    served_error(Served(tmp_path), "set data_dir")
+    served_error(Served(tmp_path, migrated=False), "set data_dir")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_without_permission_is_told(tmp_path: Path) -> None:
     (tmp_path / "var").mkdir(mode=0o500)
-    served_error(Served(tmp_path), "make it writable")
+    served_error(Served(tmp_path, migrated=False), "make it writable")
 
 
 def test_a_database_that_is_none_is_told(tmp_path: Path) -> None:
     (tmp_path / "var").mkdir()
     (tmp_path / "var" / "expertmail.db").write_bytes(b"this is no database at all" * 100)
-    served_error(Served(tmp_path), "expertmail.db", "not a database")
+    served_error(Served(tmp_path, migrated=False), "expertmail.db", "not a database")

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+from tests.fresh_record import put_fresh_record
+
 START_SECONDS = 40  # a cold start on a busy two-core machine
 STOP_SECONDS = 30
 
@@ -29,8 +31,14 @@ class Served:
     """One data folder with its settings file; ``start`` and ``stop`` may be called again and again."""
 
     def __init__(
-        self, folder: Path, extra: str = "", *, environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        extra: str = "",
+        *,
+        environment: Mapping[str, str] | None = None,
+        migrated: bool = True,
     ) -> None:
+        """With ``migrated`` an empty record is there already, which takes others a second at their first start."""
         self.folder = folder
         self.smtp_port = free_port()
         self.console_port = free_port()
@@ -41,6 +49,8 @@ class Served:
             + ("" if "[smtp]" in extra else f"[smtp]\nport = {self.smtp_port}\n")
             + f"[console]\nport = {self.console_port}\n"
         )
+        if migrated and "[database]" not in extra:
+            put_fresh_record(self.database)
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("EXPERTMAIL_")}
         self.environment |= dict(environment or {})
         self.process: subprocess.Popen[bytes] | None = None

@@ -12,17 +12,37 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import outbound.schema  # noqa: F401 -- its tables belong to the same chain
+from tests import fresh_record
 from tests.threads.conftest import COMPARED, World
 from threads import store
+from threads.migrations import run
 from threads.migrations.run import configuration
 from threads.schema import metadata
 from threads.store import migration
+
+pytestmark = pytest.mark.usefixtures("real_migrations")
 
 
 def test_migrated_and_declared_schema_are_equal(database: store.Database) -> None:
     with database.reading() as conn:
         context = MigrationContext.configure(conn, opts=COMPARED)
         assert compare_metadata(context, metadata) == []
+
+
+def test_the_empty_record_of_the_other_tests_is_what_the_migrations_make(tmp_path: Path) -> None:
+    made = []
+    for name, upgrade in (("real", run.upgrade), ("at-once", fresh_record.upgrade)):
+        database = store.open_database(f"sqlite:///{tmp_path / name}.db")
+        with database.writing() as conn:
+            upgrade(conn)
+        with database.reading() as conn:
+            declared = conn.exec_driver_sql("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY 1, 2").all()
+            tables = [name for kind, name, _, _ in declared if kind == "table"]
+            rows = {name: conn.exec_driver_sql(f"SELECT * FROM {name}").all() for name in tables}
+        database.close()
+        made.append((declared, rows))
+    assert made[0] == made[1]
+    assert len(made[0][0]) > 100
 
 
 def test_the_newest_revision_is_the_one_the_program_names() -> None:
