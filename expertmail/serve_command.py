@@ -16,6 +16,7 @@ from expertmail.console.invitations import console_url, first_link, keep_first_l
 from expertmail.console.server import listening
 from expertmail.desk import Config, now, opened
 from expertmail.faults import ExitCode, FaultError
+from expertmail.freed_memory import keep_what_is_freed
 from expertmail.privileges import drop_privileges
 from expertmail.reload import refuse_another_gateway
 from expertmail.serve import Sockets, Start, serve
@@ -43,6 +44,8 @@ def serve_(config: Config = None) -> None:
     with _sockets(settings) as sockets:
         drop_privileges(settings.smtp.user)
         forked = _forked(settings, sockets)
+        if forked is None:  # this process takes mail itself
+            keep_what_is_freed()
         world = open_world(settings)
         with opened(settings) as database:
             start = Start(world, database, sockets, lambda: _reread(config, settings), forked)

@@ -21,6 +21,7 @@ from expertmail import logs
 from expertmail.desk import opened
 from expertmail.faults import FaultError
 from expertmail.fork_server import ForkServer
+from expertmail.freed_memory import keep_what_is_freed
 from expertmail.garbage import spare_what_stays
 from expertmail.generation import Duties, Generation, Lasting
 from expertmail.metrics import Metrics
@@ -167,6 +168,7 @@ def live(control: socket.socket) -> NoReturn:
         given = ForkServer(control).run()
         if given is not None:
             _be_called("expertmail-smtp")
+            keep_what_is_freed()
             link, memory, *listening = given
             asyncio.run(_main(link, memory, tuple(listening)))
         code = 0

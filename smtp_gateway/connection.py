@@ -75,6 +75,9 @@ class Connection(SMTP):
         self._progress = loop.time()
         self._log = _log
         self._parting = False  # our last word is said; what the client still sends is not read
+        self._awaited: asyncio.Future[bytes] | None = (
+            None  # what comes next is part of a message, and goes there
+        )
 
     def begun(self) -> None:
         """The connection begins, or begins anew under TLS."""
@@ -122,15 +125,22 @@ class Connection(SMTP):
         """The connection is gone. A message that was complete goes on being stored (see ``_take``)."""
         self.lost()
         super().connection_lost(error)
+        self._no_more_octets()
 
     def data_received(self, data: bytes) -> None:
         """Octets of the client's; forgotten once our last word is said."""
-        if not self._parting:
+        if self._parting:
+            return
+        awaited = self._awaited
+        if awaited is not None and not awaited.done():
+            awaited.set_result(data)
+        else:
             super().data_received(data)
 
     def eof_received(self) -> bool | None:
         """The client sends no more. What it sent is still answered, unless TLS makes that impossible."""
         asyncio.StreamReaderProtocol.eof_received(self)
+        self._no_more_octets()
         return self._original_transport is None and not self._parting
 
     def _reset_timeout(self, duration: float | None = None) -> None:
@@ -184,7 +194,25 @@ class Connection(SMTP):
             plain.close()
         self.loop.call_later(PARTING_SECONDS, plain.close)
 
+    def _no_more_octets(self) -> None:
+        if self._awaited is not None and not self._awaited.done():
+            self._awaited.set_result(b"")
+
     # -- reading and saying -------------------------------------------------------------------------
+    async def _some_octets(self, most: int) -> bytes:
+        """Octets of a message as they come from the socket, not by way of the stream reader's buffer, which copies them twice.
+
+        Empty at the client's end; raises what the connection was lost with.
+        """
+        if self._unread or self._reader.at_eof() or self._reader.exception() is not None:
+            return await self._reader.read(most)
+        self._awaited = self.loop.create_future()
+        octets = await self._awaited
+        if len(octets) > most:
+            self._unread[:0] = octets[most:]
+            octets = octets[:most]
+        return octets or await self._reader.read(most)  # it knows how the connection ended
+
     async def _command_line(self) -> bytes:
         """One line without its CRLF; raises SmtpRefusal for one that is none."""
         try:

@@ -176,7 +176,7 @@ class MessageData(Commands):
         """Some octets of the message; what is to be said is said before the client is waited for."""
         if self._outgoing and not self._unread:
             await self._flush()
-        octets = await self._reader.read(most)
+        octets = await self._some_octets(most)
         if not octets:
             raise ConnectionResetError("the client went away in mid-data")
         self._progress = self.loop.time()
