@@ -13,6 +13,7 @@ import dkim
 import pytest
 
 from tests import fresh_record
+from tests.rsa_keys import few_rsa_keys
 from threads.migrations import run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,6 +43,12 @@ def _what_earlier_files_left_is_not_looked_through_again() -> None:
 def _an_empty_record_is_made_at_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "upgrade", fresh_record.upgrade)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _rsa_keys_are_few() -> Iterator[None]:
+    with few_rsa_keys():
         yield
 
 
