@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from importlib import import_module
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Final
 
 from expertmail.faults import ExitCode, FaultError
 from expertmail.metrics import Metrics
 from expertmail.settings import Settings
 from expertmail.world import World
-from outbound.https_post import post
 from outbound.subscriber import Answer, SubscriberKind
 from outbound.subscriber_calls import Call, WebhookCaller
 from outbound.teams_caller import TeamsCaller
@@ -21,6 +24,8 @@ from outbound.telling import Teller, Tried
 from threads.model import Tlp
 from threads.store.engine import Database
 from threads.store.writer import Writer
+
+_CALLS: Final = "outbound.https_post"
 
 
 def trust_of(ca_file: Path | None) -> ssl.SSLContext | None:
@@ -38,6 +43,10 @@ def trust_of(ca_file: Path | None) -> ssl.SSLContext | None:
 async def call_now(settings: Settings, call: Call) -> Answer:
     """Make one call as the settings allow."""
     channels = settings.channels
+    if _CALLS not in sys.modules:  # most have no channels: its library has 7 MB, and loading it takes long
+        await asyncio.to_thread(import_module, _CALLS)
+    from outbound.https_post import post  # noqa: PLC0415 -- see above
+
     return await post(
         call.address,
         call.body,
