@@ -45,7 +45,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Followed]:
     token = folder / "token"
     token.write_text(SECRET + "\n")
     token.chmod(0o600)
-    with receiver() as there, Served(folder, ALLOWED) as served:
+    with receiver() as there, Served(folder, ALLOWED, forked=True) as served:
         room = open_room(there)
         served.run("orgs", "add", "Contoso")
         served.run("orgs", "add", "Fabrikam")

@@ -191,7 +191,7 @@ def make_place(
 
     ``url``: of the database, where ``prepare`` names another one than the default.
     """
-    served = Served(folder, extra)
+    served = Served(folder, extra, forked=True)
     prepare(served)
     served.start()
     world = open_world(load(served.config))

@@ -57,7 +57,7 @@ HOSTILE = (
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    served = Served(tmp_path_factory.mktemp("world"))
+    served = Served(tmp_path_factory.mktemp("world"), forked=True)
     served.run("dns", "show")
     return open_world(load(served.config))
 

@@ -559,7 +559,7 @@ def alerts_in(served: Served, count: int) -> list[str]:
 
 def test_a_gateway_that_is_killed_tells_each_thing_once(tmp_path: Path) -> None:
     """A stranger's mail, a kill right after its 250, and the gateway again: one alert, whoever ordered it."""
-    served = Served(tmp_path, f'[alerts]\nteam = ["{TEAM}"]\n')
+    served = Served(tmp_path, f'[alerts]\nteam = ["{TEAM}"]\n', forked=True)
     try:
         served.start()
         deadline = time.monotonic() + 120

@@ -28,7 +28,7 @@ STEPS = {
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     settings = '[sending]\nsecond_person = ["manual-detection"]\n'
-    served = Served(tmp_path_factory.mktemp("world"), settings)
+    served = Served(tmp_path_factory.mktemp("world"), settings, forked=True)
     served.start()
     served.run("contacts", "add", "ana@contoso.test", "--name", "Ana", "--org", "Contoso")
     served.run("contacts", "add", "ben@fabrikam.test", "--name", "Ben", "--org", "Fabrikam")

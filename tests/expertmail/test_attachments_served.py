@@ -35,7 +35,7 @@ team = ["team@desk.test"]
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    one = Served(tmp_path, SETTINGS)
+    one = Served(tmp_path, SETTINGS, forked=True)
     yield one
     one.stop()
 

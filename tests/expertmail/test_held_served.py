@@ -20,7 +20,7 @@ FORGED = (
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    one = Served(tmp_path, '[routes]\non_forgery = "hold"\n')
+    one = Served(tmp_path, '[routes]\non_forgery = "hold"\n', forked=True)
     one.start()
     yield one
     one.stop()

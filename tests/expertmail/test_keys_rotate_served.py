@@ -17,7 +17,7 @@ from tests.proofs.served import Served
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    one = Served(tmp_path, '[sending]\nsecond_person = ["reply"]\n')
+    one = Served(tmp_path, '[sending]\nsecond_person = ["reply"]\n', forked=True)
     yield one
     one.stop()
 

@@ -72,7 +72,7 @@ def folder() -> Iterator[Path]:
 
 def gateway(folder: Path, smtp: str) -> ForAll:
     modules = [str(Path(__file__).resolve().parents[2]), sysconfig.get_path("purelib")]
-    served = ForAll(folder, f"[smtp]\n{smtp}", environment={"PYTHONPATH": os.pathsep.join(modules)})
+    served = ForAll(folder, f"[smtp]\n{smtp}", migrated=False, environment={"PYTHONPATH": os.pathsep.join(modules)})
     served.python = interpreter()
     return served
 

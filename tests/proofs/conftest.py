@@ -25,14 +25,15 @@ def program() -> Callable[[str], str]:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
-    """Make served worlds that are stopped at the end of the test."""
+def serve(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """Make served worlds that are stopped at the end of the test. In this folder's tests they start as everywhere."""
+    here = request.path.parent == Path(__file__).parent
     made: list[Served] = []
 
     def make(extra: str = "", **more: object) -> Served:
         folder = tmp_path / f"world{len(made)}"
         folder.mkdir()
-        made.append(Served(folder, extra, **more))  # type: ignore[arg-type]
+        made.append(Served(folder, extra, **{"forked": not here, **more}))  # type: ignore[arg-type]
         return made[-1]
 
     yield make

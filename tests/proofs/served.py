@@ -8,16 +8,19 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from tests.fresh_record import put_fresh_record
+from tests.proofs.command_server import Forked, begin
 
 START_SECONDS = 40  # a cold start on a busy two-core machine
 STOP_SECONDS = 30
+RUN_SECONDS = 60
 
 
 def free_port() -> int:
@@ -37,8 +40,12 @@ class Served:
         *,
         environment: Mapping[str, str] | None = None,
         migrated: bool = True,
+        forked: bool = False,
     ) -> None:
-        """With ``migrated`` an empty record is there already, which takes others a second at their first start."""
+        """With ``migrated`` an empty record is there already, which takes others a second at their first start.
+
+        ``forked``: ``serve`` begins with its modules imported (``command_server``), where its start is not what is tried.
+        """
         self.folder = folder
         self.smtp_port = free_port()
         self.console_port = free_port()
@@ -53,7 +60,8 @@ class Served:
             put_fresh_record(self.database)
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("EXPERTMAIL_")}
         self.environment |= dict(environment or {})
-        self.process: subprocess.Popen[bytes] | None = None
+        self.forked = forked and self._is_usual()
+        self.process: subprocess.Popen[bytes] | Forked | None = None
         self.log = folder / "serve.log"
 
     @property
@@ -70,9 +78,25 @@ class Served:
         """The argument vector of one command."""
         return [sys.executable, "-m", "expertmail", *arguments, "--config", str(self.config)]
 
+    def _is_usual(self) -> bool:
+        """Whether commands are run as everybody runs them: by no other program or account."""
+        return type(self).command is Served.command
+
+    def _begun(
+        self, arguments: Sequence[str], out: IO[bytes], err: IO[bytes], *, session: bool = False
+    ) -> subprocess.Popen[bytes] | Forked:
+        if self._is_usual():
+            named = (*arguments, "--config", str(self.config))
+            return begin(named, self.folder, self.environment, out, err, session=session)
+        command = self.command(*arguments)
+        return subprocess.Popen(command, stdout=out, stderr=err, cwd=self.folder, env=self.environment)
+
     def start_without_waiting(self, *prefix: str) -> None:
         """Start it, by another program if one is named."""
         with self.log.open("ab") as log:
+            if self.forked and not prefix:
+                self.process = self._begun(("serve",), log, log, session=True)
+                return
             self.process = subprocess.Popen(
                 [*prefix, *self.command("serve")],
                 stdout=log,
@@ -121,19 +145,11 @@ class Served:
 
     def run(self, *arguments: str, expect: int | None = 0) -> str:
         """Run one command from a second terminal; its output."""
-        done = subprocess.run(
-            self.command(*arguments),
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-            env=self.environment,
-            timeout=60,
-            check=False,
-        )
-        assert expect is None or done.returncode == expect, (
-            f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        )
-        return done.stdout
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            code = self._begun(arguments, out, err).wait(RUN_SECONDS)
+            said, fault = (file.seek(0) or file.read().decode() for file in (out, err))
+        assert expect is None or code == expect, f"{arguments}: {code}\n{said}\n{fault}"
+        return said
 
     def json(self, *arguments: str):
         """Run one command with --json; its parsed output."""
