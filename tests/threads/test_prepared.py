@@ -71,6 +71,17 @@ def test_an_update_tells_how_many_rows_it_changed_and_belongs_to_the_transaction
         assert store.thread_by_id(conn, world.incident.id).title == "Other"
 
 
+def test_a_reading_is_of_one_moment_also_by_prepared_statements(world: World) -> None:
+    title = Prepared(select(threads.c.title).where(threads.c.id == bindparam("id")))
+    with world.database.reading() as conn:
+        before = title.one(conn, {"id": world.incident.id})
+        with world.database.writing() as other:
+            other.execute(update(threads).values(title="changed meanwhile"))
+        assert title.one(conn, {"id": world.incident.id}) == before
+    with world.database.reading() as conn:
+        assert title.one(conn, {"id": world.incident.id}).title == "changed meanwhile"
+
+
 def test_a_taken_key_is_the_error_that_sqlalchemy_raises_without_the_values(world: World) -> None:
     row = {"name": "Contoso", "name_key": "contoso", "created_at": AT}
     with pytest.raises(StoreError) as refused, world.database.writing() as conn:
