@@ -111,7 +111,7 @@ def two_nodes(
     settings = SETTINGS.format(sink=hop.port, zone=zone)
     nodes = make(settings), make(settings)
     for node in nodes:
-        shutil.copytree(trial.folder / "var", node.folder / "var")
+        shutil.copytree(trial.folder / "var", node.folder / "var", dirs_exist_ok=True)
         node.environment["EXPERTMAIL_DATABASE__URL"] = database.url
     alice_is_known(nodes[0])
     return nodes
