@@ -44,8 +44,7 @@ def serve_(config: Config = None) -> None:
     with _sockets(settings) as sockets:
         drop_privileges(settings.smtp.user)
         forked = _forked(settings, sockets)
-        if forked is None:  # this process takes mail itself
-            keep_what_is_freed()
+        keep_what_is_freed()
         world = open_world(settings)
         with opened(settings) as database:
             start = Start(world, database, sockets, lambda: _reread(config, settings), forked)

@@ -10,7 +10,7 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -24,6 +24,8 @@ from joserfc.jwk import KeySet
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
+from expertmail.console.oidc_client import Begun, Client, OidcRefused
+
 DEADLINE: Final = 10.0
 """Seconds for one request; a person waits."""
 MAX_ANSWER: Final = 256 * 1024
@@ -36,34 +38,6 @@ ALGORITHMS: Final = ("RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519")
 """Never "none", and none that a client secret verifies."""
 MAX_SUBJECT: Final = 255  # OpenID Connect Core 2
 _BYTES: Final = 32
-
-
-class OidcRefused(Exception):  # noqa: N818 - what happened; the sentence is for people
-    """Nobody is signed in. ``sentence`` tells no secret; ``why`` is for the log."""
-
-    def __init__(self, sentence: str, why: str) -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
-        self.why = why
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """What this console is to an issuer."""
-
-    issuer: str
-    client_id: str
-    client_secret: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """A sign-in that has begun: where the browser goes, and what it keeps meanwhile."""
-
-    url: str
-    state: str
-    nonce: str
-    verifier: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

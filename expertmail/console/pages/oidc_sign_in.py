@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from importlib import import_module
+from types import ModuleType
 from typing import Any, Final
 
 import structlog
@@ -13,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 
 from expertmail.account_roles import grants_of
 from expertmail.console.invitations import console_url
-from expertmail.console.oidc import Begun, Client, OidcRefused, begin, finish
+from expertmail.console.oidc_client import Begun, Client, OidcRefused
 from expertmail.console.pages.page import Open, Page, Visit
 from expertmail.console.pages.security import PAGE_HEADERS, local_path
 from expertmail.console.pages.signing_in import forget, keep, key_of, let_in
@@ -42,11 +44,16 @@ _STRANGER: Final = "You are signed in there, but have no account here. Ask whoev
 _log = structlog.get_logger("expertmail")
 
 
+def _library() -> ModuleType:
+    """What talks to issuers, loaded by the thread that first does: 5 MB that most never need."""
+    return import_module("expertmail.console.oidc")
+
+
 async def go(visit: Visit) -> Response:
     """Send the browser there."""
     client = _client(visit)
     try:
-        begun: Begun = await visit.run(lambda: begin(client, _answer_at(visit)))
+        begun: Begun = await visit.run(lambda: _library().begin(client, _answer_at(visit)))
     except OidcRefused as error:
         raise _told(error) from error
     answer = RedirectResponse(begun.url, 303, headers=dict(PAGE_HEADERS))
@@ -70,7 +77,7 @@ async def come_back(visit: Visit) -> Response:
         raise HTTPException(403, "This sign-in was not begun here, or took too long. Begin again.")
     try:
         claims = await visit.run(
-            lambda: finish(
+            lambda: _library().finish(
                 client,
                 _answer_at(visit),
                 code=code,
