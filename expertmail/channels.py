@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
-from importlib import import_module
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Final
 
 from expertmail.faults import ExitCode, FaultError
 from expertmail.metrics import Metrics
@@ -24,8 +21,6 @@ from outbound.telling import Teller, Tried
 from threads.model import Tlp
 from threads.store.engine import Database
 from threads.store.writer import Writer
-
-_CALLS: Final = "outbound.https_post"
 
 
 def trust_of(ca_file: Path | None) -> ssl.SSLContext | None:
@@ -40,13 +35,17 @@ def trust_of(ca_file: Path | None) -> ssl.SSLContext | None:
         ) from error
 
 
+def _post() -> Callable[..., Awaitable[Answer]]:
+    """What calls, loaded by a thread with the first call: its library has 7 MB and takes long, and most have no channels."""
+    from outbound.https_post import post  # noqa: PLC0415 -- see above
+
+    return post
+
+
 async def call_now(settings: Settings, call: Call) -> Answer:
     """Make one call as the settings allow."""
     channels = settings.channels
-    if _CALLS not in sys.modules:  # most have no channels: its library has 7 MB, and loading it takes long
-        await asyncio.to_thread(import_module, _CALLS)
-    from outbound.https_post import post  # noqa: PLC0415 -- see above
-
+    post = await asyncio.to_thread(_post)
     return await post(
         call.address,
         call.body,

@@ -1,4 +1,4 @@
-"""What the C library does with memory that is given back, in a process that takes mail.
+"""What the C library does with memory that is given back, in a process that serves.
 
 A large message is copied and freed some ten times on its way. By default each piece is mapped anew and each thread hands its
 freed memory back at once: 1 MB of mail then costs a thousand page faults, a tenth of its time.
@@ -31,4 +31,5 @@ def keep_what_is_freed() -> bool:
         set_parameter = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return False
-    return all(set_parameter(number, value) for number, name, value in _PARAMETERS if name not in os.environ)
+    taken = [set_parameter(number, value) for number, name, value in _PARAMETERS if name not in os.environ]
+    return all(taken)

@@ -75,9 +75,7 @@ class Connection(SMTP):
         self._progress = loop.time()
         self._log = _log
         self._parting = False  # our last word is said; what the client still sends is not read
-        self._awaited: asyncio.Future[bytes] | None = (
-            None  # what comes next is part of a message, and goes there
-        )
+        self._awaited: asyncio.Future[bytes] | None = None  # where octets of a message go
 
     def begun(self) -> None:
         """The connection begins, or begins anew under TLS."""

@@ -52,7 +52,7 @@ class DataReader:
         data = self._held + chunk if self._held else chunk
         # Most mail has no line that begins with a dot: then there is no end here, and nothing to unstuff.
         dot = data.find(_DOT)
-        end = data.find(_END, dot) if dot >= 0 else dot
+        end = data.find(_END, dot) if dot >= 0 else -1
         if end >= 0:
             self._take(data[: end + 2], stuffed=dot < end)
             self.rest = data[end + len(_END) :]

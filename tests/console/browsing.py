@@ -55,15 +55,15 @@ class Window:
 
         for _ in range(_REPLACED_AT_MOST):
             self.page.wait_for_load_state()
-            address = self.page.evaluate("performance.timeOrigin")
+            began = self.page.evaluate("performance.timeOrigin")
             try:
                 found = self.page.evaluate(question)
             except Error:
                 self.page.wait_for_load_state()
-                if self.page.evaluate("performance.timeOrigin") == address:
+                if self.page.evaluate("performance.timeOrigin") == began:
                     raise  # it was the page's own fault
                 continue
-            if self.page.evaluate("performance.timeOrigin") == address:
+            if self.page.evaluate("performance.timeOrigin") == began:
                 return found
         raise AssertionError(f"the page was replaced {_REPLACED_AT_MOST} times while it was looked at")
 

@@ -82,20 +82,17 @@ class Served:
         """Whether commands are run as everybody runs them: by no other program or account."""
         return type(self).command is Served.command
 
-    def _begun(
+    def _fork(
         self, arguments: Sequence[str], out: IO[bytes], err: IO[bytes], *, session: bool = False
-    ) -> subprocess.Popen[bytes] | Forked:
-        if self._is_usual():
-            named = (*arguments, "--config", str(self.config))
-            return begin(named, self.folder, self.environment, out, err, session=session)
-        command = self.command(*arguments)
-        return subprocess.Popen(command, stdout=out, stderr=err, cwd=self.folder, env=self.environment)
+    ) -> Forked:
+        named = (*arguments, "--config", str(self.config))
+        return begin(named, self.folder, self.environment, out, err, session=session)
 
     def start_without_waiting(self, *prefix: str) -> None:
         """Start it, by another program if one is named."""
         with self.log.open("ab") as log:
             if self.forked and not prefix:
-                self.process = self._begun(("serve",), log, log, session=True)
+                self.process = self._fork(("serve",), log, log, session=True)
                 return
             self.process = subprocess.Popen(
                 [*prefix, *self.command("serve")],
@@ -146,7 +143,18 @@ class Served:
     def run(self, *arguments: str, expect: int | None = 0) -> str:
         """Run one command from a second terminal; its output."""
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            code = self._begun(arguments, out, err).wait(RUN_SECONDS)
+            process = (
+                self._fork(arguments, out, err)
+                if self._is_usual()
+                else subprocess.Popen(
+                    self.command(*arguments), stdout=out, stderr=err, cwd=self.folder, env=self.environment
+                )
+            )
+            try:
+                code = process.wait(RUN_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
             said, fault = (file.seek(0) or file.read().decode() for file in (out, err))
         assert expect is None or code == expect, f"{arguments}: {code}\n{said}\n{fault}"
         return said

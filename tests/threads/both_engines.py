@@ -1,6 +1,6 @@
 """A record on SQLite and one on PostgreSQL, for tests that ask both for the same: import the fixtures, and ``server`` with them.
 
-The schema is made once for a file of tests, and each test gets a copy.
+Each test gets a copy of an empty record of the newest schema.
 """
 
 from __future__ import annotations
@@ -11,21 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.fresh_record import fresh_file
 from tests.threads.conftest import World, populate
 from threads import store
 
 
 @pytest.fixture(scope="module", name="made")
-def made_record(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_record() -> Path:
     """An empty record of the newest schema, to be copied."""
-    path = tmp_path_factory.mktemp("made") / "record.db"
-    database = store.open_database(f"sqlite:///{path}")
-    store.upgrade(database)
-    with database.engine.connect() as conn:
-        conn.commit()
-        conn.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    database.close()
-    return path
+    return fresh_file()
 
 
 @pytest.fixture(scope="module", name="made_on_server")

@@ -55,7 +55,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Generator[Connection]:
-        """A consistent view of the record; nothing written through it is kept."""
+        """The record as of one moment (on a server: of each statement's); nothing written through it is kept."""
         with _translated(), self.engine.connect() as connection:
             connection.begin()  # now: a prepared statement (``prepared``) would not, and have a view of its own
             yield connection

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from importlib import import_module
-from types import ModuleType
 from typing import Any, Final
 
 import structlog
@@ -44,16 +42,17 @@ _STRANGER: Final = "You are signed in there, but have no account here. Ask whoev
 _log = structlog.get_logger("expertmail")
 
 
-def _library() -> ModuleType:
-    """What talks to issuers, loaded by the thread that first does: 5 MB that most never need."""
-    return import_module("expertmail.console.oidc")
-
-
 async def go(visit: Visit) -> Response:
     """Send the browser there."""
     client = _client(visit)
+
+    def there() -> Begun:
+        from expertmail.console.oidc import begin  # noqa: PLC0415 -- 5 MB that most never need; a thread loads them
+
+        return begin(client, _answer_at(visit))
+
     try:
-        begun: Begun = await visit.run(lambda: _library().begin(client, _answer_at(visit)))
+        begun = await visit.run(there)
     except OidcRefused as error:
         raise _told(error) from error
     answer = RedirectResponse(begun.url, 303, headers=dict(PAGE_HEADERS))
@@ -75,17 +74,21 @@ async def come_back(visit: Visit) -> Response:
     code = visit.query("code")
     if said is None or not code or visit.query("state") != said["state"]:
         raise HTTPException(403, "This sign-in was not begun here, or took too long. Begin again.")
-    try:
-        claims = await visit.run(
-            lambda: _library().finish(
-                client,
-                _answer_at(visit),
-                code=code,
-                nonce=said["nonce"],
-                verifier=said["verifier"],
-                now=visit.now,
-            )
+
+    def back() -> Mapping[str, Any]:
+        from expertmail.console.oidc import finish  # noqa: PLC0415 -- as above
+
+        return finish(
+            client,
+            _answer_at(visit),
+            code=code,
+            nonce=said["nonce"],
+            verifier=said["verifier"],
+            now=visit.now,
         )
+
+    try:
+        claims = await visit.run(back)
     except OidcRefused as error:
         raise _told(error) from error
 
